@@ -1,0 +1,4 @@
+#![forbid(unsafe_code)]
+//! wsinspect
+pub mod lint;
+pub mod wire;

@@ -1,0 +1,67 @@
+//! What one frame's header can break (RFC 6455 5.1, 5.2, 5.3, 5.5).
+
+use std::ops::Range;
+
+use super::{Finding, Limits, Rule};
+use crate::wire::{Header, MaskingKey, Rsv, Side};
+
+const FIRST_BYTE: Range<u64> = 0..1;
+
+/// Judges `header` as sent by `side`; the bits of `known_rsv` have a meaning on this connection.
+pub(super) fn check(header: &Header, side: Side, known_rsv: Rsv, limits: &Limits, found: &mut Vec<Finding>) {
+    let length_at = 1..2 + header.length_form.extended_bytes() as u64;
+    match (side, header.masking_key) {
+        (Side::Client, None) => found.push(Finding::new(Rule::UnmaskedClientFrame, 1..2)),
+        (Side::Server, Some(_)) => {
+            found.push(Finding::new(Rule::MaskedServerFrame, 1..header.len() as u64));
+        }
+        _ => {}
+    }
+    let unknown_rsv = header.rsv.value() & !known_rsv.value();
+    if unknown_rsv != 0 {
+        found.push(Finding::with_number(Rule::RsvWithoutExtension, FIRST_BYTE, unknown_rsv.into()));
+    }
+    let opcode = header.opcode;
+    if opcode.is_reserved() {
+        found.push(Finding::with_number(Rule::ReservedOpcode, FIRST_BYTE, opcode.value().into()));
+    }
+    if opcode.is_control() {
+        if !header.fin {
+            found.push(Finding::with_number(Rule::FragmentedControl, FIRST_BYTE, opcode.value().into()));
+        }
+        if header.length > 125 {
+            found.push(Finding::with_number(Rule::ControlTooLong, length_at.clone(), header.length));
+        }
+    }
+    if !header.is_minimal() {
+        found.push(Finding::with_number(Rule::LengthNotMinimal, length_at.clone(), header.length));
+    }
+    if header.has_length_top_bit() {
+        found.push(Finding::with_number(Rule::LengthTopBit, 2..10, header.length));
+    } else if header.length > limits.max_frame {
+        found.push(Finding::with_number(Rule::FrameTooBig, length_at, header.length));
+    }
+}
+
+/// The masking keys of the last few frames of one direction.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RecentKeys {
+    keys: [Option<MaskingKey>; Self::KEPT],
+    next: usize,
+}
+
+impl RecentKeys {
+    /// Enough to catch a fixed key and a short cycle; by chance a fresh key is among them once in 500 million frames.
+    const KEPT: usize = 8;
+
+    pub(super) fn check(&mut self, header: &Header, found: &mut Vec<Finding>) {
+        let Some(key) = header.masking_key else { return };
+        let ago = (1..=Self::KEPT).find(|ago| self.keys[(self.next + Self::KEPT - ago) % Self::KEPT] == Some(key));
+        if let Some(ago) = ago {
+            let end = header.len() as u64;
+            found.push(Finding::with_number(Rule::MaskingKeyReused, end - 4..end, ago as u64));
+        }
+        self.keys[self.next] = Some(key);
+        self.next = (self.next + 1) % Self::KEPT;
+    }
+}

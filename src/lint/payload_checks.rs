@@ -1,0 +1,100 @@
+//! What a payload can break (RFC 6455 5.5.1, 5.5.3, 7.4, 8.1).
+
+use std::collections::VecDeque;
+
+use super::{Finding, Rule};
+use crate::wire::{CloseBody, CloseCodeClass, Utf8Checker};
+
+/// The text message of one direction that is coming in.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TextChecks {
+    checker: Utf8Checker,
+    /// Bytes of the message that came in frames before this one.
+    before: u64,
+    failed: bool,
+}
+
+impl TextChecks {
+    /// Payload bytes of a frame whose payload begins `header_len` bytes into it.
+    pub(super) fn payload(&mut self, bytes: &[u8], header_len: u64, found: &mut Vec<Finding>) {
+        if self.failed {
+            return;
+        }
+        if let Err(error) = self.checker.push(bytes) {
+            self.fail(error.offset, header_len, found);
+        }
+    }
+
+    /// The frame is complete; `last` if its message is too.
+    pub(super) fn end(&mut self, last: bool, frame_length: u64, header_len: u64, found: &mut Vec<Finding>) {
+        if last
+            && !self.failed
+            && let Err(error) = self.checker.finish()
+        {
+            self.fail(error.offset, header_len, found);
+        }
+        self.before += frame_length;
+    }
+
+    fn fail(&mut self, offset: u64, header_len: u64, found: &mut Vec<Finding>) {
+        self.failed = true;
+        // a character may have begun in an earlier frame: then this frame's first byte shows it
+        let at = header_len + offset.saturating_sub(self.before);
+        found.push(Finding::with_number(Rule::InvalidUtf8, at..at + 1, offset));
+    }
+}
+
+/// Judges a close frame's whole payload, unmasked.
+pub(super) fn check_close_body(payload: &[u8], header_len: u64, found: &mut Vec<Finding>) {
+    let code_at = header_len..header_len + 2;
+    match CloseBody::parse(payload) {
+        CloseBody::Empty => {}
+        CloseBody::OneByte(byte) => {
+            found.push(Finding::with_number(Rule::CloseBodyOneByte, header_len..header_len + 1, byte.into()));
+        }
+        CloseBody::Code(code, reason) => {
+            match code.class() {
+                CloseCodeClass::Forbidden => {
+                    found.push(Finding::with_number(Rule::CloseCodeForbidden, code_at, code.0.into()));
+                }
+                CloseCodeClass::Unassigned => {
+                    found.push(Finding::with_number(Rule::CloseCodeUnassigned, code_at, code.0.into()));
+                }
+                CloseCodeClass::Registered | CloseCodeClass::Library | CloseCodeClass::Private => {}
+            }
+            if let Err(error) = std::str::from_utf8(reason) {
+                let at = header_len + 2 + error.valid_up_to() as u64;
+                found.push(Finding::new(Rule::CloseReasonInvalidUtf8, at..header_len + payload.len() as u64));
+            }
+        }
+    }
+}
+
+/// The pings of the other side that this side has not answered yet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OpenPings {
+    payloads: VecDeque<Box<[u8]>>,
+    /// More were open at once than are kept: an unknown pong may answer one of those.
+    forgotten: bool,
+}
+
+impl OpenPings {
+    const KEPT: usize = 64;
+
+    pub(super) fn ping(&mut self, payload: &[u8]) {
+        if self.payloads.len() == Self::KEPT {
+            self.payloads.pop_front();
+            self.forgotten = true;
+        }
+        self.payloads.push_back(payload.into());
+    }
+
+    /// A pong answers a ping, and with it all earlier ones (RFC 6455 5.5.3).
+    pub(super) fn check_pong(&mut self, payload: &[u8], frame: std::ops::Range<u64>, found: &mut Vec<Finding>) {
+        match self.payloads.iter().position(|ping| **ping == *payload) {
+            Some(position) => drop(self.payloads.drain(..=position)),
+            None if self.forgotten => {}
+            None => found.push(Finding::new(Rule::PongUnsolicited, frame)),
+        }
+    }
+}

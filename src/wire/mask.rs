@@ -1,0 +1,83 @@
+//! Masking (RFC 6455 5.3): payload byte i is XORed with byte i mod 4 of the key.
+
+use std::fmt;
+
+/// The four masking-key bytes as they stand on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct MaskingKey(pub [u8; 4]);
+
+impl MaskingKey {
+    /// The key's byte for the payload byte at `offset`.
+    pub const fn byte_at(self, offset: u64) -> u8 {
+        self.0[(offset & 3) as usize]
+    }
+
+    /// Eight copies' worth of the key, turned so that its first byte is the one for `offset`.
+    fn word_at(self, offset: u64) -> u64 {
+        let mut turned = self.0;
+        turned.rotate_left((offset & 3) as usize);
+        let half = u64::from(u32::from_ne_bytes(turned));
+        half << 32 | half
+    }
+}
+
+impl fmt::Debug for MaskingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MaskingKey({self})")
+    }
+}
+
+/// Eight lower-case hex digits.
+impl fmt::Display for MaskingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Masks or unmasks `bytes` in place. `offset` is where in its frame's payload the first of them stands.
+pub fn mask(bytes: &mut [u8], key: MaskingKey, offset: u64) {
+    let word = key.word_at(offset);
+    let (words, rest) = bytes.as_chunks_mut::<8>();
+    for chunk in words {
+        *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(word.to_ne_bytes()) {
+        *byte ^= key;
+    }
+}
+
+/// Appends `bytes`, masked or unmasked, to `out`: one pass where a copy is needed anyway.
+pub fn mask_onto(out: &mut Vec<u8>, bytes: &[u8], key: MaskingKey, offset: u64) {
+    let start = out.len();
+    out.extend_from_slice(bytes);
+    mask(&mut out[start..], key, offset);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc_6455_5_7_masked_hello() {
+        let mut payload = [0x7f, 0x9f, 0x4d, 0x51, 0x58];
+        mask(&mut payload, MaskingKey([0x37, 0xfa, 0x21, 0x3d]), 0);
+        assert_eq!(&payload, b"Hello");
+    }
+
+    #[test]
+    fn any_length_at_any_payload_offset_is_the_transform_of_rfc_6455_5_3() {
+        let key = MaskingKey([0x12, 0x34, 0x56, 0x78]);
+        for length in 0..70_usize {
+            for offset in 0..9_u64 {
+                let plain: Vec<u8> = (0..length).map(|i| i as u8).collect();
+                let expected: Vec<u8> =
+                    plain.iter().zip(offset..).map(|(byte, at)| byte ^ key.0[(at % 4) as usize]).collect();
+                let mut masked = vec![0xEE];
+                mask_onto(&mut masked, &plain, key, offset);
+                assert_eq!(masked[1..], expected, "length {length} offset {offset}");
+                mask(&mut masked[1..], key, offset);
+                assert_eq!(masked[1..], plain);
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! UTF-8 checked as the bytes arrive (RFC 6455 8.1).
+
+use std::fmt;
+
+/// Checks a text message piece by piece, across fragments, and fails at the first byte that cannot be right.
+#[derive(Clone, Debug, Default)]
+pub struct Utf8Checker {
+    /// The first bytes of a character whose last have not come: `held_len < 4`.
+    held: [u8; 4],
+    held_len: usize,
+    /// Bytes of the message before those held.
+    checked: u64,
+}
+
+/// Where a message stops being UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidUtf8 {
+    /// Offset within the message of the first byte that belongs to no valid character.
+    pub offset: u64,
+}
+
+impl Utf8Checker {
+    /// Takes the next bytes of the message.
+    #[inline]
+    pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), InvalidUtf8> {
+        if self.held_len > 0 {
+            bytes = self.complete_held(bytes)?;
+        }
+        match simdutf8::compat::from_utf8(bytes) {
+            Ok(_) => self.checked += bytes.len() as u64,
+            Err(error) => {
+                let (valid, rest) = bytes.split_at(error.valid_up_to());
+                self.checked += valid.len() as u64;
+                if error.error_len().is_some() {
+                    return Err(InvalidUtf8 { offset: self.checked });
+                }
+                // without an error length the rest is the beginning of one character, so at most 3 bytes
+                self.held[..rest.len()].copy_from_slice(rest);
+                self.held_len = rest.len();
+            }
+        }
+        Ok(())
+    }
+
+    /// The message is over: no character may be cut short.
+    pub fn finish(&self) -> Result<(), InvalidUtf8> {
+        if self.held_len == 0 { Ok(()) } else { Err(InvalidUtf8 { offset: self.checked }) }
+    }
+
+    /// Adds bytes to the character held until it is whole; what is left is returned.
+    fn complete_held<'a>(&mut self, mut bytes: &'a [u8]) -> Result<&'a [u8], InvalidUtf8> {
+        while let Some((&byte, rest)) = bytes.split_first() {
+            self.held[self.held_len] = byte;
+            self.held_len += 1;
+            bytes = rest;
+            match std::str::from_utf8(&self.held[..self.held_len]) {
+                Ok(_) => {
+                    self.checked += self.held_len as u64;
+                    self.held_len = 0;
+                    break;
+                }
+                Err(error) if error.error_len().is_some() => return Err(InvalidUtf8 { offset: self.checked }),
+                // still the beginning of a character, hence shorter than 4 bytes
+                Err(_) => {}
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+impl fmt::Display for InvalidUtf8 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "byte {} is not valid UTF-8", self.offset)
+    }
+}
+
+impl std::error::Error for InvalidUtf8 {}
