@@ -1,4 +1,9 @@
 #![forbid(unsafe_code)]
 //! wsinspect
+#[cfg(feature = "program")]
+pub mod capture;
+#[cfg(feature = "program")]
+pub mod control;
+pub mod formats;
 pub mod lint;
 pub mod wire;

@@ -1,0 +1,6 @@
+//! What leaves and enters the program.
+
+#[cfg(feature = "program")]
+pub mod pcapng;
+#[cfg(feature = "program")]
+pub mod tcp;
