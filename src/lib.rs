@@ -1,9 +1,12 @@
 #![forbid(unsafe_code)]
 //! wsinspect
+pub mod anatomy;
 #[cfg(feature = "program")]
 pub mod capture;
 #[cfg(feature = "program")]
 pub mod control;
 pub mod formats;
 pub mod lint;
+#[cfg(feature = "program")]
+pub mod tui;
 pub mod wire;
