@@ -8,6 +8,7 @@ mod direction;
 mod dissector;
 mod event;
 mod file;
+mod follower;
 mod index;
 mod pings;
 mod recorder;
@@ -21,6 +22,7 @@ use std::time::Duration;
 pub use connection::{By, CloseFrame, Connection, ConnectionState, How, Verdict};
 pub use event::{Cause, Clock, ConnectionId, Event, EventKind, Note, Origin, SocketEnd, Timestamp};
 pub use file::{CaptureReader, CaptureWriter, Position, create};
+pub use follower::{Follower, Item};
 pub use index::{FrameEntry, Index, Milestone, MilestoneKind, Totals};
 pub use recorder::{Recorder, RecorderThread, start};
 

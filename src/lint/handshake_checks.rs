@@ -72,6 +72,7 @@ fn finding<F>(rule: Rule, head: &Head, located: &Located<F>, sees: fn(&F, &str) 
     Finding { rule, at: located.at.start as u64..located.at.end as u64, detail }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the same shape as `sees_response`")]
 fn sees_request(fault: &RequestFault, line: &str) -> Option<String> {
     Some(match fault {
         RequestFault::Malformed(fault) => format!("The line \"{line}\" {}.", fault.says()),
