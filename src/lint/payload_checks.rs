@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Finding, Rule};
-use crate::wire::{CloseBody, CloseCodeClass, Utf8Checker};
+use crate::wire::{CloseBody, CloseCodeClass, Header, Utf8Checker};
 
 /// The text message of one direction that is coming in.
 #[derive(Clone, Debug, Default)]
@@ -44,8 +44,10 @@ impl TextChecks {
     }
 }
 
-/// Judges a close frame's whole payload, unmasked.
-pub(super) fn check_close_body(payload: &[u8], header_len: u64, found: &mut Vec<Finding>) {
+/// Judges a close frame's payload, unmasked: all of it, or its beginning where it is longer than a control frame may be.
+pub(super) fn check_close_body(payload: &[u8], header: &Header, found: &mut Vec<Finding>) {
+    let header_len = header.len() as u64;
+    let is_cut = header.length > payload.len() as u64;
     let code_at = header_len..header_len + 2;
     match CloseBody::parse(payload) {
         CloseBody::Empty => {}
@@ -62,9 +64,12 @@ pub(super) fn check_close_body(payload: &[u8], header_len: u64, found: &mut Vec<
                 }
                 CloseCodeClass::Registered | CloseCodeClass::Library | CloseCodeClass::Private => {}
             }
-            if let Err(error) = std::str::from_utf8(reason) {
+            // what was cut off may be the rest of a character
+            if let Err(error) = std::str::from_utf8(reason)
+                && (error.error_len().is_some() || !is_cut)
+            {
                 let at = header_len + 2 + error.valid_up_to() as u64;
-                found.push(Finding::new(Rule::CloseReasonInvalidUtf8, at..header_len + payload.len() as u64));
+                found.push(Finding::new(Rule::CloseReasonInvalidUtf8, at..header_len + header.length));
             }
         }
     }
