@@ -21,7 +21,7 @@ impl TextChecks {
             return;
         }
         if let Err(error) = self.checker.push(bytes) {
-            self.fail(error.offset, header_len, found);
+            self.fail(error.offset, header_len, 1, found);
         }
     }
 
@@ -31,16 +31,18 @@ impl TextChecks {
             && !self.failed
             && let Err(error) = self.checker.finish()
         {
-            self.fail(error.offset, header_len, found);
+            self.fail(error.offset, header_len, frame_length, found);
         }
         self.before += frame_length;
     }
 
-    fn fail(&mut self, offset: u64, header_len: u64, found: &mut Vec<Finding>) {
+    fn fail(&mut self, offset: u64, header_len: u64, frame_length: u64, found: &mut Vec<Finding>) {
         self.failed = true;
-        // a character may have begun in an earlier frame: then this frame's first byte shows it
-        let at = header_len + offset.saturating_sub(self.before);
-        found.push(Finding::with_number(Rule::InvalidUtf8, at..at + 1, offset));
+        // a character may have begun in an earlier frame: then this frame's first byte of payload shows it, or, if the
+        // frame has none, its header, which ends the message
+        let first = header_len + offset.saturating_sub(self.before);
+        let at = if frame_length == 0 { 0..header_len } else { first..first + 1 };
+        found.push(Finding::with_number(Rule::InvalidUtf8, at, offset));
     }
 }
 
