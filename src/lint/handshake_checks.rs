@@ -95,7 +95,7 @@ fn sees_response(fault: &ResponseFault, line: &str) -> Option<String> {
         ResponseFault::StatusNot101 => format!("The status line is \"{line}\"."),
         ResponseFault::AcceptMissing => "There is no Sec-WebSocket-Accept header.".to_owned(),
         ResponseFault::AcceptWrong { expected } => format!("The line is \"{line}\"; {expected} would be right."),
-        ResponseFault::ExtensionNotOffered(name) => format!("\"{name}\" was not offered."),
+        ResponseFault::ExtensionNotOffered(name) => format!("\"{}\" was not offered.", shortened(name)),
         ResponseFault::ExtensionsUnreadable(error) => format!("The list of extensions cannot be read: {error}."),
         ResponseFault::UpgradeMissing if line.is_empty() => "There is no Upgrade header.".to_owned(),
         ResponseFault::ConnectionMissing if line.is_empty() => "There is no Connection header.".to_owned(),
