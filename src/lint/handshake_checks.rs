@@ -10,7 +10,7 @@ pub fn check_request(request: &Request) -> Vec<Finding> {
     let mut found: Vec<_> = request
         .faults()
         .iter()
-        .map(|located| finding(request_rule(located.fault), head, located, sees_request))
+        .map(|located| finding(request_rule(located.fault), head, located, |line| sees_request(located.fault, line)))
         .collect();
     if let Some(value) = head.joined("Sec-WebSocket-Extensions") {
         let line = head.lines("Sec-WebSocket-Extensions").next().map_or(0..0, |line| line.line.clone());
@@ -29,7 +29,9 @@ pub fn check_response(response: &Response, opening: &Opening) -> Vec<Finding> {
     let mut found: Vec<_> = response
         .faults(opening)
         .iter()
-        .map(|located| finding(response_rule(&located.fault), head, located, sees_response))
+        .map(|located| {
+            finding(response_rule(&located.fault), head, located, |line| sees_response(&located.fault, line))
+        })
         .collect();
     let line = head.lines("Sec-WebSocket-Extensions").next().map_or(0..0, |line| line.line.clone());
     let agreed = response.agreement().extensions;
@@ -67,14 +69,14 @@ const fn response_rule(fault: &ResponseFault) -> Rule {
     }
 }
 
-fn finding<F>(rule: Rule, head: &Head, located: &Located<F>, sees: fn(&F, &str) -> Option<String>) -> Finding {
+fn finding<F>(rule: Rule, head: &Head, located: &Located<F>, sees: impl FnOnce(&str) -> String) -> Finding {
     let text = shortened(&head.text(&located.at));
-    let detail = sees(&located.fault, &text).map_or(Detail::None, |text| Detail::Text(text.into()));
+    let detail = Detail::Text(sees(&text).into());
     Finding { rule, at: located.at.start as u64..located.at.end as u64, detail }
 }
 
-fn sees_request(fault: &RequestFault, line: &str) -> Option<String> {
-    Some(match fault {
+fn sees_request(fault: RequestFault, line: &str) -> String {
+    match fault {
         RequestFault::Malformed(fault) => format!("The line \"{line}\" {}.", fault.says()),
         RequestFault::MethodNotGet => format!("The method is \"{line}\"."),
         RequestFault::HttpVersion => format!("The version is \"{line}\"."),
@@ -87,11 +89,11 @@ fn sees_request(fault: &RequestFault, line: &str) -> Option<String> {
         | RequestFault::ConnectionMissing
         | RequestFault::VersionNot13
         | RequestFault::KeyNot16Bytes => format!("The line is \"{line}\"."),
-    })
+    }
 }
 
-fn sees_response(fault: &ResponseFault, line: &str) -> Option<String> {
-    Some(match fault {
+fn sees_response(fault: &ResponseFault, line: &str) -> String {
+    match fault {
         ResponseFault::Malformed(fault) => format!("The line \"{line}\" {}.", fault.says()),
         ResponseFault::StatusNot101 => format!("The status line is \"{line}\"."),
         ResponseFault::AcceptMissing => "There is no Sec-WebSocket-Accept header.".to_owned(),
@@ -103,7 +105,7 @@ fn sees_response(fault: &ResponseFault, line: &str) -> Option<String> {
         ResponseFault::UpgradeMissing | ResponseFault::ConnectionMissing | ResponseFault::SubprotocolNotOffered => {
             format!("The line is \"{line}\".")
         }
-    })
+    }
 }
 
 fn invalid_parameter(line: std::ops::Range<usize>, text: String) -> Finding {
