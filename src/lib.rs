@@ -1,4 +1,5 @@
 #![forbid(unsafe_code)]
 //! wsinspect
+pub mod endpoint;
 pub mod lint;
 pub mod wire;
