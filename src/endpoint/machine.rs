@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Config;
 use super::config::Reply;
 use super::event::{CloseFrame, End, Event, How, State};
 use super::incoming::{Arrival, Incoming};
@@ -11,7 +12,6 @@ use super::keepalive::{Keepalive, Tick};
 use super::opening::{Answer, answer};
 use super::outbox::{FrameNote, Origin, Outbox};
 use super::refusal::Refusal;
-use super::Config;
 use crate::lint::Finding;
 use crate::wire::handshake::{HeadReader, Request};
 use crate::wire::{CloseBody, CloseCode, CloseCodeClass, Header, Opcode, Side};

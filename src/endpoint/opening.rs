@@ -1,7 +1,7 @@
 //! The server's answer to a request (RFC 6455 4.2.2).
 
-use super::refusal::{Refusal, page_response};
 use super::Config;
+use super::refusal::{Refusal, page_response};
 use crate::lint::{Finding, Rule, check_request};
 use crate::wire::handshake::{Accepted, Opening, Request, write_accepted};
 use crate::wire::parse_extensions;
