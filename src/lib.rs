@@ -4,6 +4,7 @@
 pub mod capture;
 #[cfg(feature = "program")]
 pub mod control;
+pub mod endpoint;
 pub mod formats;
 pub mod lint;
 pub mod wire;
