@@ -6,5 +6,8 @@ pub mod jsonl;
 mod messages;
 #[cfg(feature = "program")]
 pub mod pcapng;
+pub mod sanitize;
 #[cfg(feature = "program")]
 pub mod tcp;
+#[cfg(feature = "program")]
+pub mod text;
