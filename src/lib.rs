@@ -1,5 +1,10 @@
 #![forbid(unsafe_code)]
 //! wsinspect
 pub mod anatomy;
+#[cfg(feature = "program")]
+pub mod capture;
+#[cfg(feature = "program")]
+pub mod control;
+pub mod formats;
 pub mod lint;
 pub mod wire;

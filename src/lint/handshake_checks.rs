@@ -66,14 +66,15 @@ const fn response_rule(fault: &ResponseFault) -> Rule {
     }
 }
 
-fn finding<F>(rule: Rule, head: &Head, located: &Located<F>, sees: fn(&F, &str) -> Option<String>) -> Finding {
+fn finding<F>(rule: Rule, head: &Head, located: &Located<F>, sees: fn(&F, &str) -> String) -> Finding {
     let text = shortened(&head.text(&located.at));
-    let detail = sees(&located.fault, &text).map_or(Detail::None, |text| Detail::Text(text.into()));
+    let detail = Detail::Text(sees(&located.fault, &text).into());
     Finding { rule, at: located.at.start as u64..located.at.end as u64, detail }
 }
 
-fn sees_request(fault: &RequestFault, line: &str) -> Option<String> {
-    Some(match fault {
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the same shape as `sees_response`")]
+fn sees_request(fault: &RequestFault, line: &str) -> String {
+    match fault {
         RequestFault::Malformed(fault) => format!("The line \"{line}\" {}.", fault.says()),
         RequestFault::MethodNotGet => format!("The method is \"{line}\"."),
         RequestFault::HttpVersion => format!("The version is \"{line}\"."),
@@ -86,11 +87,11 @@ fn sees_request(fault: &RequestFault, line: &str) -> Option<String> {
         | RequestFault::ConnectionMissing
         | RequestFault::VersionNot13
         | RequestFault::KeyNot16Bytes => format!("The line is \"{line}\"."),
-    })
+    }
 }
 
-fn sees_response(fault: &ResponseFault, line: &str) -> Option<String> {
-    Some(match fault {
+fn sees_response(fault: &ResponseFault, line: &str) -> String {
+    match fault {
         ResponseFault::Malformed(fault) => format!("The line \"{line}\" {}.", fault.says()),
         ResponseFault::StatusNot101 => format!("The status line is \"{line}\"."),
         ResponseFault::AcceptMissing => "There is no Sec-WebSocket-Accept header.".to_owned(),
@@ -102,7 +103,7 @@ fn sees_response(fault: &ResponseFault, line: &str) -> Option<String> {
         ResponseFault::UpgradeMissing | ResponseFault::ConnectionMissing | ResponseFault::SubprotocolNotOffered => {
             format!("The line is \"{line}\".")
         }
-    })
+    }
 }
 
 fn invalid_parameter(line: std::ops::Range<usize>, text: String) -> Finding {

@@ -1,0 +1,276 @@
+//! One direction of a connection: the head of its handshake, then its frames.
+
+use super::event::{ConnectionId, Note, Origin, Timestamp};
+use super::file::Position;
+use super::index::NewFrame;
+use crate::formats::tcp::MAX_SEGMENT;
+use crate::lint::{Finding, Limits, Linter};
+use crate::wire::handshake::{Head, HeadReader, HeadTooLong};
+use crate::wire::{Decoder, Header, MessageSequence, Piece, Place, Rsv, Side, mask_onto};
+
+/// What one side sends.
+#[derive(Debug)]
+pub(super) struct Direction {
+    from: Side,
+    reader: HeadReader,
+    /// Whether its first byte has come, and where that stands.
+    began: bool,
+    head_position: Option<Position>,
+    /// Chunks that came before it was known what they mean.
+    held: Vec<HeldChunk>,
+    held_bytes: usize,
+    /// More came than is held: where the frames are can't be told any more.
+    lost: bool,
+    decoder: Decoder,
+    linter: Linter,
+    messages: MessageSequence,
+    /// permessage-deflate was agreed on.
+    deflates: bool,
+    /// The message that is unfinished is compressed.
+    compressed: bool,
+    /// Bytes of the stream after the opening handshake, before the chunk at hand.
+    stream: u64,
+    /// The first byte of the frame at hand, if any of it has come.
+    start: Option<FrameStart>,
+    frame: Option<FrameInProgress>,
+    scratch: Vec<u8>,
+}
+
+/// A chunk held back, and where its bytes stand.
+#[derive(Debug)]
+pub(super) struct HeldChunk {
+    bytes: Vec<u8>,
+    blocks: Vec<u64>,
+    start: usize,
+    time: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct FrameStart {
+    offset: u64,
+    position: Option<Position>,
+    origin: Origin,
+    chunks: u16,
+}
+
+#[derive(Debug)]
+struct FrameInProgress {
+    header: Header,
+    compressed: bool,
+    findings: Vec<Finding>,
+    /// A control frame's payload, unmasked, up to what is legal.
+    body: Vec<u8>,
+}
+
+/// A frame that is complete, or never will be.
+pub(super) struct Done<'a> {
+    pub(super) frame: NewFrame,
+    pub(super) findings: Vec<Finding>,
+    pub(super) body: &'a [u8],
+}
+
+impl Direction {
+    /// The most bytes that are held before the handshake is answered.
+    const MAX_HELD: usize = 1 << 20;
+
+    pub(super) fn new(from: Side, limits: Limits) -> Self {
+        Self {
+            from,
+            reader: HeadReader::default(),
+            began: false,
+            head_position: None,
+            held: Vec::new(),
+            held_bytes: 0,
+            lost: false,
+            decoder: Decoder::default(),
+            linter: Linter::new(from, limits),
+            messages: MessageSequence::default(),
+            deflates: false,
+            compressed: false,
+            stream: 0,
+            start: None,
+            frame: None,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// permessage-deflate was agreed on: RSV1 marks compressed messages (RFC 7692 6).
+    pub(super) fn expect_deflate(&mut self) {
+        self.deflates = true;
+        self.linter.allow_rsv(Rsv::RSV1);
+    }
+
+    /// The other side sent a ping.
+    pub(super) fn expect_pong(&mut self, payload: &[u8]) {
+        self.linter.expect_pong(payload);
+    }
+
+    /// Reads on in the head, which is returned once it is whole, with its place; what follows it stays in `chunk`.
+    pub(super) fn head(&mut self, chunk: &mut Chunk<'_>) -> Result<Option<(Head, Option<Position>)>, HeadTooLong> {
+        if !self.began {
+            self.began = true;
+            self.head_position = chunk.position(0);
+        }
+        let mut rest = chunk.rest();
+        let head = self.reader.push(&mut rest)?;
+        chunk.start = chunk.bytes.len() - rest.len();
+        Ok(head.map(|head| (head, self.head_position)))
+    }
+
+    /// Keeps a chunk until it is known whether it holds frames.
+    pub(super) fn hold(&mut self, chunk: &Chunk<'_>) {
+        self.held_bytes += chunk.bytes.len();
+        if self.held_bytes > Self::MAX_HELD {
+            self.lost = true;
+            self.held.clear();
+            return;
+        }
+        let (bytes, blocks) = (chunk.bytes.to_vec(), chunk.blocks.to_vec());
+        self.held.push(HeldChunk { bytes, blocks, start: chunk.start, time: chunk.time });
+    }
+
+    /// The chunks that were kept.
+    pub(super) fn take_held(&mut self) -> Vec<HeldChunk> {
+        std::mem::take(&mut self.held)
+    }
+
+    /// Finds the frames in a chunk and tells `done` of each that is complete.
+    pub(super) fn chunk(&mut self, chunk: &Chunk<'_>, mut done: impl FnMut(Done<'_>)) {
+        if self.lost {
+            return;
+        }
+        if let Some(start) = &mut self.start {
+            start.chunks = start.chunks.saturating_add(1);
+        }
+        let whole = chunk.rest();
+        let mut input = whole;
+        loop {
+            let at = whole.len() - input.len();
+            if self.start.is_none() && !input.is_empty() {
+                let offset = self.stream + at as u64;
+                self.start =
+                    Some(FrameStart { offset, position: chunk.position(at), origin: chunk.origin(at), chunks: 1 });
+            }
+            match self.decoder.next(&mut input) {
+                None => break,
+                Some(Piece::Header(header)) => self.header(header),
+                Some(Piece::Payload { bytes, offset }) => self.payload(bytes, offset),
+                Some(Piece::End) => {
+                    if let Some((frame, findings, body)) = self.finish(chunk.time, true) {
+                        done(Done { frame, findings, body: &body });
+                    }
+                }
+                Some(Piece::Lost(_)) => {
+                    // this frame never ends, and none after it can be found
+                    if let Some((frame, findings, body)) = self.finish(chunk.time, false) {
+                        done(Done { frame, findings, body: &body });
+                    }
+                    self.lost = true;
+                    break;
+                }
+            }
+        }
+        self.stream += whole.len() as u64;
+    }
+
+    /// The frame that was cut short when the connection ended.
+    pub(super) fn give_up(&mut self) -> Option<(NewFrame, Vec<Finding>)> {
+        self.finish(Timestamp::default(), false).map(|(frame, findings, _)| (frame, findings))
+    }
+
+    fn header(&mut self, header: Header) {
+        let mut findings = Vec::new();
+        self.linter.header(&header, &mut findings);
+        let compressed = match self.messages.place(&header) {
+            Place::First | Place::Interrupting => {
+                self.compressed = self.deflates && header.rsv.rsv1();
+                self.compressed
+            }
+            Place::Continuation => self.compressed,
+            Place::Control | Place::Orphan => false,
+        };
+        self.frame = Some(FrameInProgress { header, compressed, findings, body: Vec::new() });
+    }
+
+    fn payload(&mut self, bytes: &[u8], offset: u64) {
+        let Some(frame) = &mut self.frame else { return };
+        let is_control = frame.header.opcode.is_control();
+        if !is_control && !self.linter.judges_payload() {
+            return;
+        }
+        let unmasked = match frame.header.masking_key {
+            Some(key) => {
+                self.scratch.clear();
+                mask_onto(&mut self.scratch, bytes, key, offset);
+                &self.scratch
+            }
+            None => bytes,
+        };
+        self.linter.payload(unmasked, &mut frame.findings);
+        if is_control {
+            let room = 125_usize.saturating_sub(frame.body.len());
+            frame.body.extend_from_slice(&unmasked[..unmasked.len().min(room)]);
+        }
+    }
+
+    fn finish(&mut self, time: Timestamp, complete: bool) -> Option<(NewFrame, Vec<Finding>, Vec<u8>)> {
+        let start = self.start.take()?;
+        let FrameInProgress { header, compressed, mut findings, body } = self.frame.take()?;
+        if complete {
+            self.linter.end(&mut findings);
+        }
+        let frame = NewFrame {
+            time,
+            position: start.position,
+            offset: start.offset,
+            // the dissector knows it
+            connection: ConnectionId(0),
+            from: self.from,
+            header,
+            chunks: start.chunks,
+            complete,
+            compressed,
+            origin: start.origin,
+        };
+        Some((frame, findings, body))
+    }
+}
+
+impl HeldChunk {
+    /// The chunk again; nothing of it was made by us.
+    pub(super) fn chunk(&self) -> Chunk<'_> {
+        Chunk { bytes: &self.bytes, start: self.start, blocks: &self.blocks, notes: &[], time: self.time }
+    }
+}
+
+/// The bytes of one read or write, from `start` on, and where they stand in the file.
+pub(super) struct Chunk<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) start: usize,
+    pub(super) blocks: &'a [u64],
+    pub(super) notes: &'a [Note],
+    pub(super) time: Timestamp,
+}
+
+impl<'a> Chunk<'a> {
+    pub(super) fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.start..]
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.start == self.bytes.len()
+    }
+
+    /// Where the byte at `offset` after `start` stands in the file.
+    fn position(&self, offset: usize) -> Option<Position> {
+        let at = self.start + offset;
+        let block = *self.blocks.get(at / MAX_SEGMENT)?;
+        // the remainder is below MAX_SEGMENT, hence fits 16 bits
+        Some(Position { block, skip: (at % MAX_SEGMENT) as u16 })
+    }
+
+    fn origin(&self, offset: usize) -> Origin {
+        let at = self.start + offset;
+        self.notes.iter().find(|note| note.offset == at).map_or(Origin::Peer, |note| note.origin)
+    }
+}

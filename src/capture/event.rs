@@ -1,0 +1,147 @@
+//! What sockets yield, as it is recorded: chunks, and how connections begin and end.
+
+use std::net::SocketAddr;
+use std::time::{Instant, SystemTime};
+
+use bytes::Bytes;
+
+use crate::wire::Side;
+
+/// A connection's number: 1, 2, … in order of acceptance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub u32);
+
+impl std::fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// Unix seconds, with microseconds kept.
+    pub fn seconds(self) -> f64 {
+        (self.0 / 1000) as f64 / 1e6
+    }
+}
+
+/// Tells the time of day without ever going back: the clock is read once, then only monotonic time is added.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    started: Instant,
+    started_at: u64,
+}
+
+impl Clock {
+    /// Starts at the system's time.
+    pub fn start() -> Self {
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self { started: Instant::now(), started_at: since_1970.as_nanos() as u64 }
+    }
+
+    /// The time of day.
+    pub fn now(&self) -> Timestamp {
+        Timestamp(self.started_at + self.started.elapsed().as_nanos() as u64)
+    }
+}
+
+/// Who made a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// Whoever is at the other end of a socket.
+    #[default]
+    Peer,
+    /// Our own endpoint: echoes, answers to pings, keep-alive, automatic closes.
+    Endpoint,
+    /// The user asked for it.
+    User,
+}
+
+impl Origin {
+    /// `peer`, `endpoint` or `user`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Endpoint => "endpoint",
+            Self::User => "user",
+        }
+    }
+}
+
+/// A frame that begins in a chunk was made by someone other than a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Where in the chunk its first byte is.
+    pub offset: usize,
+    /// Who made it.
+    pub origin: Origin,
+}
+
+/// One thing that happened on a connection.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Where.
+    pub connection: ConnectionId,
+    /// When.
+    pub time: Timestamp,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum EventKind {
+    /// A connection between these addresses stands; both ends have one.
+    Opened {
+        /// The end that asks.
+        client: SocketAddr,
+        /// The end that answers.
+        server: SocketAddr,
+    },
+    /// The bytes of one read, or of one write of our own.
+    Chunk {
+        /// Who sent them.
+        from: Side,
+        /// The bytes.
+        bytes: Bytes,
+        /// Which frames that begin in them a peer did not make.
+        notes: Vec<Note>,
+    },
+    /// One side sends no more.
+    Ended {
+        /// Which.
+        from: Side,
+        /// How it said so.
+        how: SocketEnd,
+    },
+    /// The connection is over.
+    Closed {
+        /// Why, where bytes alone don't tell.
+        cause: Option<Cause>,
+    },
+}
+
+/// How a side of a TCP connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketEnd {
+    /// In order: it has no more to send.
+    Fin,
+    /// Torn down.
+    Reset,
+}
+
+/// Why a connection ended, where its bytes don't tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// A ping of ours was not answered in time.
+    PingUnanswered,
+    /// Our close frame was not answered in time.
+    CloseUnanswered,
+    /// The opening handshake did not come in time.
+    HandshakeTooSlow,
+    /// The socket failed in another way.
+    SocketFailed,
+}

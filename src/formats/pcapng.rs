@@ -1,0 +1,152 @@
+//! Blocks of a pcapng file, little-endian: section, interface, packet.
+//!
+//! The format is that of the IETF draft "PCAP Now Generic"; Wireshark, tshark and tcpdump read it.
+
+/// Packets hold bare IP (LINKTYPE_RAW): the IP version stands in the first four bits.
+const LINKTYPE_RAW: u16 = 101;
+/// More than any packet we write.
+const SNAP_LENGTH: u32 = 256 * 1024;
+
+const SECTION_HEADER: u32 = 0x0A0D_0D0A;
+const INTERFACE_DESCRIPTION: u32 = 1;
+const ENHANCED_PACKET: u32 = 6;
+
+const OPT_COMMENT: u16 = 1;
+const OPT_USER_APPLICATION: u16 = 4;
+const OPT_INTERFACE_NAME: u16 = 2;
+const OPT_TIMESTAMP_RESOLUTION: u16 = 9;
+
+/// Bytes of an enhanced packet block before the packet's own.
+pub const PACKET_PREFIX: usize = 28;
+
+/// Appends the beginning of a file: who wrote it, by which command, and one interface with nanosecond times.
+pub fn write_start(out: &mut Vec<u8>, program: &str, command: &str) {
+    write_block(out, SECTION_HEADER, |body| {
+        body.extend_from_slice(&0x1A2B_3C4D_u32.to_le_bytes());
+        body.extend_from_slice(&1_u16.to_le_bytes());
+        body.extend_from_slice(&0_u16.to_le_bytes());
+        // the section's length is not known while it is being written
+        body.extend_from_slice(&(-1_i64).to_le_bytes());
+        write_option(body, OPT_COMMENT, command.as_bytes());
+        write_option(body, OPT_USER_APPLICATION, program.as_bytes());
+        write_option(body, 0, b"");
+    });
+    write_block(out, INTERFACE_DESCRIPTION, |body| {
+        body.extend_from_slice(&LINKTYPE_RAW.to_le_bytes());
+        body.extend_from_slice(&[0, 0]);
+        body.extend_from_slice(&SNAP_LENGTH.to_le_bytes());
+        write_option(body, OPT_INTERFACE_NAME, b"wsinspect");
+        write_option(body, OPT_TIMESTAMP_RESOLUTION, &[9]);
+        write_option(body, 0, b"");
+    });
+}
+
+/// Appends a packet that was seen at `time` (nanoseconds since 1970); `write_packet` appends its bytes.
+pub fn write_packet(out: &mut Vec<u8>, time: u64, comments: &[String], write_packet: impl FnOnce(&mut Vec<u8>)) {
+    write_block(out, ENHANCED_PACKET, |body| {
+        body.extend_from_slice(&0_u32.to_le_bytes());
+        body.extend_from_slice(&((time >> 32) as u32).to_le_bytes());
+        body.extend_from_slice(&(time as u32).to_le_bytes());
+        let lengths_at = body.len();
+        body.extend_from_slice(&[0; 8]);
+        let start = body.len();
+        write_packet(body);
+        let length = ((body.len() - start) as u32).to_le_bytes();
+        body[lengths_at..lengths_at + 4].copy_from_slice(&length);
+        body[lengths_at + 4..lengths_at + 8].copy_from_slice(&length);
+        pad(body, start);
+        if !comments.is_empty() {
+            for comment in comments {
+                write_option(body, OPT_COMMENT, comment.as_bytes());
+            }
+            write_option(body, 0, b"");
+        }
+    });
+}
+
+/// The start of an enhanced packet block, read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PacketPrefix {
+    /// Bytes of the whole block: the next one begins after them.
+    pub block_length: u32,
+    /// Bytes of the packet.
+    pub packet_length: u32,
+}
+
+impl PacketPrefix {
+    /// Reads the first [`PACKET_PREFIX`] bytes of a block; `None` if it is no enhanced packet of ours.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+        let (block_length, packet_length) = (word(4)?, word(20)?);
+        let fits = word(0)? == ENHANCED_PACKET && packet_length <= SNAP_LENGTH && block_length > packet_length;
+        fits.then_some(Self { block_length, packet_length })
+    }
+}
+
+fn write_block(out: &mut Vec<u8>, kind: u32, write_body: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&kind.to_le_bytes());
+    out.extend_from_slice(&[0; 4]);
+    write_body(out);
+    pad(out, start);
+    let length = ((out.len() - start + 4) as u32).to_le_bytes();
+    out[start + 4..start + 8].copy_from_slice(&length);
+    out.extend_from_slice(&length);
+}
+
+fn write_option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
+    // an option's length has 16 bits; comments come from the command line too
+    let value = &value[..value.len().min(usize::from(u16::MAX))];
+    out.extend_from_slice(&code.to_le_bytes());
+    out.extend_from_slice(&(value.len() as u16).to_le_bytes());
+    let start = out.len();
+    out.extend_from_slice(value);
+    pad(out, start);
+}
+
+/// Fills up to a multiple of four bytes from `start`.
+fn pad(out: &mut Vec<u8>, start: usize) {
+    let missing = (out.len() - start).next_multiple_of(4) - (out.len() - start);
+    out.extend_from_slice(&[0; 3][..missing]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_block_is_laid_out_as_the_draft_says() {
+        let mut out = Vec::new();
+        write_packet(&mut out, 0x0000_0001_0000_0002, &["hi".to_owned()], |packet| packet.extend_from_slice(b"abcde"));
+        let expected = [
+            &6_u32.to_le_bytes()[..],
+            &56_u32.to_le_bytes(),
+            &0_u32.to_le_bytes(),
+            &1_u32.to_le_bytes(),
+            &2_u32.to_le_bytes(),
+            &5_u32.to_le_bytes(),
+            &5_u32.to_le_bytes(),
+            b"abcde\0\0\0",
+            &[1, 0, 2, 0, b'h', b'i', 0, 0],
+            &[0, 0, 0, 0],
+            &56_u32.to_le_bytes(),
+        ]
+        .concat();
+        assert_eq!(out, expected);
+        assert_eq!(PacketPrefix::parse(&out), Some(PacketPrefix { block_length: 56, packet_length: 5 }));
+    }
+
+    #[test]
+    fn every_block_is_a_multiple_of_four_bytes_and_says_its_length_twice() {
+        let mut out = Vec::new();
+        write_start(&mut out, "wsinspect 1", "wsinspect serve 9002");
+        let mut at = 0;
+        while at < out.len() {
+            let length = u32::from_le_bytes(out[at + 4..at + 8].try_into().unwrap());
+            assert_eq!(length % 4, 0);
+            at += length as usize;
+            assert_eq!(out[at - 4..at], length.to_le_bytes());
+        }
+        assert_eq!(at, out.len());
+    }
+}

@@ -1,0 +1,237 @@
+//! IP and TCP headers around the bytes of a connection, so that other programs read them as a conversation.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::wire::Side;
+
+/// The most payload bytes of a packet: an IPv4 packet has at most 65 535 bytes in all.
+pub const MAX_SEGMENT: usize = 65_000;
+/// Room for the longest headers that [`Conversation`] writes: IPv6, TCP and its options.
+pub const MAX_HEADERS: usize = 40 + 28;
+
+const FIN: u8 = 0x01;
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
+const PSH: u8 = 0x08;
+const ACK: u8 = 0x10;
+
+/// Maximum segment size and window scale, as a SYN announces them.
+const SYN_OPTIONS: [u8; 8] = [2, 4, 0xFF, 0xD7, 1, 3, 3, 7];
+
+/// One TCP conversation with its sequence numbers. Each packet acknowledges all that the other side has sent.
+#[derive(Debug)]
+pub struct Conversation {
+    client: SocketAddr,
+    server: SocketAddr,
+    /// The next sequence number of the client and of the server.
+    sequence: [u32; 2],
+    identification: u16,
+}
+
+/// What a packet is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Segment<'a> {
+    /// The first packet of the client.
+    Syn,
+    /// The server's answer to it.
+    SynAck,
+    /// The client's answer to that, or a bare acknowledgement.
+    Ack,
+    /// Bytes, at most [`MAX_SEGMENT`] of them.
+    Data(&'a [u8]),
+    /// The side sends no more.
+    Fin,
+    /// The side gave up.
+    Rst,
+}
+
+impl Conversation {
+    /// A conversation between two addresses; where one is IPv4 and the other IPv6, both are written as IPv6.
+    pub fn new(client: SocketAddr, server: SocketAddr) -> Self {
+        let (client, server) = match (client.ip(), server.ip()) {
+            (IpAddr::V4(a), IpAddr::V6(_)) => (SocketAddr::new(a.to_ipv6_mapped().into(), client.port()), server),
+            (IpAddr::V6(_), IpAddr::V4(b)) => (client, SocketAddr::new(b.to_ipv6_mapped().into(), server.port())),
+            _ => (client, server),
+        };
+        Self { client, server, sequence: [1000, 9000], identification: 0 }
+    }
+
+    /// Appends the next packet of `from`.
+    pub fn write(&mut self, out: &mut Vec<u8>, from: Side, segment: Segment<'_>) {
+        let (source, destination) = match from {
+            Side::Client => (self.client, self.server),
+            Side::Server => (self.server, self.client),
+        };
+        let (flags, options, data): (u8, &[u8], &[u8]) = match segment {
+            Segment::Syn => (SYN, &SYN_OPTIONS, &[]),
+            Segment::SynAck => (SYN | ACK, &SYN_OPTIONS, &[]),
+            Segment::Ack => (ACK, &[], &[]),
+            Segment::Data(data) => (PSH | ACK, &[], data),
+            Segment::Fin => (FIN | ACK, &[], &[]),
+            Segment::Rst => (RST | ACK, &[], &[]),
+        };
+        let tcp_length = 20 + options.len() + data.len();
+        self.write_ip(out, source.ip(), destination.ip(), tcp_length as u16);
+        let tcp_at = out.len();
+        out.extend_from_slice(&source.port().to_be_bytes());
+        out.extend_from_slice(&destination.port().to_be_bytes());
+        out.extend_from_slice(&self.sequence[from as usize].to_be_bytes());
+        let acknowledged = if flags & ACK == 0 { 0 } else { self.sequence[from.other() as usize] };
+        out.extend_from_slice(&acknowledged.to_be_bytes());
+        out.push((((20 + options.len()) / 4) << 4) as u8);
+        out.push(flags);
+        out.extend_from_slice(&u16::MAX.to_be_bytes());
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(options);
+        out.extend_from_slice(data);
+        let pseudo_header = addresses_sum(source.ip(), destination.ip()) + 6 + tcp_length as u64;
+        let checksum = checksum(pseudo_header + sum(&out[tcp_at..]));
+        out[tcp_at + 16..tcp_at + 18].copy_from_slice(&checksum.to_be_bytes());
+        let counted = data.len() as u32 + u32::from(flags & (SYN | FIN) != 0);
+        self.advance(from, counted);
+    }
+
+    /// `from` sent bytes that are not in the file: the next sequence number shows the hole.
+    pub fn skip(&mut self, from: Side, bytes: usize) {
+        self.advance(from, bytes as u32);
+    }
+
+    /// Whether the packet whose bytes begin with `packet` belongs to this conversation, who sent it, and how many bytes
+    /// of headers stand before its payload.
+    pub fn recognise(&self, packet: &[u8]) -> Option<(Side, usize)> {
+        let (ip_length, source, destination): (usize, IpAddr, IpAddr) = match packet.first()? >> 4 {
+            4 => {
+                let source: [u8; 4] = packet.get(12..16)?.try_into().ok()?;
+                let destination: [u8; 4] = packet.get(16..20)?.try_into().ok()?;
+                (20, source.into(), destination.into())
+            }
+            6 => {
+                let source: [u8; 16] = packet.get(8..24)?.try_into().ok()?;
+                let destination: [u8; 16] = packet.get(24..40)?.try_into().ok()?;
+                (40, source.into(), destination.into())
+            }
+            _ => return None,
+        };
+        let tcp = packet.get(ip_length..ip_length + 20)?;
+        let source = SocketAddr::new(source, u16::from_be_bytes([tcp[0], tcp[1]]));
+        let destination = SocketAddr::new(destination, u16::from_be_bytes([tcp[2], tcp[3]]));
+        let plain = |address: SocketAddr| (address.ip(), address.port());
+        let from = if (plain(source), plain(destination)) == (plain(self.client), plain(self.server)) {
+            Side::Client
+        } else if (plain(source), plain(destination)) == (plain(self.server), plain(self.client)) {
+            Side::Server
+        } else {
+            return None;
+        };
+        Some((from, ip_length + usize::from(tcp[12] >> 4) * 4))
+    }
+
+    fn write_ip(&mut self, out: &mut Vec<u8>, source: IpAddr, destination: IpAddr, tcp_length: u16) {
+        let at = out.len();
+        match (source, destination) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                out.extend_from_slice(&[0x45, 0]);
+                out.extend_from_slice(&(20 + tcp_length).to_be_bytes());
+                out.extend_from_slice(&self.identification.to_be_bytes());
+                // don't fragment; 64 hops; TCP; the checksum comes when the rest is there
+                out.extend_from_slice(&[0x40, 0, 64, 6, 0, 0]);
+                out.extend_from_slice(&source.octets());
+                out.extend_from_slice(&destination.octets());
+                let checksum = checksum(sum(&out[at..]));
+                out[at + 10..at + 12].copy_from_slice(&checksum.to_be_bytes());
+                self.identification = self.identification.wrapping_add(1);
+            }
+            (source, destination) => {
+                out.extend_from_slice(&[0x60, 0, 0, 0]);
+                out.extend_from_slice(&tcp_length.to_be_bytes());
+                out.extend_from_slice(&[6, 64]);
+                for address in [source, destination] {
+                    let address = match address {
+                        IpAddr::V4(address) => address.to_ipv6_mapped(),
+                        IpAddr::V6(address) => address,
+                    };
+                    out.extend_from_slice(&address.octets());
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, from: Side, by: u32) {
+        let sequence = &mut self.sequence[from as usize];
+        *sequence = sequence.wrapping_add(by);
+    }
+}
+
+fn addresses_sum(source: IpAddr, destination: IpAddr) -> u64 {
+    let one = |address| match address {
+        IpAddr::V4(address) => sum(&address.octets()),
+        IpAddr::V6(address) => sum(&address.octets()),
+    };
+    one(source) + one(destination)
+}
+
+/// The Internet checksum's sum (RFC 1071), not yet folded. Words of four bytes give the same once folded.
+fn sum(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<4>();
+    let mut sum: u64 = words.iter().map(|word| u64::from(u32::from_be_bytes(*word))).sum();
+    for (i, byte) in rest.iter().enumerate() {
+        sum += u64::from(*byte) << (24 - 8 * i);
+    }
+    (sum & 0xFFFF) + (sum >> 16 & 0xFFFF) + (sum >> 32 & 0xFFFF) + (sum >> 48)
+}
+
+fn checksum(mut sum: u64) -> u16 {
+    while sum > 0xFFFF {
+        sum = (sum & 0xFFFF) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses() -> (SocketAddr, SocketAddr) {
+        ("127.0.0.1:50000".parse().unwrap(), "127.0.0.1:9002".parse().unwrap())
+    }
+
+    #[test]
+    fn the_checksum_is_that_of_rfc_1071() {
+        assert_eq!(checksum(sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7])), !0xddf2);
+        assert_eq!(checksum(sum(&[0x00, 0x01, 0xf2])), !0xf201);
+    }
+
+    #[test]
+    fn a_written_packet_sums_to_zero_and_is_recognised() {
+        let six = ("[::1]:50000".parse().unwrap(), "[::1]:9002".parse().unwrap());
+        for (client, server) in [addresses(), six] {
+            let mut conversation = Conversation::new(client, server);
+            let mut out = Vec::new();
+            conversation.write(&mut out, Side::Server, Segment::Data(b"odd"));
+            let ip_length = if client.is_ipv4() { 20 } else { 40 };
+            assert_eq!(conversation.recognise(&out), Some((Side::Server, ip_length + 20)));
+            let tcp = &out[ip_length..];
+            let whole = addresses_sum(client.ip(), server.ip()) + 6 + tcp.len() as u64 + sum(tcp);
+            assert_eq!(checksum(whole), 0);
+            let other = Conversation::new(server, "127.0.0.1:1".parse().unwrap());
+            assert_eq!(other.recognise(&out), None);
+        }
+    }
+
+    #[test]
+    fn sequence_numbers_count_bytes_and_the_syn_and_fin_flags() {
+        let (client, server) = addresses();
+        let mut conversation = Conversation::new(client, server);
+        let mut sequence_of = |from, segment| {
+            let mut out = Vec::new();
+            conversation.write(&mut out, from, segment);
+            let word = |at: usize| u32::from_be_bytes(out[at..at + 4].try_into().unwrap());
+            (word(24), word(28))
+        };
+        assert_eq!(sequence_of(Side::Client, Segment::Syn), (1000, 0));
+        assert_eq!(sequence_of(Side::Server, Segment::SynAck), (9000, 1001));
+        assert_eq!(sequence_of(Side::Client, Segment::Data(b"abc")), (1001, 9001));
+        assert_eq!(sequence_of(Side::Server, Segment::Fin), (9001, 1004));
+        assert_eq!(sequence_of(Side::Client, Segment::Rst), (1004, 9002));
+    }
+}
