@@ -203,6 +203,8 @@ impl OpenFrame {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::anatomy::{Example, example};
     use crate::formats::Look;
@@ -315,6 +317,17 @@ mod tests {
         let plain = ours.iter().fold(colour, |text, escape| text.replace(escape, ""));
         let trimmed: Vec<_> = plain.lines().map(str::trim_end).collect();
         assert_eq!(trimmed, explanation.to_text(&Look::default()).lines().collect::<Vec<_>>());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_explained_to_the_last_one(bytes in prop::collection::vec(any::<u8>(), 0..300), width in 0..200_usize) {
+            let explanation = explain_frames(&bytes, &Options::default());
+            let starts = explanation.frames.iter().map(|frame| frame.offset).chain(explanation.lost.map(|lost| lost.offset));
+            prop_assert!(starts.is_sorted());
+            let text = explanation.to_text(&Look { width, ..Look::default() });
+            prop_assert!(text.lines().all(|line| crate::formats::paper::columns(line) <= width.max(60)), "{}", text);
+        }
     }
 
     #[test]

@@ -115,7 +115,7 @@ fn put_grid(paper: &mut Paper, first: u8, second: u8) {
 }
 
 fn put_fields(paper: &mut Paper, fields: &[Field], whys: &mut BTreeSet<&'static str>) {
-    let bytes_width = fields.iter().map(|field| span(&field.bytes).len()).max().unwrap_or(0).max(5);
+    let bytes_width = fields.iter().map(|field| span(&field.bytes).len()).max().unwrap_or(0).clamp(5, 15);
     let name_width = fields.iter().map(|field| field.name.len()).max().unwrap_or(0);
     // five bytes of a payload fit; more of it stands below the table
     let value_width = fields.iter().map(|field| field.value.len()).max().unwrap_or(0).clamp(5, 14);

@@ -147,9 +147,7 @@ fn put_head(paper: &mut Paper, name: &str, head: &ExplainedHead, whys: &mut BTre
 fn put_field(paper: &mut Paper, field: &Field, whys: &mut BTreeSet<&'static str>) {
     paper.end_line();
     paper.blanks(2);
-    paper.put(Ink::Name, &field.name);
-    paper.blanks(2);
-    paper.paragraph(4, &[(Ink::Value, &field.value)]);
+    paper.paragraph(4, &[(Ink::Name, &field.name), (Ink::Value, &field.value)]);
     paper.blanks(4);
     put_meaning(paper, 4, field, whys);
 }
@@ -167,8 +165,11 @@ pub(super) fn put_steps(paper: &mut Paper, steps: &[Step]) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::anatomy::{Example, example};
+    use crate::formats::paper::columns;
     use crate::lint::Rule;
 
     /// The handshake of RFC 6455 1.3.
@@ -228,6 +229,16 @@ mod tests {
         assert!(cut.to_text(&Look::default()).contains("the empty line that ends it is missing"));
         let followed = explain_handshake(&[REQUEST.as_bytes(), RESPONSE.as_bytes(), b"\x81\x00"].concat());
         assert_eq!(followed.rest, 2);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_explained(bytes in prop::collection::vec(any::<u8>(), 0..300), line in ".{0,200}") {
+            for head in [bytes.clone(), [b"HTTP/1.1 101 ", &bytes[..]].concat(), format!("GET / HTTP/1.1\r\n{line}").into()] {
+                let text = explain_handshake(&head).to_text(&Look::default());
+                prop_assert!(text.lines().all(|line| columns(line) <= 80), "{}", text);
+            }
+        }
     }
 
     #[test]
