@@ -5,6 +5,7 @@ pub mod anatomy;
 pub mod capture;
 #[cfg(feature = "program")]
 pub mod control;
+pub mod endpoint;
 pub mod formats;
 pub mod lint;
 pub mod wire;

@@ -1,0 +1,1 @@
+//! Whole sessions as scripts.
