@@ -1,5 +1,6 @@
 #![forbid(unsafe_code)]
 //! wsinspect
+pub mod anatomy;
 #[cfg(feature = "program")]
 pub mod app;
 #[cfg(feature = "program")]

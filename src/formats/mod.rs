@@ -1,9 +1,11 @@
 //! What leaves and enters the program.
 
+pub mod explain;
 #[cfg(feature = "program")]
 pub mod jsonl;
 #[cfg(feature = "program")]
 mod messages;
+mod paper;
 #[cfg(feature = "program")]
 pub mod pcapng;
 pub mod sanitize;
@@ -11,3 +13,5 @@ pub mod sanitize;
 pub mod tcp;
 #[cfg(feature = "program")]
 pub mod text;
+
+pub use paper::Look;
