@@ -14,4 +14,4 @@ pub mod tcp;
 #[cfg(feature = "program")]
 pub mod text;
 
-pub use paper::Look;
+pub use paper::{Look, wants_color};
