@@ -24,8 +24,8 @@ pub struct Config {
     pub origins: Vec<String>,
     /// Headers added to the response that accepts.
     pub headers: Vec<(String, String)>,
-    /// What a browser is shown that asks for `/` without an upgrade.
-    pub page: Option<Page>,
+    /// What a browser is shown that asks for one of these without an upgrade.
+    pub pages: Vec<Page>,
     /// A ping is sent this often; a peer that has not answered by the next one is given up. `None` or zero: never.
     pub ping_interval: Option<Duration>,
     /// Whether pings are answered.
@@ -55,6 +55,8 @@ pub enum Reply {
 /// The answer to a browser's plain GET.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
+    /// Where it is found: `/`.
+    pub path: &'static str,
     /// The body.
     pub body: Cow<'static, [u8]>,
     /// Its headers: `Content-Type`, `Content-Security-Policy`. Length and connection headers are added.
@@ -71,7 +73,7 @@ impl Default for Config {
             subprotocols: Vec::new(),
             origins: Vec::new(),
             headers: Vec::new(),
-            page: None,
+            pages: Vec::new(),
             ping_interval: None,
             auto_pong: true,
             tolerant: false,

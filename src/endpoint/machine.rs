@@ -316,7 +316,8 @@ impl Endpoint {
 
 /// What goes out, and the way to the end.
 impl Endpoint {
-    pub(super) fn is_full(&self) -> bool {
+    /// Whether so much waits to be written that nothing more is taken: see [`Config::high_water`].
+    pub fn is_full(&self) -> bool {
         self.outbox.load() >= self.config.high_water
     }
 

@@ -108,10 +108,12 @@ fn plain(request: &Request, config: &Config) -> Result<Vec<u8>, Refusal> {
     if finding(Rule::HostMissing).is_some() && !is_http_1_0 {
         return Err(Refusal::new(400, "There is no Host header, which a request of HTTP/1.1 holds (RFC 7230 5.4)."));
     }
-    match &config.page {
-        None => Err(Refusal::new(426, "This is a WebSocket server; an opening handshake was expected (RFC 6455 4.1).")),
-        Some(page) if path(&request.target) == "/" => Ok(page_response(page)),
-        Some(_) => Err(Refusal::new(404, "There is one page here, at /; a WebSocket may be opened at any path.")),
+    if config.pages.is_empty() {
+        return Err(Refusal::new(426, "This is a WebSocket server; an opening handshake was expected (RFC 6455 4.1)."));
+    }
+    match config.pages.iter().find(|page| page.path == path(&request.target)) {
+        Some(page) => Ok(page_response(page)),
+        None => Err(Refusal::new(404, "There is no page here, but one at /; a WebSocket may be opened at any path.")),
     }
 }
 
