@@ -204,7 +204,7 @@ impl Endpoint {
             Phase::Connecting { .. } => self.refuse(&Refusal::new(503, "The server is shutting down."), now),
             Phase::Open => {
                 let reason = "the server is shutting down";
-                self.start_close(Some(CloseCode::GOING_AWAY), reason, Origin::Endpoint, now);
+                self.start_close(CloseCode::GOING_AWAY, reason, Origin::Endpoint, now);
             }
             Phase::AwaitingClose(_) | Phase::Draining(_) | Phase::Finished => {}
         }
@@ -329,8 +329,8 @@ impl Endpoint {
     }
 
     /// Starts the closing handshake (RFC 6455 7.1.2) and waits for the peer's Close.
-    pub(super) fn start_close(&mut self, code: Option<CloseCode>, reason: &str, origin: Origin, now: Instant) {
-        let body = code.map_or_else(Vec::new, |code| CloseBody::encode(code, reason));
+    pub(super) fn start_close(&mut self, code: CloseCode, reason: &str, origin: Origin, now: Instant) {
+        let body = if code == CloseCode::NO_STATUS { Vec::new() } else { CloseBody::encode(code, reason) };
         self.queue_close(&body, origin);
         self.phase = Phase::AwaitingClose(Deadline::renewable(now, self.config.close_timeout));
     }

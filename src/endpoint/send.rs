@@ -45,11 +45,11 @@ impl Endpoint {
         self.send(Opcode::PONG, payload, Origin::User)
     }
 
-    /// Sends a text message in `count` frames of about equal size (at least 1, at most 65 536), with a ping after the
-    /// first of them if asked. A character may fall on a border, as RFC 6455 5.4 and 8.1 allow.
-    pub fn send_fragments(&mut self, text: &str, count: usize, ping_between: bool) -> Result<(), NotSent> {
+    /// Sends a text message in `count` frames of about equal size (0 counts as 1), with a ping after the first of
+    /// them if asked. A character may fall on a border, as RFC 6455 5.4 and 8.1 allow.
+    pub fn send_fragments(&mut self, text: &str, count: u16, ping_between: bool) -> Result<(), NotSent> {
         self.check_room()?;
-        let (bytes, count) = (text.as_bytes(), count.clamp(1, 1 << 16));
+        let (bytes, count) = (text.as_bytes(), usize::from(count.max(1)));
         let border = |i: usize| (bytes.len() as u128 * i as u128 / count as u128) as usize;
         for i in 0..count {
             let fragment = &bytes[border(i)..border(i + 1)];
@@ -64,9 +64,9 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Begins the closing handshake for the user. Any code is sent as asked, allowed or not; without one the body is
-    /// empty. The reason is cut to what fits. What already waits goes out before.
-    pub fn close(&mut self, code: Option<CloseCode>, reason: &str, now: Instant) -> Result<(), NotSent> {
+    /// Begins the closing handshake for the user. Any code is sent as asked, allowed or not, except that 1005
+    /// stands for an empty body. The reason is cut to what fits. What already waits goes out before.
+    pub fn close(&mut self, code: CloseCode, reason: &str, now: Instant) -> Result<(), NotSent> {
         if self.state() != State::Open {
             return Err(NotSent::NotOpen);
         }

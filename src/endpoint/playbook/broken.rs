@@ -85,7 +85,7 @@ fn the_header_fails_before_its_payload_comes_and_text_at_its_first_bad_byte() {
 #[test]
 fn a_rule_broken_after_our_close_ends_it_without_a_second_close() {
     let mut play = Play::open(Config::default());
-    play.endpoint.close(Some(CloseCode::NORMAL), "", play.now).unwrap();
+    play.endpoint.close(CloseCode::NORMAL, "", play.now).unwrap();
     play.says(server(Opcode::CLOSE, close_body(1000, "")));
     play.hears(b"\xff\x80\0\0\0\0").says_nothing().hangs_up();
     assert!(matches!(play.event(), Some(Event::Closed(end)) if matches!(end.how, How::Failed(_))));

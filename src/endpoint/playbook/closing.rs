@@ -74,7 +74,7 @@ fn a_close_in_the_midst_of_a_fragmented_message_closes_all_the_same() {
 #[test]
 fn our_close_waits_for_the_peers() {
     let mut play = Play::open(Config::default());
-    play.endpoint.close(Some(CloseCode(4000)), "enough", play.now).unwrap();
+    play.endpoint.close(CloseCode(4000), "enough", play.now).unwrap();
     play.says(server(Opcode::CLOSE, close_body(4000, "enough")));
     assert_eq!(play.notes, [FrameNote { at: 0, origin: Origin::User }]);
     assert_eq!(play.endpoint.state(), State::Closing);
@@ -91,7 +91,7 @@ fn our_close_waits_for_the_peers() {
 #[test]
 fn our_close_is_not_waited_for_longer_than_five_seconds() {
     let mut play = Play::open(Config::default());
-    play.endpoint.close(Some(CloseCode::NORMAL), "", play.now).unwrap();
+    play.endpoint.close(CloseCode::NORMAL, "", play.now).unwrap();
     play.takes();
     play.hears(client(Opcode::TEXT, "talks on")).waits(5 * SECOND);
     let end = ended(&mut play);
@@ -102,7 +102,7 @@ fn our_close_is_not_waited_for_longer_than_five_seconds() {
 #[test]
 fn when_both_close_at_the_same_time_both_closes_count() {
     let mut play = Play::open(Config::default());
-    play.endpoint.close(Some(CloseCode::NORMAL), "", play.now).unwrap();
+    play.endpoint.close(CloseCode::NORMAL, "", play.now).unwrap();
     play.hears(client(Opcode::CLOSE, close_body(1001, "")));
     play.says(server(Opcode::CLOSE, close_body(1000, "")));
     let end = ended(&mut play);
@@ -126,7 +126,7 @@ fn an_end_without_a_close_is_1006_and_what_waits_is_still_written() {
 #[test]
 fn an_end_instead_of_the_awaited_close_is_not_clean() {
     let mut play = Play::open(Config::default());
-    play.endpoint.close(Some(CloseCode::NORMAL), "", play.now).unwrap();
+    play.endpoint.close(CloseCode::NORMAL, "", play.now).unwrap();
     play.takes();
     play.hears_the_end().is_over();
     let end = ended(&mut play);

@@ -27,7 +27,7 @@ fn with_page() -> Config {
         ("Content-Type".to_owned(), "text/html".to_owned()),
         ("Content-Security-Policy".to_owned(), "default-src 'self'".to_owned()),
     ];
-    Config { page: Some(Page { body: b"<p>hi".into(), headers }), ..Config::default() }
+    Config { pages: vec![Page { path: "/", body: b"<p>hi".into(), headers }], ..Config::default() }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::endpoint::{NotSent, Origin, Reply, State};
-use crate::wire::{Message, Opcode};
+use crate::wire::{CloseCode, Message, Opcode};
 
 #[test]
 fn messages_are_echoed_with_their_opcode_and_without_a_mask() {
@@ -96,11 +96,11 @@ fn nothing_is_sent_before_the_handshake_or_after_a_close() {
     let mut play = Play::connected(Config::default());
     assert_eq!(play.endpoint.send_text("early"), Err(NotSent::NotOpen));
     play.hears(REQUEST).takes();
-    play.endpoint.close(None, "", play.now).unwrap();
+    play.endpoint.close(CloseCode::NO_STATUS, "", play.now).unwrap();
     play.says(b"\x88\x00");
     assert_eq!(play.endpoint.send_text("late"), Err(NotSent::NotOpen));
     assert_eq!(play.endpoint.send_ping(b"late"), Err(NotSent::NotOpen));
-    assert_eq!(play.endpoint.close(None, "", play.now), Err(NotSent::NotOpen));
+    assert_eq!(play.endpoint.close(CloseCode::NO_STATUS, "", play.now), Err(NotSent::NotOpen));
     play.says_nothing();
 }
 
