@@ -2,7 +2,7 @@
 
 use super::field::count;
 use super::{Field, FrameContext, frame_header, frame_payload};
-use crate::wire::{Header, LengthForm, Place, encode_header};
+use crate::wire::{Header, LengthForm, Place, Side, encode_header};
 
 /// Every field of a frame, in the order of its bits. Together they cover each bit of the frame exactly once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,10 +30,12 @@ pub fn frame(header: &Header, payload: &[u8], context: FrameContext) -> FrameAna
     FrameAnatomy { title: title(header, context), fields }
 }
 
-/// Takes apart a header that ends in its middle: `bytes` are what there is of it. The last field may reach beyond them.
-pub fn cut_frame(bytes: &[u8], needed: usize, context: FrameContext) -> FrameAnatomy {
-    let title = format!("a header cut short, {} of at least {}", bytes.len(), count(needed as u64, "byte"));
-    FrameAnatomy { title, fields: frame_header::fields(bytes, &frame_header::padded(bytes), context) }
+/// Takes apart a header that ends in its middle: `bytes` are what there is of the `needed`. The last field may reach beyond them.
+pub fn cut_frame(bytes: &[u8], needed: usize, from: Side) -> FrameAnatomy {
+    let header = frame_header::padded(bytes);
+    let title =
+        format!("a header cut short, {} of at least {}, from {from}", bytes.len(), count(needed as u64, "byte"));
+    FrameAnatomy { title, fields: frame_header::fields(bytes, &header, FrameContext::alone(&header, from)) }
 }
 
 fn title(header: &Header, context: FrameContext) -> String {
@@ -63,7 +65,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::wire::{MAX_HEADER, Opcode, Parsed, Rsv, Side, mask};
+    use crate::wire::{MAX_HEADER, Opcode, Parsed, Rsv, mask};
 
     fn take_apart(bytes: &[u8], from: Side) -> FrameAnatomy {
         let Parsed::Complete(header) = Header::parse(bytes) else { panic!("{bytes:02x?} is no whole header") };
@@ -177,10 +179,7 @@ mod tests {
     #[test]
     fn a_header_that_is_cut_short_has_the_fields_that_are_there() {
         let whole = [0x82, 0xFF, 0, 0, 0, 0, 0, 1, 0, 0, 9, 9, 9, 9];
-        let names = |len| {
-            let context = FrameContext::alone(&frame_header::padded(&whole[..len]), Side::Client);
-            cut_frame(&whole[..len], 14, context).fields.len()
-        };
+        let names = |len| cut_frame(&whole[..len], 14, Side::Client).fields.len();
         assert_eq!([0, 1, 2, 3, 10, 11, 13].map(names), [0, 5, 7, 8, 8, 9, 9]);
     }
 

@@ -34,7 +34,7 @@ pub(super) fn push_fields(header: &Header, payload: &[u8], context: FrameContext
             let meaning = if reason.is_empty() {
                 "The reason is not at hand.".to_owned()
             } else {
-                format!("The reason, in UTF-8: {}.", preview(reason))
+                format!("The reason, in UTF-8: {}.", preview(reason, payload.len() as u64 == header.length))
             };
             fields.push(field("reason", 2..header.length, meaning, REASON_WHY, "RFC 6455 5.5.1, 7.1.6"));
         }
@@ -72,6 +72,8 @@ fn status_code(payload: &[u8]) -> String {
 fn payload_meaning(header: &Header, payload: &[u8], context: FrameContext) -> (String, &'static str) {
     let length = header.length;
     let bytes = count(length, "byte");
+    // the last character may go on in what is not at hand or in the next fragment
+    let whole = payload.len() as u64 == length && header.fin;
     let (meaning, section) = match header.opcode {
         Opcode::CLOSE if length == 0 => (
             "Empty: no status code. The other side's program reports this as 1005.".to_owned(),
@@ -81,12 +83,13 @@ fn payload_meaning(header: &Header, payload: &[u8], context: FrameContext) -> (S
         Opcode::PING if length == 0 => {
             ("Empty, as a ping may be; the pong will be empty, too.".to_owned(), "RFC 6455 5.5.2")
         }
-        Opcode::PING => {
-            (format!("{bytes} that the pong has to bring back unchanged: {}.", preview(payload)), "RFC 6455 5.5.2")
-        }
+        Opcode::PING => (
+            format!("{bytes} that the pong has to bring back unchanged: {}.", preview(payload, whole)),
+            "RFC 6455 5.5.2",
+        ),
         Opcode::PONG if length == 0 => ("Empty, as the ping that it answers was.".to_owned(), "RFC 6455 5.5.3"),
         Opcode::PONG => {
-            (format!("The same {bytes} as in the ping that it answers: {}.", preview(payload)), "RFC 6455 5.5.3")
+            (format!("The same {bytes} as in the ping that it answers: {}.", preview(payload, whole)), "RFC 6455 5.5.3")
         }
         opcode if opcode.is_reserved() => (format!("{bytes}; what they mean is not defined."), "RFC 6455 5.2"),
         _ if length == 0 => ("Empty, as any data frame may be.".to_owned(), "RFC 6455 5.6"),
@@ -94,9 +97,9 @@ fn payload_meaning(header: &Header, payload: &[u8], context: FrameContext) -> (S
             (format!("{bytes} of DEFLATE data; the message has to be inflated to be read."), "RFC 7692 6.2")
         }
         _ if context.message == Some(Opcode::TEXT) => {
-            let whole = header.fin && context.place != Place::Continuation;
-            let kind = if whole { "The text" } else { "A piece of the text" };
-            (format!("{kind}: {}.", preview(payload)), "RFC 6455 5.6")
+            let kind =
+                if header.fin && context.place != Place::Continuation { "The text" } else { "A piece of the text" };
+            (format!("{kind}: {}.", preview(payload, whole)), "RFC 6455 5.6")
         }
         _ => (format!("{bytes} that mean what the application wants them to."), "RFC 6455 5.6"),
     };
@@ -104,16 +107,16 @@ fn payload_meaning(header: &Header, payload: &[u8], context: FrameContext) -> (S
     if absent { (format!("{bytes} of payload, not at hand."), section) } else { (meaning, section) }
 }
 
-/// The beginning of some text, in quotes; what is not UTF-8 is shown as U+FFFD.
-fn preview(bytes: &[u8]) -> String {
+/// The beginning of some text, in quotes; what is not UTF-8 is shown as U+FFFD. The last character of text that is not
+/// `whole` may be cut.
+fn preview(bytes: &[u8], whole: bool) -> String {
     const LIMIT: usize = 256;
-    let cut = bytes.len() > LIMIT;
+    let cut = !whole || bytes.len() > LIMIT;
     let mut beginning = &bytes[..bytes.len().min(LIMIT)];
     if cut
         && let Err(error) = std::str::from_utf8(beginning)
         && error.error_len().is_none()
     {
-        // the limit fell inside a character
         beginning = &beginning[..error.valid_up_to()];
     }
     quoted(&String::from_utf8_lossy(beginning))

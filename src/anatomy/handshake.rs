@@ -38,7 +38,8 @@ pub fn request(request: &Request) -> HandshakeAnatomy {
     };
     let head = &request.head;
     let mut fields = Vec::new();
-    let words = words(head, 3);
+    // a fourth word shows that the line is no request line
+    let words = words(head, 4);
     if words.len() == 3 {
         let method = match request.method.as_str() {
             "GET" => "A plain GET, so that web servers and proxies of any age understand it.".to_owned(),
@@ -272,6 +273,12 @@ mod tests {
         assert!(value(&anatomy, "Sec-WebSocket-Protocol").1.contains("did not offer"));
         let anatomy = response(&read_response("HTTP/1.1 403 Forbidden\r\n\r\n"), None);
         assert!(value(&anatomy, "status").1.ends_with("Only 101 makes a WebSocket."));
+    }
+
+    #[test]
+    fn a_request_line_of_four_words_is_malformed() {
+        let anatomy = request(&read_request("GET /a b HTTP/1.1\r\n\r\n"));
+        assert_eq!(value(&anatomy, "start line").0, "GET /a b HTTP/1.1");
     }
 
     #[test]

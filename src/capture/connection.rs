@@ -18,6 +18,8 @@ pub struct Connection {
     pub server: SocketAddr,
     /// When it was made.
     pub began: Timestamp,
+    /// When the opening handshake was answered.
+    pub answered: Option<Timestamp>,
     /// When it was over.
     pub ended: Option<Timestamp>,
     /// Where it stands.
@@ -103,6 +105,7 @@ impl Connection {
             client,
             server,
             began,
+            answered: None,
             ended: None,
             state: ConnectionState::Connecting,
             target: String::new(),
@@ -155,12 +158,10 @@ impl Connection {
             None if self.socket_ends.contains(&Some(SocketEnd::Reset)) => How::Reset,
             None => How::Fin,
         };
-        let by = match (close, self.closed_first, self.socket_ended_first) {
-            (Some(close), _, _) if close.origin != Origin::Peer => By::Wsinspect,
-            (_, Some(side), _) => By::Side(side),
-            (_, None, _) if how == How::Timeout => By::Wsinspect,
-            (_, None, Some(side)) => By::Side(side),
-            (_, None, None) => By::Wsinspect,
+        let ours = close.is_some_and(|close| close.origin != Origin::Peer) || (close.is_none() && how == How::Timeout);
+        let by = match self.closed_first.or(self.socket_ended_first) {
+            Some(side) if !ours => By::Side(side),
+            _ => By::Wsinspect,
         };
         Some(Verdict {
             code: close.and_then(|close| close.code),

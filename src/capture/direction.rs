@@ -13,8 +13,9 @@ use crate::wire::{Decoder, Header, MessageSequence, Piece, Place, Rsv, Side, mas
 pub(super) struct Direction {
     from: Side,
     reader: HeadReader,
-    /// Where its first byte stands.
-    began: Option<Option<Position>>,
+    /// Whether its first byte has come, and where that stands.
+    began: bool,
+    head_position: Option<Position>,
     /// Chunks that came before it was known what they mean.
     held: Vec<HeldChunk>,
     held_bytes: usize,
@@ -76,7 +77,8 @@ impl Direction {
         Self {
             from,
             reader: HeadReader::default(),
-            began: None,
+            began: false,
+            head_position: None,
             held: Vec::new(),
             held_bytes: 0,
             lost: false,
@@ -105,11 +107,14 @@ impl Direction {
 
     /// Reads on in the head, which is returned once it is whole, with its place; what follows it stays in `chunk`.
     pub(super) fn head(&mut self, chunk: &mut Chunk<'_>) -> Result<Option<(Head, Option<Position>)>, HeadTooLong> {
-        let began = *self.began.get_or_insert_with(|| chunk.position(0));
+        if !self.began {
+            self.began = true;
+            self.head_position = chunk.position(0);
+        }
         let mut rest = chunk.rest();
         let head = self.reader.push(&mut rest)?;
         chunk.start = chunk.bytes.len() - rest.len();
-        Ok(head.map(|head| (head, began)))
+        Ok(head.map(|head| (head, self.head_position)))
     }
 
     /// Keeps a chunk until it is known whether it holds frames.

@@ -84,7 +84,7 @@ impl Dissector {
             }
             (Phase::Response(_) | Phase::Request, Side::Server) => {
                 if let Some(head) = self.head(from, &mut chunk) {
-                    self.response(Response::read(head), steps);
+                    self.response(&Response::read(head), chunk.time, steps);
                     self.chunk_rest(from, chunk, steps);
                 }
             }
@@ -125,7 +125,8 @@ impl Dissector {
         self.phase = Phase::Response(Box::new(request));
     }
 
-    fn response(&mut self, response: Response, steps: &mut Vec<Step>) {
+    fn response(&mut self, response: &Response, time: Timestamp, steps: &mut Vec<Step>) {
+        self.connection.answered = Some(time);
         self.connection.status = response.status;
         let request = match std::mem::replace(&mut self.phase, Phase::Opaque) {
             Phase::Response(request) => Some(request),
@@ -136,7 +137,7 @@ impl Dissector {
         }
         // a response is judged against what was asked for, however badly that was asked
         if let Some(request) = &request {
-            let findings = check_response(&response, &opening_of(request));
+            let findings = check_response(response, &opening_of(request));
             self.connection.handshake_findings[Side::Server as usize].clone_from(&findings);
             steps.push(Step::Handshake(findings));
         }

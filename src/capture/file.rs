@@ -23,7 +23,7 @@ pub struct Position {
 }
 
 /// Creates the file `path`, readable by its owner alone. An existing one is replaced only if `replace` is set.
-pub fn create(path: &Path, replace: bool) -> io::Result<File> {
+pub(super) fn create(path: &Path, replace: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
     if replace {

@@ -35,27 +35,27 @@ const MISSING: u16 = 64;
 
 /// Everything that a [`FrameEntry`] is made from.
 #[derive(Clone, Copy, Debug)]
-pub struct NewFrame {
+pub(super) struct NewFrame {
     /// When its last byte came.
-    pub time: Timestamp,
+    pub(super) time: Timestamp,
     /// Where its first byte stands in the file; `None` if it is not there.
-    pub position: Option<Position>,
+    pub(super) position: Option<Position>,
     /// Where its first byte stands in its direction's stream after the opening handshake.
-    pub offset: u64,
+    pub(super) offset: u64,
     /// The connection.
-    pub connection: ConnectionId,
+    pub(super) connection: ConnectionId,
     /// Who sent it.
-    pub from: Side,
+    pub(super) from: Side,
     /// Its header.
-    pub header: Header,
+    pub(super) header: Header,
     /// How many reads it arrived in.
-    pub chunks: u16,
+    pub(super) chunks: u16,
     /// Whether all of it came.
-    pub complete: bool,
+    pub(super) complete: bool,
     /// Whether it belongs to a message that an extension has compressed.
-    pub compressed: bool,
+    pub(super) compressed: bool,
     /// Who made it.
-    pub origin: Origin,
+    pub(super) origin: Origin,
 }
 
 impl FrameEntry {

@@ -8,21 +8,24 @@ mod direction;
 mod dissector;
 mod event;
 mod file;
+mod follower;
 mod index;
 mod pings;
 mod recorder;
+mod recording;
 
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
-use std::time::Duration;
 
 pub use connection::{By, CloseFrame, Connection, ConnectionState, How, Verdict};
 pub use event::{Cause, Clock, ConnectionId, Event, EventKind, Note, Origin, SocketEnd, Timestamp};
-pub use file::{CaptureReader, CaptureWriter, Position, create};
+pub use file::{CaptureReader, CaptureWriter, Position};
+pub use follower::{Follower, Item};
 pub use index::{FrameEntry, Index, Milestone, MilestoneKind, Totals};
 pub use recorder::{Recorder, RecorderThread, start};
+pub use recording::{Recording, RecordingError};
 
 use crate::wire::{Side, mask};
 
@@ -53,11 +56,19 @@ impl Capture {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Waits until the generation is no longer `seen`, or `patience` is over.
-    pub fn wait(&self, seen: u64, patience: Duration) {
+    /// Waits until the generation is no longer `seen`.
+    pub fn wait(&self, seen: u64) {
         let lock = self.changed_lock.lock().unwrap_or_else(PoisonError::into_inner);
         // the guard is all that is of interest; whoever asks looks at the generation again
-        let _ = self.changed.wait_timeout_while(lock, patience, |()| self.generation() == seen);
+        drop(self.changed.wait_while(lock, |()| self.generation() == seen));
+    }
+
+    /// Wakes those who wait, although nothing was recorded.
+    pub fn wake(&self) {
+        // under the lock, so that nobody who is about to wait misses it
+        let _lock = self.changed_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.generation.fetch_add(1, Ordering::Release);
+        self.changed.notify_all();
     }
 
     /// The index, for a short look: the recorder waits meanwhile.
@@ -112,9 +123,6 @@ impl Capture {
 
     fn update(&self, change: impl FnOnce(&mut Index)) {
         change(&mut self.index.write().unwrap_or_else(PoisonError::into_inner));
-        // under the lock, so that nobody who is about to wait misses it
-        let _lock = self.changed_lock.lock().unwrap_or_else(PoisonError::into_inner);
-        self.generation.fetch_add(1, Ordering::Release);
-        self.changed.notify_all();
+        self.wake();
     }
 }

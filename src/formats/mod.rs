@@ -1,6 +1,17 @@
 //! What leaves and enters the program.
 
+pub mod explain;
+#[cfg(feature = "program")]
+pub mod jsonl;
+#[cfg(feature = "program")]
+mod messages;
+mod paper;
 #[cfg(feature = "program")]
 pub mod pcapng;
+pub mod sanitize;
 #[cfg(feature = "program")]
 pub mod tcp;
+#[cfg(feature = "program")]
+pub mod text;
+
+pub use paper::{Look, wants_color};

@@ -120,7 +120,7 @@ mod tests {
         write_packet(&mut out, 0x0000_0001_0000_0002, &["hi".to_owned()], |packet| packet.extend_from_slice(b"abcde"));
         let expected = [
             &6_u32.to_le_bytes()[..],
-            &56_u32.to_le_bytes(),
+            &52_u32.to_le_bytes(),
             &0_u32.to_le_bytes(),
             &1_u32.to_le_bytes(),
             &2_u32.to_le_bytes(),
@@ -129,11 +129,11 @@ mod tests {
             b"abcde\0\0\0",
             &[1, 0, 2, 0, b'h', b'i', 0, 0],
             &[0, 0, 0, 0],
-            &56_u32.to_le_bytes(),
+            &52_u32.to_le_bytes(),
         ]
         .concat();
         assert_eq!(out, expected);
-        assert_eq!(PacketPrefix::parse(&out), Some(PacketPrefix { block_length: 56, packet_length: 5 }));
+        assert_eq!(PacketPrefix::parse(&out), Some(PacketPrefix { block_length: 52, packet_length: 5 }));
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Conversation {
         out.extend_from_slice(&self.sequence[from as usize].to_be_bytes());
         let acknowledged = if flags & ACK == 0 { 0 } else { self.sequence[from.other() as usize] };
         out.extend_from_slice(&acknowledged.to_be_bytes());
-        out.push(((20 + options.len()) / 4 << 4) as u8);
+        out.push((((20 + options.len()) / 4) << 4) as u8);
         out.push(flags);
         out.extend_from_slice(&u16::MAX.to_be_bytes());
         out.extend_from_slice(&[0; 4]);

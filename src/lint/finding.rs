@@ -70,6 +70,7 @@ impl Finding {
                 format!("{names} {verb} 1, and no extension gives that a meaning here.")
             }
             Rule::ReservedOpcode => format!("Opcode {number} (0x{number:x}) is reserved."),
+            Rule::FragmentedControl if opcode().is_reserved() => "This control frame has FIN 0.".to_owned(),
             Rule::FragmentedControl => format!("This {} has FIN 0.", opcode()),
             Rule::ControlTooLong => format!("This control frame declares {number} bytes; 125 is the most."),
             Rule::LengthNotMinimal => format!("{number} would have fitted a shorter form of the length."),
@@ -84,7 +85,7 @@ impl Finding {
             Rule::InvalidUtf8 => format!("Byte {number} of the message is not valid UTF-8."),
             Rule::CloseBodyOneByte => format!("The body is the single byte 0x{number:02x}."),
             Rule::CloseCodeForbidden => {
-                format!("Code {} must never stand in a close frame.", CloseCode(number as u16))
+                format!("Code {number} ({}) must never stand in a close frame.", CloseCode(number as u16).name())
             }
             Rule::CloseCodeUnassigned => format!("Code {number} has no meaning yet."),
             Rule::FrameTooBig => format!("The frame declares {number} bytes."),

@@ -131,7 +131,7 @@ impl Linter {
                 }
             }
             Judged::ControlBody if header.opcode == Opcode::CLOSE => {
-                payload_checks::check_close_body(&body, header_len, found);
+                payload_checks::check_close_body(&body, &header, found);
             }
             Judged::ControlBody => {
                 self.pings.check_pong(&body, 0..header_len + header.length, found);

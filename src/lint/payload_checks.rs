@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Finding, Rule};
-use crate::wire::{CloseBody, CloseCodeClass, Utf8Checker};
+use crate::wire::{CloseBody, CloseCodeClass, Header, Utf8Checker};
 
 /// The text message of one direction that is coming in.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +21,7 @@ impl TextChecks {
             return;
         }
         if let Err(error) = self.checker.push(bytes) {
-            self.fail(error.offset, header_len, found);
+            self.fail(error.offset, header_len, 1, found);
         }
     }
 
@@ -31,21 +31,25 @@ impl TextChecks {
             && !self.failed
             && let Err(error) = self.checker.finish()
         {
-            self.fail(error.offset, header_len, found);
+            self.fail(error.offset, header_len, frame_length, found);
         }
         self.before += frame_length;
     }
 
-    fn fail(&mut self, offset: u64, header_len: u64, found: &mut Vec<Finding>) {
+    fn fail(&mut self, offset: u64, header_len: u64, frame_length: u64, found: &mut Vec<Finding>) {
         self.failed = true;
-        // a character may have begun in an earlier frame: then this frame's first byte shows it
-        let at = header_len + offset.saturating_sub(self.before);
-        found.push(Finding::with_number(Rule::InvalidUtf8, at..at + 1, offset));
+        // a character may have begun in an earlier frame: then this frame's first byte of payload shows it, or, if the
+        // frame has none, its header, which ends the message
+        let first = header_len + offset.saturating_sub(self.before);
+        let at = if frame_length == 0 { 0..header_len } else { first..first + 1 };
+        found.push(Finding::with_number(Rule::InvalidUtf8, at, offset));
     }
 }
 
-/// Judges a close frame's whole payload, unmasked.
-pub(super) fn check_close_body(payload: &[u8], header_len: u64, found: &mut Vec<Finding>) {
+/// Judges a close frame's payload, unmasked: all of it, or its beginning where it is longer than a control frame may be.
+pub(super) fn check_close_body(payload: &[u8], header: &Header, found: &mut Vec<Finding>) {
+    let header_len = header.len() as u64;
+    let is_cut = header.length > payload.len() as u64;
     let code_at = header_len..header_len + 2;
     match CloseBody::parse(payload) {
         CloseBody::Empty => {}
@@ -62,9 +66,12 @@ pub(super) fn check_close_body(payload: &[u8], header_len: u64, found: &mut Vec<
                 }
                 CloseCodeClass::Registered | CloseCodeClass::Library | CloseCodeClass::Private => {}
             }
-            if let Err(error) = std::str::from_utf8(reason) {
+            // what was cut off may be the rest of a character
+            if let Err(error) = std::str::from_utf8(reason)
+                && (error.error_len().is_some() || !is_cut)
+            {
                 let at = header_len + 2 + error.valid_up_to() as u64;
-                found.push(Finding::new(Rule::CloseReasonInvalidUtf8, at..header_len + payload.len() as u64));
+                found.push(Finding::new(Rule::CloseReasonInvalidUtf8, at..header_len + header.length));
             }
         }
     }

@@ -31,7 +31,8 @@ impl SequenceChecks {
             Place::Continuation => self.message_length = self.message_length.saturating_add(header.length),
             Place::Control | Place::Orphan => return place,
         }
-        if self.message_length > limits.max_message && !self.too_big_said {
+        // a length with its top bit set is no length: that it is forbidden has been said
+        if self.message_length > limits.max_message && !self.too_big_said && !header.has_length_top_bit() {
             self.too_big_said = true;
             let length_at = 1..2 + header.length_form.extended_bytes() as u64;
             found.push(Finding::with_number(Rule::MessageTooBig, length_at, self.message_length));

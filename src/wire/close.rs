@@ -152,7 +152,8 @@ impl<'a> CloseBody<'a> {
     /// The payload for `code` and `reason`, the reason cut at a character so that both fit a control frame's 125 bytes.
     pub fn encode(code: CloseCode, reason: &str) -> Vec<u8> {
         let mut payload = code.0.to_be_bytes().to_vec();
-        payload.extend_from_slice(&reason.as_bytes()[..reason.floor_char_boundary(123)]);
+        let fits = (0..=reason.len().min(123)).rev().find(|&at| reason.is_char_boundary(at)).unwrap_or_default();
+        payload.extend_from_slice(&reason.as_bytes()[..fits]);
         payload
     }
 

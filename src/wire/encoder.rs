@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(frame(&Header::new(Opcode::CONTINUATION, None, 2), b"lo"), hex::decode("80026c6f").unwrap());
         assert_eq!(frame(&Header::new(Opcode::BINARY, None, 256), &[0; 256])[..4], [0x82, 0x7E, 0x01, 0x00]);
         assert_eq!(
-            frame(&Header::new(Opcode::BINARY, None, 65536), &[0; 65536])[..10],
+            frame(&Header::new(Opcode::BINARY, None, 65536), &vec![0; 65536])[..10],
             [0x82, 0x7F, 0, 0, 0, 0, 0, 1, 0, 0]
         );
     }

@@ -60,6 +60,7 @@ impl fmt::Display for Extension {
 pub fn parse_extensions(value: &str) -> Result<Vec<Extension>, ListError> {
     let mut scanner = Scanner { text: value, at: 0 };
     let mut extensions = Vec::new();
+    scanner.skip_empty_elements();
     loop {
         let name = scanner.token("an extension's name")?.to_owned();
         let mut parameters = Vec::new();
@@ -79,6 +80,7 @@ pub fn parse_extensions(value: &str) -> Result<Vec<Extension>, ListError> {
 pub fn parse_tokens(value: &str) -> Result<Vec<&str>, ListError> {
     let mut scanner = Scanner { text: value, at: 0 };
     let mut tokens = Vec::new();
+    scanner.skip_empty_elements();
     loop {
         tokens.push(scanner.token("a token")?);
         if !scanner.more("\",\"")? {
@@ -152,10 +154,15 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// After an element: whether a comma announces another. Empty elements are passed over (RFC 7230 7).
+    /// A list may hold empty elements, the first and the last too (RFC 7230 7).
+    fn skip_empty_elements(&mut self) {
+        while self.eat(b',') {}
+    }
+
+    /// After an element: whether a comma announces another.
     fn more(&mut self, expected: &'static str) -> Result<bool, ListError> {
         if self.eat(b',') {
-            while self.eat(b',') {}
+            self.skip_empty_elements();
             return Ok(self.peek().is_some());
         }
         if self.peek().is_some() { self.error(expected) } else { Ok(false) }
@@ -186,6 +193,8 @@ mod tests {
 
     #[test]
     fn blanks_and_empty_elements_are_passed_over() {
-        assert_eq!(parse_tokens("chat,\tsuperchat , ,x"), Ok(vec!["chat", "superchat", "x"]));
+        assert_eq!(parse_tokens(", ,chat,\tsuperchat , ,x,"), Ok(vec!["chat", "superchat", "x"]));
+        assert_eq!(parse_extensions(",a").unwrap()[0].name, "a");
+        assert_eq!(parse_tokens(" , "), Err(ListError { offset: 3, expected: "a token" }));
     }
 }

@@ -57,6 +57,7 @@ impl Header {
     }
 
     /// The same header with FIN set to `fin`.
+    #[must_use]
     pub const fn with_fin(self, fin: bool) -> Self {
         Self { fin, ..self }
     }

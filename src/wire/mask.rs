@@ -1,4 +1,4 @@
-//! Masking (RFC 6455 5.3): payload byte i is XORed with byte i mod 4 of the key.
+//! Masking (RFC 6455 5.3): payload byte i is XOR'd with byte i mod 4 of the key.
 
 use std::fmt;
 

@@ -39,6 +39,7 @@ impl Side {
     pub const BOTH: [Self; 2] = [Self::Client, Self::Server];
 
     /// The other end.
+    #[must_use]
     pub const fn other(self) -> Self {
         match self {
             Self::Client => Self::Server,

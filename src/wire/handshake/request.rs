@@ -149,8 +149,9 @@ impl Request {
 
 fn is_http_1_1_or_higher(version: &str) -> bool {
     let number = version.strip_prefix("HTTP/").and_then(|number| number.split_once('.'));
-    let parts = number.and_then(|(major, minor)| Some((major.parse::<u8>().ok()?, minor.parse::<u8>().ok()?)));
-    parts.is_some_and(|parts| parts >= (1, 1) && parts < (2, 0))
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u8>().ok())?;
+    let parts = number.and_then(|(major, minor)| Some((digits(major)?, digits(minor)?)));
+    parts.is_some_and(|parts| ((1, 1)..(2, 0)).contains(&parts))
 }
 
 #[cfg(test)]

@@ -1,0 +1,208 @@
+//! Builds the parts of the program, joins them and takes them down.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::capture::{self, Capture, Clock, Recording};
+use crate::cli::{self, Cli, Command, Common, Format};
+use crate::control::Control;
+use crate::endpoint::{self, Page};
+use crate::formats::{jsonl, text};
+use crate::headless::{Form, Printer};
+use crate::lint::Limits;
+use crate::net::{self, ServeOptions};
+
+/// Exit code of a second SIGINT.
+const INTERRUPTED: u8 = 130;
+/// Payload bytes that a line for people shows.
+const TEXT_PAYLOAD: u64 = 100;
+
+/// Carries out a command; the outcome is the exit code, or an error in one line.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Serve(serve) => run_serve(serve),
+        Command::Explain(explain) => cli::run_explain(&explain),
+        Command::Rules(rules) => cli::run_rules(&rules),
+    }
+}
+
+fn run_serve(serve: cli::Serve) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the threads that move the traffic")?;
+    let outcome = runtime.block_on(serve_until_told(serve));
+    // a thread that is stuck in the terminal does not keep the program from ending
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn serve_until_told(serve: cli::Serve) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen().context("cannot listen to signals")?;
+    let listener = net::listen(&serve.listen.host, serve.listen.port).await?;
+    let address = listener.local_addr().context("cannot tell which address is listened on")?;
+    let common = &serve.common;
+    let limits = Limits { max_frame: common.max_frame, max_message: common.max_message };
+    let recording = Recording::create(common.record.as_deref(), common.force)?;
+    let capture = Arc::new(Capture::new(recording.reader()));
+    let writer = recording.writer(&command_line())?;
+    let (recorder, recorder_thread) =
+        capture::start(writer, capture.clone(), limits).context("cannot start the recorder")?;
+    let (control, commands) = Control::new();
+    let options = ServeOptions { endpoint: Arc::new(endpoint_config(&serve, limits)), clock: Clock::start() };
+    let server = net::serve(listener, options, recorder, commands);
+    let mut view = View::start(common, capture, control, address)?;
+
+    loop {
+        tokio::select! {
+            () = signals.stop() => break,
+            ended = view.ended() => match ended? {
+                Ended::Quit => break,
+                // the traffic goes on without anyone to look at it
+                Ended::TerminalLost => {}
+            }
+        }
+    }
+    let ending = async {
+        server.stop().await;
+        // the recorder ends with the server, which held the last way to it
+        let _ = tokio::task::spawn_blocking(|| recorder_thread.join()).await;
+        view.finish().await
+    };
+    let outcome = tokio::select! {
+        ended = ending => ended.map(|()| ExitCode::SUCCESS),
+        () = signals.interrupt() => Ok(ExitCode::from(INTERRUPTED)),
+    };
+    recording.remove_unless_kept();
+    outcome
+}
+
+/// How the traffic is shown.
+enum View {
+    Printed(Printer),
+}
+
+/// Why nobody looks any more.
+enum Ended {
+    /// The user is done.
+    Quit,
+    /// The terminal is gone.
+    TerminalLost,
+}
+
+impl View {
+    fn start(common: &Common, capture: Arc<Capture>, control: Control, address: SocketAddr) -> anyhow::Result<Self> {
+        let _ = writeln!(io::stderr(), "listening on ws://{address}");
+        drop(control);
+        Printer::start(capture, form(common)).map(Self::Printed).context("cannot start the thread that prints")
+    }
+
+    async fn ended(&mut self) -> anyhow::Result<Ended> {
+        match self {
+            Self::Printed(printer) => printer.ended().await.context(CANNOT_PRINT).map(|()| Ended::Quit),
+        }
+    }
+
+    /// Shows what is left, after everything was recorded.
+    async fn finish(self) -> anyhow::Result<()> {
+        match self {
+            Self::Printed(printer) => printer.finish().await.context(CANNOT_PRINT),
+        }
+    }
+}
+
+const CANNOT_PRINT: &str = "cannot write to standard output";
+
+fn form(common: &Common) -> Form {
+    match common.format {
+        Format::Json => Form::Json(jsonl::Options {
+            // no larger frame or message is let in, but where no rule is enforced
+            payload_limit: common.payload_limit.unwrap_or(common.max_frame.max(common.max_message)),
+            messages: common.messages,
+        }),
+        Format::Text => Form::Text(text::Options {
+            payload_limit: common.payload_limit.unwrap_or(TEXT_PAYLOAD),
+            color: common.look.is_colored(),
+            ascii: common.look.ascii,
+        }),
+    }
+}
+
+fn endpoint_config(serve: &cli::Serve, limits: Limits) -> endpoint::Config {
+    endpoint::Config {
+        limits,
+        reply: match serve.reply {
+            cli::Reply::Echo => endpoint::Reply::Echo,
+            cli::Reply::Broadcast => endpoint::Reply::HandOver,
+            cli::Reply::None => endpoint::Reply::Nothing,
+        },
+        subprotocols: serve.subprotocol.clone(),
+        origins: serve.origin.clone(),
+        headers: serve.headers.iter().map(|header| (header.name.clone(), header.value.clone())).collect(),
+        pages: pages(),
+        ping_interval: serve.ping_interval,
+        auto_pong: !serve.no_auto_pong,
+        tolerant: serve.tolerant,
+        ..endpoint::Config::default()
+    }
+}
+
+/// The test page for browsers: it loads nothing from elsewhere, and connects only to WebSockets.
+fn pages() -> Vec<Page> {
+    let page = |path, kind: &str, body: &'static str| Page {
+        path,
+        body: body.as_bytes().into(),
+        headers: [
+            ("Content-Type", kind),
+            ("Content-Security-Policy", PAGE_POLICY),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Referrer-Policy", "no-referrer"),
+            ("Cache-Control", "no-store"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec(),
+    };
+    vec![
+        page("/", "text/html; charset=utf-8", include_str!("../assets/page.html")),
+        page("/page.css", "text/css; charset=utf-8", include_str!("../assets/page.css")),
+        page("/page.js", "text/javascript; charset=utf-8", include_str!("../assets/page.js")),
+    ]
+}
+
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; \
+    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// How the program was called, for whoever opens the recording.
+fn command_line() -> String {
+    std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+/// The signals that end the program.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// The program is told to end.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// The user is out of patience.
+    async fn interrupt(&mut self) {
+        self.interrupt.recv().await;
+    }
+}

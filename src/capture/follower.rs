@@ -1,0 +1,61 @@
+//! A capture as a sequence of what happened, for those who print it.
+
+use super::Capture;
+use super::connection::Connection;
+use super::index::{FrameEntry, MilestoneKind};
+use crate::lint::Finding;
+
+/// Walks through a capture from its first frame on, as far as it is recorded.
+#[derive(Debug)]
+pub struct Follower {
+    next_frame: u64,
+    next_milestone: usize,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// An opening handshake succeeded.
+    Opened(Connection),
+    /// An opening handshake came to nothing.
+    Refused(Connection),
+    /// A frame: its number, itself, what is wrong with it.
+    Frame(u64, FrameEntry, Vec<Finding>),
+    /// An open connection is over.
+    Closed(Connection),
+}
+
+impl Default for Follower {
+    fn default() -> Self {
+        Self { next_frame: 1, next_milestone: 0 }
+    }
+}
+
+impl Follower {
+    /// The next things that happened, at most `max`; none if nothing new was recorded.
+    pub fn next(&mut self, capture: &Capture, max: usize) -> Vec<Item> {
+        let index = capture.index();
+        let mut items = Vec::new();
+        while items.len() < max {
+            if let Some(milestone) = index.milestones(self.next_milestone).first()
+                && milestone.after_frame < self.next_frame
+            {
+                self.next_milestone += 1;
+                // whoever passes a milestone has been added before
+                let Some(connection) = index.connection(milestone.connection).cloned() else { continue };
+                items.push(match milestone.kind {
+                    MilestoneKind::Opened => Item::Opened(connection),
+                    MilestoneKind::Refused => Item::Refused(connection),
+                    MilestoneKind::Closed => Item::Closed(connection),
+                });
+            } else if let Some(entry) = index.frame(self.next_frame) {
+                let findings = index.findings(self.next_frame).iter().map(|(_, finding)| finding.clone()).collect();
+                items.push(Item::Frame(self.next_frame, *entry, findings));
+                self.next_frame += 1;
+            } else {
+                break;
+            }
+        }
+        items
+    }
+}

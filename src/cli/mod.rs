@@ -1,0 +1,322 @@
+//! The command line: arguments in, typed values out.
+
+mod explain;
+mod values;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use explain::{run_explain, run_rules};
+pub use values::{HeaderArgument, ListenAddress};
+use values::{parse_duration, parse_size};
+
+use crate::wire::Side;
+
+/// What is on my WebSocket? An interactive terminal inspector that shows every frame live, byte-exact and explained.
+#[derive(Debug, Parser)]
+#[command(name = "wsinspect", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Be the server: accept connections, answer them, show every frame
+    Serve(Serve),
+    /// Take frames or an opening handshake apart and print every field
+    Explain(Explain),
+    /// Print the catalogue of rules: what RFC 6455 forbids and how a strict peer answers
+    Rules(Rules),
+}
+
+/// `wsinspect serve`
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Where to listen: a port, or host and port; 127.0.0.1 unless a host is given; port 0 takes a free one
+    #[arg(value_name = "[HOST:]PORT")]
+    pub listen: ListenAddress,
+
+    /// What to answer a message with: itself; itself to every open connection, the sender's too; nothing
+    #[arg(long, value_enum, default_value_t = Reply::Echo)]
+    pub reply: Reply,
+
+    /// A subprotocol to agree to (repeatable); of those that a client offers, its first that is known is chosen
+    #[arg(long, value_name = "NAME")]
+    pub subprotocol: Vec<String>,
+
+    /// An origin that browsers may come from, such as http://localhost:8080 (repeatable); any unless given
+    #[arg(long, value_name = "ORIGIN")]
+    pub origin: Vec<String>,
+
+    /// A header to add to the response of the opening handshake (repeatable)
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub headers: Vec<HeaderArgument>,
+
+    /// Send a ping this often, and give a peer up whose pong has not come by the next one: 30, 500ms, 20s
+    #[arg(long, value_name = "SECS", value_parser = parse_duration)]
+    pub ping_interval: Option<Duration>,
+
+    /// Answer no ping by itself
+    #[arg(long)]
+    pub no_auto_pong: bool,
+
+    /// Show broken rules, but enforce none
+    #[arg(long)]
+    pub tolerant: bool,
+
+    /// Options of every command that shows live traffic.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What the server answers a message with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Reply {
+    /// The same message.
+    Echo,
+    /// The same message, to every open connection.
+    Broadcast,
+    /// Nothing.
+    None,
+}
+
+/// Options of every command that shows live traffic.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Keep the recording in FILE (pcapng, which Wireshark opens); without this it goes with the program
+    #[arg(short = 'w', long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+
+    /// Replace FILE if it exists
+    #[arg(long, requires = "record")]
+    pub force: bool,
+
+    /// No screen: print what happens to standard output, as when that is no terminal
+    #[arg(long)]
+    pub headless: bool,
+
+    /// How to print it: a line a frame for people, or JSON Lines
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+
+    /// JSON: print whole messages too, each after its last frame
+    #[arg(long)]
+    pub messages: bool,
+
+    /// Print at most this much of each payload
+    #[arg(long, value_name = "BYTES", value_parser = parse_size)]
+    pub payload_limit: Option<u64>,
+
+    /// The largest payload of a frame: 16MiB, 64k, 1000
+    #[arg(long, value_name = "BYTES", value_parser = parse_size, default_value = "16MiB")]
+    pub max_frame: u64,
+
+    /// The largest message
+    #[arg(long, value_name = "BYTES", value_parser = parse_size, default_value = "64MiB")]
+    pub max_message: u64,
+
+    /// How it looks.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+/// How output looks.
+#[derive(Debug, Args)]
+pub struct Look {
+    /// When to use colours; NO_COLOR and CLICOLOR_FORCE are honoured
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    pub color: ColorChoice,
+
+    /// Draw with ASCII characters only
+    #[arg(long)]
+    pub ascii: bool,
+}
+
+/// `--format`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A line a frame.
+    Text,
+    /// An object a line.
+    Json,
+}
+
+/// `--color`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// `wsinspect explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// Bytes in hex, with or without spaces, or one close code such as 1006; standard input is read if there are none
+    #[arg(value_name = "HEX", conflicts_with_all = ["rule", "accept"])]
+    pub input: Vec<String>,
+
+    /// Explain a rule of the catalogue
+    #[arg(long, value_name = "ID", conflicts_with = "accept")]
+    pub rule: Option<String>,
+
+    /// Derive Sec-WebSocket-Accept from a Sec-WebSocket-Key, step by step
+    #[arg(long, value_name = "KEY")]
+    pub accept: Option<String>,
+
+    /// Who sent the frames; unless given, masked frames are taken for the client's
+    #[arg(long, value_name = "SIDE")]
+    pub from: Option<SideArgument>,
+
+    /// Take RSV1 for the mark of a compressed message, as if permessage-deflate had been agreed on
+    #[arg(long)]
+    pub deflate: bool,
+
+    /// Exit with code 3 if a rule of this level or above is broken
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub fail_on: Option<FailOn>,
+
+    /// How it looks.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+/// `--from`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SideArgument {
+    /// The client.
+    Client,
+    /// The server.
+    Server,
+}
+
+impl From<SideArgument> for Side {
+    fn from(side: SideArgument) -> Self {
+        match side {
+            SideArgument::Client => Self::Client,
+            SideArgument::Server => Self::Server,
+        }
+    }
+}
+
+/// `--fail-on`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// MUST.
+    Must,
+    /// SHOULD, and MUST.
+    Should,
+    /// Anything.
+    Advice,
+}
+
+/// `wsinspect rules`
+#[derive(Debug, Args)]
+pub struct Rules {
+    /// How it looks.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+/// A command that can't be carried out as it was given: one line that says how.
+#[derive(Debug)]
+pub struct UsageError(pub String);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// What reading the command line came to, where it is no command.
+#[derive(Debug)]
+pub enum Usage {
+    /// Help or the version was asked for: to be printed on standard output.
+    Asked(String),
+    /// The command line is wrong: one line that says how.
+    Wrong(String),
+}
+
+impl Cli {
+    /// Reads the command line.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Usage> {
+        Self::try_parse_from(arguments).map_err(|error| {
+            if error.use_stderr() { Usage::Wrong(one_line(&error)) } else { Usage::Asked(error.render().to_string()) }
+        })
+    }
+}
+
+/// clap's message, which has a paragraph for what is wrong and others for help, as one line.
+fn one_line(error: &clap::Error) -> String {
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "a command is missing: serve, explain or rules; see wsinspect --help".to_owned();
+    }
+    let text = error.render().to_string();
+    let mut paragraphs = text.split("\n\n");
+    let words = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut line = words(paragraphs.next().unwrap_or_default());
+    for tip in paragraphs.filter(|paragraph| paragraph.trim_start().starts_with("tip:")) {
+        line.push_str("; ");
+        line.push_str(words(tip).trim_start_matches("tip: "));
+    }
+    format!("{}; see wsinspect --help", line.trim_start_matches("error: "))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn read(line: &str) -> Result<Cli, Usage> {
+        Cli::read(line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn the_definition_of_the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_one_line_that_says_what_was_expected() {
+        for (line, says) in [
+            ("wsinspect", "a command is missing"),
+            ("wsinspect serve", "required arguments were not provided: <[HOST:]PORT>"),
+            ("wsinspect serve http", "expected a port from 0 to 65535, found \"http\""),
+            ("wsinspect serve 70000", "expected a port from 0 to 65535, found \"70000\""),
+            ("wsinspect serve 9002 --max-frame 1X", "expected a size such as 16MiB, 64k or 1000"),
+            ("wsinspect serve 9002 --ping-interval soon", "expected a time such as 30, 500ms or 20s"),
+            ("wsinspect serve 9002 --reply ecko", "possible values: echo, broadcast, none"),
+            ("wsinspect serv 9002", "unrecognized subcommand 'serv'; a similar subcommand exists: 'serve'"),
+            ("wsinspect serve 9002 -H nocolon", "expected 'Name: value'"),
+            ("wsinspect serve 9002 --force", "--record <FILE>"),
+        ] {
+            match read(line) {
+                Err(Usage::Wrong(error)) => {
+                    assert!(error.contains(says), "{line}: {error}");
+                    assert_eq!(error.lines().count(), 1, "{error}");
+                }
+                other => panic!("{line}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_manual() {
+        let Command::Serve(serve) = read("wsinspect serve 9002").unwrap().command else { panic!("no serve") };
+        assert_eq!(serve.listen, ListenAddress { host: "127.0.0.1".to_owned(), port: 9002 });
+        assert_eq!((serve.common.max_frame, serve.common.max_message), (16 << 20, 64 << 20));
+        assert_eq!(serve.reply, Reply::Echo);
+    }
+}

@@ -1,0 +1,105 @@
+//! What the user, or another connection, has an endpoint send.
+
+use std::fmt;
+use std::time::Instant;
+
+use super::machine::Endpoint;
+use super::{Origin, State};
+use crate::wire::{CloseCode, Header, Message, Opcode};
+
+/// Why something was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotSent {
+    /// The connection is not OPEN, or a Close was sent, after which nothing follows (RFC 6455 5.5.1).
+    NotOpen,
+    /// The peer does not read: more bytes wait than [`super::Config::high_water`].
+    Full,
+    /// A control frame carries at most 125 bytes (RFC 6455 5.5).
+    ControlTooLong,
+}
+
+/// Every frame goes to the end of the outbox: at a frame border, and never between the fragments of a message.
+impl Endpoint {
+    /// Sends a text message of the user.
+    pub fn send_text(&mut self, text: &str) -> Result<(), NotSent> {
+        self.send(Opcode::TEXT, text.as_bytes(), Origin::User)
+    }
+
+    /// Sends a binary message of the user.
+    pub fn send_binary(&mut self, payload: &[u8]) -> Result<(), NotSent> {
+        self.send(Opcode::BINARY, payload, Origin::User)
+    }
+
+    /// Sends a message that came from elsewhere, in one frame.
+    pub fn send_message(&mut self, message: &Message, origin: Origin) -> Result<(), NotSent> {
+        self.send(message.opcode, &message.payload, origin)
+    }
+
+    /// Sends a ping of the user.
+    pub fn send_ping(&mut self, payload: &[u8]) -> Result<(), NotSent> {
+        self.send(Opcode::PING, payload, Origin::User)
+    }
+
+    /// Sends a pong that nobody asked for (RFC 6455 5.5.3).
+    pub fn send_pong(&mut self, payload: &[u8]) -> Result<(), NotSent> {
+        self.send(Opcode::PONG, payload, Origin::User)
+    }
+
+    /// Sends a text message in `count` frames of about equal size (0 counts as 1), with a ping after the first of
+    /// them if asked. A character may fall on a border, as RFC 6455 5.4 and 8.1 allow.
+    pub fn send_fragments(&mut self, text: &str, count: u16, ping_between: bool) -> Result<(), NotSent> {
+        self.check_room()?;
+        let (bytes, count) = (text.as_bytes(), usize::from(count.max(1)));
+        let border = |i: usize| (bytes.len() as u128 * i as u128 / count as u128) as usize;
+        for i in 0..count {
+            let fragment = &bytes[border(i)..border(i + 1)];
+            let opcode = if i == 0 { Opcode::TEXT } else { Opcode::CONTINUATION };
+            let last = i + 1 == count;
+            self.queue(&Header::new(opcode, None, fragment.len() as u64).with_fin(last), fragment, Origin::User);
+            if ping_between && i == 0 && !last {
+                let payload = b"between fragments";
+                self.queue(&Header::new(Opcode::PING, None, payload.len() as u64), payload, Origin::User);
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins the closing handshake for the user. Any code is sent as asked, allowed or not, except that 1005
+    /// stands for an empty body. The reason is cut to what fits. What already waits goes out before.
+    pub fn close(&mut self, code: CloseCode, reason: &str, now: Instant) -> Result<(), NotSent> {
+        if self.state() != State::Open {
+            return Err(NotSent::NotOpen);
+        }
+        self.start_close(code, reason, Origin::User, now);
+        Ok(())
+    }
+
+    fn send(&mut self, opcode: Opcode, payload: &[u8], origin: Origin) -> Result<(), NotSent> {
+        self.check_room()?;
+        if opcode.is_control() && payload.len() > 125 {
+            return Err(NotSent::ControlTooLong);
+        }
+        self.queue(&Header::new(opcode, None, payload.len() as u64), payload, origin);
+        Ok(())
+    }
+
+    fn check_room(&self) -> Result<(), NotSent> {
+        match self.state() {
+            State::Open if self.is_full() => Err(NotSent::Full),
+            State::Open => Ok(()),
+            State::Connecting | State::Closing | State::Closed => Err(NotSent::NotOpen),
+        }
+    }
+}
+
+impl fmt::Display for NotSent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotOpen => "the connection is not open",
+            Self::Full => "the peer does not read what waits for it already",
+            Self::ControlTooLong => "a control frame carries at most 125 bytes",
+        })
+    }
+}
+
+impl std::error::Error for NotSent {}

@@ -1,0 +1,329 @@
+//! JSON Lines: one object for each thing that happened.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::capture::{Capture, Connection, FrameEntry, Item, Timestamp};
+use crate::lint::Finding;
+use crate::wire::handshake::Head;
+use crate::wire::{CloseBody, Opcode, Side};
+
+use super::messages::{Assembled, Assembler};
+
+/// How JSON Lines are written.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The most payload bytes of a frame or message that are written.
+    pub payload_limit: u64,
+    /// Whether whole messages are written too, each after its last frame.
+    pub messages: bool,
+}
+
+/// Writes what happened in a capture.
+#[derive(Debug)]
+pub struct JsonLines {
+    options: Options,
+    assembler: Assembler,
+}
+
+impl JsonLines {
+    /// Writes with these options.
+    pub fn new(options: Options) -> Self {
+        Self { options, assembler: Assembler::default() }
+    }
+
+    /// Writes `item`, which happened in `capture`.
+    pub fn write(&mut self, out: &mut impl Write, capture: &Capture, item: &Item) -> io::Result<()> {
+        match item {
+            Item::Opened(connection) => line(out, &open(capture, connection)?),
+            Item::Refused(connection) => line(out, &refused(capture, connection)?),
+            Item::Frame(n, entry, findings) => self.frame(out, capture, *n, entry, findings),
+            Item::Closed(connection) => {
+                self.assembler.forget(connection.id);
+                line(out, &close(connection))
+            }
+        }
+    }
+
+    fn frame(
+        &mut self,
+        out: &mut impl Write,
+        capture: &Capture,
+        n: u64,
+        entry: &FrameEntry,
+        findings: &[Finding],
+    ) -> io::Result<()> {
+        let header = entry.header();
+        let header_len = header.len() as u64;
+        let (message_opcode, assembled) = self.assembler.frame(n, entry);
+        let shown = header.length.min(self.options.payload_limit);
+        // a close frame is understood whole, however short its payload is shown
+        let is_close = header.opcode == Opcode::CLOSE;
+        let read = if is_close { header.length.min(shown.max(125)) } else { shown };
+        let mut payload = capture.payload(entry, 0..read)?;
+        let close = (is_close && entry.is_complete()).then(|| CloseBody::parse(&payload)).and_then(|body| match body {
+            CloseBody::Code(code, reason) => {
+                Some(CloseJson { code: code.0, reason: String::from_utf8_lossy(reason).into_owned() })
+            }
+            CloseBody::Empty | CloseBody::OneByte(_) => None,
+        });
+        payload.truncate(shown as usize);
+        let truncated = shown < header.length;
+        let is_text = message_opcode == Some(Opcode::TEXT) && !entry.is_compressed();
+        let text = is_text.then(|| text_of(&payload, truncated)).flatten();
+        line(
+            out,
+            &FrameJson {
+                event: "frame",
+                time: entry.time().seconds(),
+                conn: entry.connection().0,
+                n,
+                from: entry.from().name(),
+                offset: entry.offset(),
+                fin: header.fin,
+                rsv: header.rsv.value(),
+                opcode: header.opcode.value(),
+                r#type: header.opcode.name(),
+                masked: header.masking_key.is_some(),
+                masking_key: header.masking_key.map(|key| key.to_string()),
+                length: header.length,
+                length_form: header.length_form.bits(),
+                header: hex::encode(capture.frame_bytes(entry, 0..header_len)?),
+                payload: hex::encode(&payload),
+                text,
+                close,
+                compressed: entry.is_compressed(),
+                chunks: entry.chunks(),
+                origin: entry.origin().name(),
+                edit: None,
+                findings: findings.iter().map(finding_json).collect(),
+                complete: (!entry.is_complete()).then_some(false),
+                truncated: truncated.then_some(true),
+            },
+        )?;
+        match assembled {
+            Some(message) if self.options.messages => self.message(out, capture, entry.time(), &message),
+            _ => Ok(()),
+        }
+    }
+
+    fn message(&self, out: &mut impl Write, capture: &Capture, time: Timestamp, message: &Assembled) -> io::Result<()> {
+        let truncated = message.length > self.options.payload_limit;
+        let payload = message.payload(capture, self.options.payload_limit)?;
+        let is_text = message.opcode == Opcode::TEXT && !message.compressed;
+        let text = is_text.then(|| text_of(&payload, truncated)).flatten();
+        line(
+            out,
+            &MessageJson {
+                event: "message",
+                time: time.seconds(),
+                conn: message.connection.0,
+                from: message.from.name(),
+                first: message.first,
+                last: message.last,
+                fragments: message.fragments,
+                r#type: message.opcode.name(),
+                compressed: message.compressed,
+                wire_length: message.length,
+                length: message.length,
+                payload: text.is_none().then(|| hex::encode(&payload)),
+                text,
+                truncated: truncated.then_some(true),
+            },
+        )
+    }
+}
+
+/// The payload as text; where it was shortened, the character that was cut is left out.
+fn text_of(payload: &[u8], truncated: bool) -> Option<String> {
+    match std::str::from_utf8(payload) {
+        Ok(text) => Some(text.to_owned()),
+        Err(error) if truncated && error.error_len().is_none() => {
+            String::from_utf8(payload[..error.valid_up_to()].to_vec()).ok()
+        }
+        Err(_) => None,
+    }
+}
+
+fn open(capture: &Capture, connection: &Connection) -> io::Result<OpenJson> {
+    Ok(OpenJson {
+        event: "open",
+        time: connection.answered.unwrap_or(connection.began).seconds(),
+        conn: connection.id.0,
+        client: connection.client.to_string(),
+        server: connection.server.to_string(),
+        target: connection.target.clone(),
+        request: head_json(capture, connection, Side::Client)?,
+        response: head_json(capture, connection, Side::Server)?,
+        subprotocol: connection.subprotocol.clone(),
+        extensions: connection.extensions.clone(),
+        findings: connection.handshake_findings.iter().flatten().map(finding_json).collect(),
+    })
+}
+
+fn refused(capture: &Capture, connection: &Connection) -> io::Result<RefusedJson> {
+    Ok(RefusedJson {
+        event: "refused",
+        time: connection.answered.or(connection.ended).unwrap_or(connection.began).seconds(),
+        conn: connection.id.0,
+        client: connection.client.to_string(),
+        status: connection.status,
+        reason: connection.refusal(),
+        request: head_json(capture, connection, Side::Client)?,
+        response: head_json(capture, connection, Side::Server)?,
+        findings: connection.handshake_findings.iter().flatten().map(finding_json).collect(),
+    })
+}
+
+fn close(connection: &Connection) -> CloseEventJson {
+    let verdict = connection.verdict();
+    CloseEventJson {
+        event: "close",
+        time: connection.ended.unwrap_or(connection.began).seconds(),
+        conn: connection.id.0,
+        code: verdict.as_ref().and_then(|verdict| verdict.code).map(|code| code.0),
+        reason: verdict.as_ref().and_then(|verdict| verdict.reason.clone()),
+        by: verdict.as_ref().map(|verdict| verdict.by.name()),
+        clean: verdict.as_ref().is_some_and(|verdict| verdict.clean),
+        how: verdict.as_ref().map(|verdict| verdict.how.name()),
+        verdict: verdict.map(|verdict| verdict.sentence),
+    }
+}
+
+fn head_json(capture: &Capture, connection: &Connection, side: Side) -> io::Result<Option<HeadJson>> {
+    Ok(capture.head(connection.id, side)?.map(|raw| {
+        let head = Head::parse(raw);
+        let headers = head.pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+        HeadJson { line: head.start_line().into_owned(), headers }
+    }))
+}
+
+fn finding_json(finding: &Finding) -> FindingJson {
+    FindingJson {
+        rule: finding.rule.id(),
+        section: finding.rule.section(),
+        level: finding.rule.level().name(),
+        at: [finding.at.start, finding.at.end],
+        sees: finding.sees(),
+    }
+}
+
+fn line(out: &mut impl Write, object: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, object)?;
+    out.write_all(b"\n")
+}
+
+#[derive(Serialize)]
+struct OpenJson {
+    event: &'static str,
+    time: f64,
+    conn: u32,
+    client: String,
+    server: String,
+    target: String,
+    request: Option<HeadJson>,
+    response: Option<HeadJson>,
+    subprotocol: Option<String>,
+    extensions: Option<String>,
+    findings: Vec<FindingJson>,
+}
+
+#[derive(Serialize)]
+struct RefusedJson {
+    event: &'static str,
+    time: f64,
+    conn: u32,
+    client: String,
+    status: Option<u16>,
+    reason: String,
+    request: Option<HeadJson>,
+    response: Option<HeadJson>,
+    findings: Vec<FindingJson>,
+}
+
+#[derive(Serialize)]
+struct FrameJson {
+    event: &'static str,
+    time: f64,
+    conn: u32,
+    n: u64,
+    from: &'static str,
+    offset: u64,
+    fin: bool,
+    rsv: u8,
+    opcode: u8,
+    r#type: &'static str,
+    masked: bool,
+    masking_key: Option<String>,
+    length: u64,
+    length_form: u8,
+    header: String,
+    payload: String,
+    text: Option<String>,
+    close: Option<CloseJson>,
+    compressed: bool,
+    chunks: u16,
+    origin: &'static str,
+    edit: Option<&'static str>,
+    findings: Vec<FindingJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    complete: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    truncated: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct MessageJson {
+    event: &'static str,
+    time: f64,
+    conn: u32,
+    from: &'static str,
+    first: u64,
+    last: u64,
+    fragments: u64,
+    r#type: &'static str,
+    compressed: bool,
+    wire_length: u64,
+    length: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    truncated: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct CloseEventJson {
+    event: &'static str,
+    time: f64,
+    conn: u32,
+    code: Option<u16>,
+    reason: Option<String>,
+    by: Option<&'static str>,
+    clean: bool,
+    how: Option<&'static str>,
+    verdict: Option<String>,
+}
+
+#[derive(Serialize)]
+struct HeadJson {
+    line: String,
+    headers: Vec<(String, String)>,
+}
+
+#[derive(Serialize)]
+struct CloseJson {
+    code: u16,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct FindingJson {
+    rule: &'static str,
+    section: &'static str,
+    level: &'static str,
+    at: [u64; 2],
+    sees: String,
+}

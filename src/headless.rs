@@ -1,0 +1,130 @@
+//! No screen: what happens is printed to standard output, as it is recorded.
+
+use std::io::{self, ErrorKind, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::capture::{Capture, Follower, Item};
+use crate::formats::{jsonl, text};
+
+/// In which form things are printed.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    /// A line a frame, for people.
+    Text(text::Options),
+    /// JSON Lines.
+    Json(jsonl::Options),
+}
+
+/// The thread that prints.
+#[derive(Debug)]
+pub struct Printer {
+    capture: Arc<Capture>,
+    progress: Arc<Progress>,
+    /// Resolves when printing ends: because all is printed, or because nobody reads any more.
+    ended: oneshot::Receiver<io::Result<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    /// Nothing more will be recorded.
+    last: AtomicBool,
+    printed: AtomicU64,
+}
+
+/// How many things are taken from the capture at once.
+const BATCH: usize = 512;
+/// How long a reader of our output may take nothing when the program ends.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Printer {
+    /// Prints what happens in `capture`.
+    pub fn start(capture: Arc<Capture>, form: Form) -> io::Result<Self> {
+        let progress = Arc::new(Progress::default());
+        let (end, ended) = oneshot::channel();
+        let (shared, seen) = (progress.clone(), capture.clone());
+        thread::Builder::new().name("printer".to_owned()).spawn(move || {
+            let result = print(&seen, form, &shared);
+            // if nobody waits for the end any more, the program is on its way out
+            let _ = end.send(match result {
+                // whoever read our output has had enough
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+                result => result,
+            });
+        })?;
+        Ok(Self { capture, progress, ended })
+    }
+
+    /// Waits until printing ends before it is told to: nobody reads our output any more.
+    pub async fn ended(&mut self) -> io::Result<()> {
+        (&mut self.ended).await.unwrap_or(Ok(()))
+    }
+
+    /// Prints what is left, after everything was recorded. A reader that takes nothing for a second is given up.
+    pub async fn finish(mut self) -> io::Result<()> {
+        self.progress.last.store(true, Ordering::Release);
+        self.capture.wake();
+        let mut printed = self.progress.printed.load(Ordering::Relaxed);
+        let mut since = Instant::now();
+        loop {
+            if let Ok(end) = tokio::time::timeout(Duration::from_millis(100), &mut self.ended).await {
+                return end.unwrap_or(Ok(()));
+            }
+            let now = self.progress.printed.load(Ordering::Relaxed);
+            if now != printed {
+                (printed, since) = (now, Instant::now());
+            } else if since.elapsed() > PATIENCE {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn print(capture: &Capture, form: Form, progress: &Progress) -> io::Result<()> {
+    let mut writer = Writer::new(form);
+    let mut out = io::BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+    let mut follower = Follower::default();
+    loop {
+        // both are read before looking, so that nothing recorded in between is missed
+        let last = progress.last.load(Ordering::Acquire);
+        let generation = capture.generation();
+        let items = follower.next(capture, BATCH);
+        if items.is_empty() {
+            out.flush()?;
+            if last {
+                return Ok(());
+            }
+            capture.wait(generation);
+            continue;
+        }
+        for item in &items {
+            writer.write(&mut out, capture, item)?;
+            progress.printed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+enum Writer {
+    Text(text::TextLines),
+    Json(jsonl::JsonLines),
+}
+
+impl Writer {
+    fn new(form: Form) -> Self {
+        match form {
+            Form::Text(options) => Self::Text(text::TextLines::new(options)),
+            Form::Json(options) => Self::Json(jsonl::JsonLines::new(options)),
+        }
+    }
+
+    fn write(&mut self, out: &mut impl Write, capture: &Capture, item: &Item) -> io::Result<()> {
+        match self {
+            Self::Text(lines) => lines.write(out, capture, item),
+            Self::Json(lines) => lines.write(out, capture, item),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The connections that are open, and the way to each of them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc;
+
+use crate::capture::ConnectionId;
+use crate::control::Outgoing;
+use crate::wire::Message;
+
+/// A message that goes to everyone, for one connection to send.
+#[derive(Debug)]
+pub(super) enum Broadcast {
+    /// The message.
+    Message(Arc<Message>),
+    /// More waits for this connection's peer than it takes: it has to go.
+    TooSlow,
+}
+
+/// Every connection that can be sent something.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    inboxes: Mutex<HashMap<ConnectionId, Sender>>,
+}
+
+#[derive(Clone, Debug)]
+struct Sender {
+    wishes: mpsc::UnboundedSender<Outgoing>,
+    broadcasts: mpsc::UnboundedSender<Broadcast>,
+    /// Bytes of broadcasts that wait.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Where a connection takes what it is to send. It is out of the registry once this is gone.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    pub(super) wishes: Wishes,
+    pub(super) broadcasts: Broadcasts,
+    id: ConnectionId,
+    registry: Arc<Registry>,
+}
+
+/// What the user asks for.
+#[derive(Debug)]
+pub(super) struct Wishes {
+    receiver: mpsc::UnboundedReceiver<Outgoing>,
+}
+
+/// What goes to everyone.
+#[derive(Debug)]
+pub(super) struct Broadcasts {
+    receiver: mpsc::UnboundedReceiver<Broadcast>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Registry {
+    /// The most bytes of broadcasts that wait for one connection, beside a message of any size.
+    const MAX_WAITING: usize = 16 << 20;
+
+    pub(super) fn join(self: &Arc<Self>, id: ConnectionId) -> Inbox {
+        let (wishes, wish) = mpsc::unbounded_channel();
+        let (broadcasts, broadcast) = mpsc::unbounded_channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        self.lock().insert(id, Sender { wishes, broadcasts, waiting: waiting.clone() });
+        Inbox {
+            wishes: Wishes { receiver: wish },
+            broadcasts: Broadcasts { receiver: broadcast, waiting },
+            id,
+            registry: self.clone(),
+        }
+    }
+
+    /// Delivers the user's wish, if the connection is still there.
+    pub(super) fn send(&self, id: ConnectionId, outgoing: Outgoing) {
+        if let Some(sender) = self.lock().get(&id) {
+            // a connection that is just going takes nothing more
+            let _ = sender.wishes.send(outgoing);
+        }
+    }
+
+    /// Delivers `message` to every connection. One whose peer does not keep up is told to go.
+    pub(super) fn broadcast(&self, message: &Arc<Message>) {
+        for sender in self.lock().values() {
+            let waiting = sender.waiting.fetch_add(message.payload.len(), Ordering::Relaxed);
+            let broadcast =
+                if waiting > Self::MAX_WAITING { Broadcast::TooSlow } else { Broadcast::Message(message.clone()) };
+            let _ = sender.broadcasts.send(broadcast);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionId, Sender>> {
+        self.inboxes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wishes {
+    /// The next wish.
+    pub(super) async fn next(&mut self) -> Outgoing {
+        match self.receiver.recv().await {
+            Some(outgoing) => outgoing,
+            // the registry holds a sender until the inbox is dropped
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Broadcasts {
+    /// The next broadcast.
+    pub(super) async fn next(&mut self) -> Broadcast {
+        match self.receiver.recv().await {
+            Some(broadcast) => {
+                if let Broadcast::Message(message) = &broadcast {
+                    self.waiting.fetch_sub(message.payload.len(), Ordering::Relaxed);
+                }
+                broadcast
+            }
+            // as above
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.registry.lock().remove(&self.id);
+    }
+}
