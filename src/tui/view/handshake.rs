@@ -75,7 +75,7 @@ fn head_lines(head: &HeadDetail, side: Side, width: usize, theme: Theme) -> Vec<
         Span::raw(format!("  {}", theme.clean(&head.title))),
     ])];
     for finding in &head.findings {
-        lines.extend(finding_lines(finding, width, theme));
+        lines.extend(finding_lines(finding, width, theme, true));
     }
     lines.push(Line::default());
     lines.extend(
