@@ -56,6 +56,7 @@ async fn serve_until_told(serve: cli::Serve) -> anyhow::Result<ExitCode> {
     let (control, commands) = Control::new();
     let options = ServeOptions { endpoint: Arc::new(endpoint_config(&serve, limits)), clock: Clock::start() };
     let server = net::serve(listener, options, recorder, commands);
+    let seen = capture.clone();
     let mut view = View::start(common, capture, control, address)?;
 
     loop {
@@ -79,6 +80,13 @@ async fn serve_until_told(serve: cli::Serve) -> anyhow::Result<ExitCode> {
         () = signals.interrupt() => Ok(ExitCode::from(INTERRUPTED)),
     };
     recording.remove_unless_kept();
+    let missing = seen.index().totals().missing;
+    if missing > 0 {
+        let _ = writeln!(
+            io::stderr(),
+            "wsinspect: {missing} bytes that crossed the wire could not be recorded: the disk was full or failed"
+        );
+    }
     outcome
 }
 

@@ -45,6 +45,17 @@ pub enum Segment<'a> {
     Rst,
 }
 
+/// A packet of a conversation, read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recognised {
+    /// Who sent it.
+    pub from: Side,
+    /// Bytes of headers before its payload.
+    pub headers: usize,
+    /// The sequence number of its payload's first byte.
+    pub sequence: u32,
+}
+
 impl Conversation {
     /// A conversation between two addresses; where one is IPv4 and the other IPv6, both are written as IPv6.
     pub fn new(client: SocketAddr, server: SocketAddr) -> Self {
@@ -91,14 +102,8 @@ impl Conversation {
         self.advance(from, counted);
     }
 
-    /// `from` sent bytes that are not in the file: the next sequence number shows the hole.
-    pub fn skip(&mut self, from: Side, bytes: usize) {
-        self.advance(from, bytes as u32);
-    }
-
-    /// Whether the packet whose bytes begin with `packet` belongs to this conversation, who sent it, and how many bytes
-    /// of headers stand before its payload.
-    pub fn recognise(&self, packet: &[u8]) -> Option<(Side, usize)> {
+    /// What the packet is whose bytes begin with `packet`, if it belongs to this conversation.
+    pub fn recognise(&self, packet: &[u8]) -> Option<Recognised> {
         let (ip_length, source, destination): (usize, IpAddr, IpAddr) = match packet.first()? >> 4 {
             4 => {
                 let source: [u8; 4] = packet.get(12..16)?.try_into().ok()?;
@@ -123,7 +128,8 @@ impl Conversation {
         } else {
             return None;
         };
-        Some((from, ip_length + usize::from(tcp[12] >> 4) * 4))
+        let sequence = u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]);
+        Some(Recognised { from, headers: ip_length + usize::from(tcp[12] >> 4) * 4, sequence })
     }
 
     fn write_ip(&mut self, out: &mut Vec<u8>, source: IpAddr, destination: IpAddr, tcp_length: u16) {
@@ -209,7 +215,8 @@ mod tests {
             let mut out = Vec::new();
             conversation.write(&mut out, Side::Server, Segment::Data(b"odd"));
             let ip_length = if client.is_ipv4() { 20 } else { 40 };
-            assert_eq!(conversation.recognise(&out), Some((Side::Server, ip_length + 20)));
+            let recognised = Recognised { from: Side::Server, headers: ip_length + 20, sequence: 9000 };
+            assert_eq!(conversation.recognise(&out), Some(recognised));
             let tcp = &out[ip_length..];
             let whole = addresses_sum(client.ip(), server.ip()) + 6 + tcp.len() as u64 + sum(tcp);
             assert_eq!(checksum(whole), 0);
