@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::event::{ConnectionId, Event, EventKind, Note, Origin, SocketEnd};
-use crate::formats::pcapng::{self, PACKET_PREFIX, PacketPrefix};
-use crate::formats::tcp::{Conversation, MAX_HEADERS, MAX_SEGMENT, Recognised, Segment};
+use super::pcapng::{self, PACKET_PREFIX, PacketPrefix};
+use super::tcp::{Conversation, MAX_HEADERS, MAX_SEGMENT, Recognised, Segment};
 use crate::wire::Side;
 
 /// Where a byte of a connection stands in the file.
