@@ -6,11 +6,7 @@ pub mod jsonl;
 #[cfg(feature = "program")]
 mod messages;
 mod paper;
-#[cfg(feature = "program")]
-pub mod pcapng;
 pub mod sanitize;
-#[cfg(feature = "program")]
-pub mod tcp;
 #[cfg(feature = "program")]
 pub mod text;
 
