@@ -228,12 +228,11 @@ const fn rank(action: Action) -> u8 {
 
 /// The table as the README prints it, in Markdown.
 pub fn key_table() -> String {
-    let mut table = "| key | does |\n|---|---|\n".to_owned();
-    for binding in BINDINGS {
+    let rows = BINDINGS.iter().map(|binding| {
         let keys: Vec<_> = binding.keys.iter().map(|(key, _)| format!("`{}`", key.name(false))).collect();
-        table.push_str(&format!("| {} | {} |\n", keys.join(" "), binding.does));
-    }
-    table
+        format!("| {} | {} |", keys.join(" "), binding.does)
+    });
+    ["| key | does |", "|---|---|"].map(str::to_owned).into_iter().chain(rows).map(|row| row + "\n").collect()
 }
 
 #[cfg(test)]
