@@ -93,17 +93,12 @@ pub(super) const BINDINGS: &[Binding] = &[
         scope: Scope::Lists,
     },
     Binding { keys: &[(plain(KeyCode::Esc), Action::Back)], does: "back", short: "", scope: Scope::Everywhere },
-    Binding {
-        keys: &[(plain(KeyCode::Tab), Action::NextPane)],
-        does: "next pane",
-        short: "pane",
-        scope: Scope::Frames,
-    },
+    Binding { keys: &[(plain(KeyCode::Tab), Action::NextPane)], does: "next pane", short: "pane", scope: Scope::Lists },
     Binding {
         keys: &[(char('\\'), Action::Maximise)],
         does: "the pane takes all the room, or gives it back",
         short: "maximise",
-        scope: Scope::Frames,
+        scope: Scope::Lists,
     },
     Binding {
         keys: &[

@@ -84,7 +84,11 @@ pub(super) fn screen(size: Size) -> io::Result<Terminal<CrosstermBackend<Output>
 /// The size by now. It fails when the terminal is gone.
 pub(super) fn size() -> io::Result<Size> {
     let size = tcgetwinsize(stdout())?;
-    Ok(Size { width: size.ws_col, height: size.ws_row })
+    Ok(match (size.ws_col, size.ws_row) {
+        // a terminal that doesn't know
+        (0, _) | (_, 0) => Size { width: 80, height: 24 },
+        (width, height) => Size { width, height },
+    })
 }
 
 /// Where keys come from.

@@ -15,15 +15,16 @@ pub(super) fn draw(scroll: &mut usize, theme: Theme, body: Rect, buffer: &mut Bu
     let width = body.width.min(78);
     let room = usize::from(width) - 4;
     let mut lines = Vec::new();
-    for binding in BINDINGS {
-        let place = match binding.scope {
-            Scope::Frames => ", where frames are listed",
-            Scope::Everywhere | Scope::Lists => "",
-        };
-        let keys = binding.names(theme.ascii);
-        for (i, does) in wrap(&format!("{}{place}", binding.does), room - KEYS).into_iter().enumerate() {
-            let keys = left(if i == 0 { &keys } else { "" }, KEYS, "");
-            lines.push(Line::from(vec![Span::styled(keys, Theme::strong()), Span::raw(does)]));
+    for frames in [false, true] {
+        if frames {
+            lines.push(Line::styled("where frames are listed", theme.field()));
+        }
+        for binding in BINDINGS.iter().filter(|binding| (binding.scope == Scope::Frames) == frames) {
+            let keys = binding.names(theme.ascii);
+            for (i, does) in wrap(binding.does, room - KEYS).into_iter().enumerate() {
+                let keys = left(if i == 0 { &keys } else { "" }, KEYS, "");
+                lines.push(Line::from(vec![Span::styled(keys, Theme::strong()), Span::raw(does)]));
+            }
         }
     }
     lines.push(Line::default());
