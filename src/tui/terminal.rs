@@ -41,6 +41,11 @@ pub fn restore() {
     let _ = disable_raw_mode();
 }
 
+/// Whether nobody has given the terminal back since it was taken over.
+pub(super) fn is_taken() -> bool {
+    TAKEN.load(Ordering::SeqCst)
+}
+
 /// Takes the terminal over until [`restore`]. A panic on any thread gives it back before it is reported.
 pub(super) fn take() -> io::Result<()> {
     PANIC_HOOK.call_once(|| {
@@ -69,7 +74,7 @@ impl Write for Output {
 
     fn flush(&mut self) -> io::Result<()> {
         let drawing = std::mem::take(&mut self.drawing);
-        if TAKEN.load(Ordering::SeqCst) { write_all(&drawing) } else { Ok(()) }
+        if is_taken() { write_all(&drawing) } else { Ok(()) }
     }
 }
 

@@ -42,6 +42,10 @@ pub(super) fn event(model: &mut Model, event: Event, capture: &Capture) -> Optio
 
 /// Does what `action` asks for.
 pub(super) fn update(model: &mut Model, action: Action, capture: &Capture) -> Option<Command> {
+    if matches!(action, Action::PreviousFinding | Action::NextFinding | Action::Follow | Action::Clear) {
+        // these are about the list of frames
+        show(model, View::Frames, capture);
+    }
     model.settle(capture);
     let page = page(model);
     match action {

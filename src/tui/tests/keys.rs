@@ -258,6 +258,15 @@ fn tab_goes_to_the_details_of_a_connection_and_the_keys_scroll_them() {
 }
 
 #[test]
+fn keys_about_the_frames_go_to_them_from_any_view() {
+    for keys in ["2[", "3]", "2F", "3z"] {
+        let (mut tester, _traffic) = panel();
+        tester.keys(keys);
+        assert_eq!(tester.model.view, View::Frames, "{keys}");
+    }
+}
+
+#[test]
 fn q_and_control_c_quit_the_latter_from_a_prompt_too() {
     let (mut tester, _traffic) = panel();
     tester.keys("q");
