@@ -9,11 +9,11 @@ use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::capture::{self, Capture, Clock, Recording};
-use crate::cli::{self, Cli, ColorChoice, Command, Common, Format, Look};
+use crate::cli::{self, Cli, Command, Common, Format};
 use crate::control::Control;
 use crate::endpoint::{self, Page};
 use crate::formats::{jsonl, text};
-use crate::headless::{Form, Printer, wants_color};
+use crate::headless::{Form, Printer};
 use crate::lint::Limits;
 use crate::net::{self, ServeOptions};
 
@@ -26,7 +26,8 @@ const TEXT_PAYLOAD: u64 = 100;
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(serve) => run_serve(serve),
-        Command::Explain(_) | Command::Rules(_) => Ok(ExitCode::SUCCESS),
+        Command::Explain(explain) => cli::run_explain(&explain),
+        Command::Rules(rules) => cli::run_rules(&rules),
     }
 }
 
@@ -55,6 +56,7 @@ async fn serve_until_told(serve: cli::Serve) -> anyhow::Result<ExitCode> {
     let (control, commands) = Control::new();
     let options = ServeOptions { endpoint: Arc::new(endpoint_config(&serve, limits)), clock: Clock::start() };
     let server = net::serve(listener, options, recorder, commands);
+    let seen = capture.clone();
     let mut view = View::start(common, capture, control, address)?;
 
     loop {
@@ -78,6 +80,13 @@ async fn serve_until_told(serve: cli::Serve) -> anyhow::Result<ExitCode> {
         () = signals.interrupt() => Ok(ExitCode::from(INTERRUPTED)),
     };
     recording.remove_unless_kept();
+    let missing = seen.index().totals().missing;
+    if missing > 0 {
+        let _ = writeln!(
+            io::stderr(),
+            "wsinspect: {missing} bytes that crossed the wire could not be recorded: the disk was full or failed"
+        );
+    }
     outcome
 }
 
@@ -126,18 +135,9 @@ fn form(common: &Common) -> Form {
         }),
         Format::Text => Form::Text(text::Options {
             payload_limit: common.payload_limit.unwrap_or(TEXT_PAYLOAD),
-            color: is_colored(&common.look),
+            color: common.look.is_colored(),
             ascii: common.look.ascii,
         }),
-    }
-}
-
-/// Whether standard output is coloured.
-pub fn is_colored(look: &Look) -> bool {
-    match look.color {
-        ColorChoice::Auto => wants_color(&io::stdout()),
-        ColorChoice::Always => true,
-        ColorChoice::Never => false,
     }
 }
 

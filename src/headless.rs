@@ -1,6 +1,6 @@
 //! No screen: what happens is printed to standard output, as it is recorded.
 
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -127,11 +127,4 @@ impl Writer {
             Self::Json(lines) => lines.write(out, capture, item),
         }
     }
-}
-
-/// Whether output to `stream` is coloured when nobody says so: on a terminal, unless NO_COLOR is set; elsewhere if
-/// CLICOLOR_FORCE is set.
-pub fn wants_color(stream: &impl IsTerminal) -> bool {
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    if is_set("NO_COLOR") { false } else { is_set("CLICOLOR_FORCE") || stream.is_terminal() }
 }

@@ -1,5 +1,29 @@
 #![forbid(unsafe_code)]
-//! wsinspect
+//! wsinspect: what is on my WebSocket?
+//!
+//! The bytes are the truth. Sockets yield chunks; chunks are what is stored; frames, messages, broken rules and verdicts
+//! are derived from them by code that does no I/O, so that the live panel, a line of JSON and `wsinspect explain` show the
+//! same thing because the same code made it.
+//!
+//! Data moves down this list, and nothing imports upward:
+//!
+//! | room | what it does |
+//! |---|---|
+//! | [`wire`] | bytes ⇄ frames ⇄ messages, and the opening handshake; judges nothing |
+//! | [`lint`] | what RFC 6455 forbids, and what in given bytes breaks it |
+//! | [`anatomy`] | any frame or handshake taken apart into fields, each with its meaning |
+//! | [`endpoint`] | our own end of a connection, as a state machine |
+//! | [`formats`] | what leaves and enters: pcapng, JSON Lines, text, explanations |
+//! | `capture` | what was seen: the recorder, its file, the index over it |
+//! | `control` | what a user can ask of live traffic |
+//! | `net` | sockets |
+//! | `headless` | the capture, printed |
+//! | `tui` | the capture, on the screen |
+//! | `cli`, `app` | the command line; the parts built and joined |
+//!
+//! The first five build without the program's crates (`--no-default-features`): they know no socket, no clock, no
+//! terminal and no source of random numbers.
+
 pub mod anatomy;
 #[cfg(feature = "program")]
 pub mod app;

@@ -5,14 +5,16 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use wsinspect::app;
-use wsinspect::cli::{Cli, Usage};
+use wsinspect::cli::{Cli, Usage, UsageError};
 
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     match Cli::read(std::env::args_os()) {
-        Ok(cli) => app::run(cli).unwrap_or_else(|error| fail(&format!("{error:#}"), FAILED)),
+        Ok(cli) => app::run(cli).unwrap_or_else(|error| {
+            fail(&format!("{error:#}"), if error.is::<UsageError>() { WRONG_USAGE } else { FAILED })
+        }),
         Err(Usage::Asked(text)) => {
             // whoever closed our output has read enough
             let _ = io::stdout().write_all(text.as_bytes());

@@ -3,7 +3,7 @@
 use super::event::{ConnectionId, Note, Origin, Timestamp};
 use super::file::Position;
 use super::index::NewFrame;
-use crate::formats::tcp::MAX_SEGMENT;
+use super::tcp::MAX_SEGMENT;
 use crate::lint::{Finding, Limits, Linter};
 use crate::wire::handshake::{Head, HeadReader, HeadTooLong};
 use crate::wire::{Decoder, Header, MessageSequence, Piece, Place, Rsv, Side, mask_onto};

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::event::{ConnectionId, Event, EventKind, Note, Origin, SocketEnd};
-use crate::formats::pcapng::{self, PACKET_PREFIX, PacketPrefix};
-use crate::formats::tcp::{Conversation, MAX_HEADERS, MAX_SEGMENT, Segment};
+use super::pcapng::{self, PACKET_PREFIX, PacketPrefix};
+use super::tcp::{Conversation, MAX_HEADERS, MAX_SEGMENT, Recognised, Segment};
 use crate::wire::Side;
 
 /// Where a byte of a connection stands in the file.
@@ -180,16 +180,22 @@ impl CaptureReader {
         let conversation = Conversation::new(client, server);
         let mut bytes = Vec::with_capacity(length.min(1 << 20));
         let mut block = position.block;
+        let mut expected = None;
         skip += u64::from(position.skip);
         let mut start = [0; PACKET_PREFIX + MAX_HEADERS];
         while bytes.len() < length {
             let got = read_up_to(&self.file, &mut start, block)?;
             let Some(prefix) = PacketPrefix::parse(&start[..got]) else { break };
             let packet = &start[PACKET_PREFIX..got];
-            if let Some((sender, headers)) = conversation.recognise(packet)
-                && sender == from
+            if let Some(Recognised { headers, sequence, .. }) =
+                conversation.recognise(packet).filter(|packet| packet.from == from)
             {
                 let payload = u64::from(prefix.packet_length).saturating_sub(headers as u64);
+                // what could not be written leaves a hole, and what follows it is something else
+                if expected.is_some_and(|expected| expected != sequence) {
+                    break;
+                }
+                expected = Some(sequence.wrapping_add(payload as u32));
                 if skip >= payload {
                     skip -= payload;
                 } else {

@@ -10,9 +10,11 @@ mod event;
 mod file;
 mod follower;
 mod index;
+mod pcapng;
 mod pings;
 mod recorder;
 mod recording;
+mod tcp;
 
 use std::io;
 use std::ops::Range;

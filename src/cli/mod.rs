@@ -1,5 +1,6 @@
 //! The command line: arguments in, typed values out.
 
+mod explain;
 mod values;
 
 use std::ffi::OsString;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use explain::{run_explain, run_rules};
 pub use values::{HeaderArgument, ListenAddress};
 use values::{parse_duration, parse_size};
 
@@ -175,6 +177,10 @@ pub struct Explain {
     #[arg(long, value_name = "SIDE")]
     pub from: Option<SideArgument>,
 
+    /// Take RSV1 for the mark of a compressed message, as if permessage-deflate had been agreed on
+    #[arg(long)]
+    pub deflate: bool,
+
     /// Exit with code 3 if a rule of this level or above is broken
     #[arg(long, value_enum, value_name = "LEVEL")]
     pub fail_on: Option<FailOn>,
@@ -220,6 +226,18 @@ pub struct Rules {
     #[command(flatten)]
     pub look: Look,
 }
+
+/// A command that can't be carried out as it was given: one line that says how.
+#[derive(Debug)]
+pub struct UsageError(pub String);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
 
 /// What reading the command line came to, where it is no command.
 #[derive(Debug)]

@@ -42,7 +42,7 @@ pub enum Event {
 /// How a connection that was OPEN came to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
-    /// Who ended it: whose Close came first, or who went or broke a rule or was silent.
+    /// Who ended it: whose Close came first, who gave up waiting or failed the connection, or who just went.
     pub by: Side,
     /// In which way.
     pub how: How,
@@ -82,11 +82,12 @@ impl End {
         self.how == How::Handshake
     }
 
-    /// The code of the Close that ended it: 1005 if it held none, 1006 if there was none (RFC 6455 7.1.5).
+    /// The code of the Close of the side that ended it, else of the other: 1005 if that held none, 1006 if there was no
+    /// Close at all (RFC 6455 7.1.5).
     pub fn code(&self) -> CloseCode {
         let (first, second) = match self.by {
-            Side::Client if self.is_clean() => (&self.received, &self.sent),
-            _ => (&self.sent, &self.received),
+            Side::Client => (&self.received, &self.sent),
+            Side::Server => (&self.sent, &self.received),
         };
         match first.as_ref().or(second.as_ref()) {
             Some(close) => close.code.unwrap_or(CloseCode::NO_STATUS),

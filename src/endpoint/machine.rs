@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Config;
 use super::config::Reply;
+use super::deadline::Deadline;
 use super::event::{CloseFrame, End, Event, How, State};
 use super::incoming::{Arrival, Incoming};
 use super::keepalive::{Keepalive, Tick};
@@ -44,32 +45,6 @@ enum Phase {
     Draining(Deadline),
     /// The socket may be dropped.
     Finished,
-}
-
-/// When patience ends. A peer that keeps taking what waits for it is given the time again.
-#[derive(Clone, Copy, Debug)]
-struct Deadline {
-    /// `None` if that is past the end of time.
-    at: Option<Instant>,
-    renewal: Option<Duration>,
-}
-
-impl Deadline {
-    fn renewable(now: Instant, patience: Duration) -> Self {
-        Self { at: now.checked_add(patience), renewal: Some(patience) }
-    }
-
-    /// Not later than `patience` from `now`, come what may.
-    fn make_final(&mut self, now: Instant, patience: Duration) {
-        let last = now.checked_add(patience);
-        *self = Self { at: self.at.map_or(last, |at| Some(last.map_or(at, |last| at.min(last)))), renewal: None };
-    }
-
-    fn renew(&mut self, now: Instant) {
-        if let Some(patience) = self.renewal {
-            self.at = now.checked_add(patience);
-        }
-    }
 }
 
 /// The driver's side.
@@ -177,7 +152,7 @@ impl Endpoint {
         match &self.phase {
             Phase::Connecting { until, .. } => *until,
             Phase::Open => self.keepalive.as_ref().and_then(Keepalive::due),
-            Phase::AwaitingClose(deadline) | Phase::Draining(deadline) => deadline.at,
+            Phase::AwaitingClose(deadline) | Phase::Draining(deadline) => deadline.at(),
             Phase::Finished => None,
         }
     }
@@ -228,7 +203,8 @@ impl Endpoint {
         match self.phase {
             Phase::Connecting { .. } => self.refuse(&Refusal::new(503, "The server is shutting down."), now),
             Phase::Open => {
-                self.start_close(CloseCode::GOING_AWAY, "the server is shutting down", Origin::Endpoint, now);
+                let reason = "the server is shutting down";
+                self.start_close(CloseCode::GOING_AWAY, reason, Origin::Endpoint, now);
             }
             Phase::AwaitingClose(_) | Phase::Draining(_) | Phase::Finished => {}
         }
@@ -334,7 +310,7 @@ impl Endpoint {
         let code = finding.rule.close_code().unwrap_or(CloseCode::PROTOCOL_ERROR);
         let body = CloseBody::encode(code, &format!("{}: {}", finding.rule.id(), finding.sees()));
         self.queue_close(&body, Origin::Endpoint);
-        self.conclude(Side::Client, How::Failed(finding), now);
+        self.conclude(Side::Server, How::Failed(finding), now);
     }
 }
 
@@ -378,7 +354,7 @@ impl Endpoint {
     fn drain(&mut self, now: Instant) {
         // a deadline that was made final stays so
         let deadline = match self.phase {
-            Phase::AwaitingClose(deadline) if deadline.renewal.is_none() => deadline,
+            Phase::AwaitingClose(deadline) if deadline.is_final() => deadline,
             _ => Deadline::renewable(now, self.config.close_timeout),
         };
         self.phase = Phase::Draining(deadline);

@@ -20,6 +20,7 @@
 //! because above `high_water` the endpoint asks for no more input and takes no more messages to send.
 
 mod config;
+mod deadline;
 mod event;
 mod incoming;
 mod keepalive;

@@ -45,8 +45,8 @@ impl Endpoint {
         self.send(Opcode::PONG, payload, Origin::User)
     }
 
-    /// Sends a text message in `count` frames of about equal size (0 counts as 1), with pings between them if asked. A
-    /// character may fall on a border, as RFC 6455 5.4 and 8.1 allow.
+    /// Sends a text message in `count` frames of about equal size (0 counts as 1), with a ping after the first of
+    /// them if asked. A character may fall on a border, as RFC 6455 5.4 and 8.1 allow.
     pub fn send_fragments(&mut self, text: &str, count: u16, ping_between: bool) -> Result<(), NotSent> {
         self.check_room()?;
         let (bytes, count) = (text.as_bytes(), usize::from(count.max(1)));
@@ -56,16 +56,16 @@ impl Endpoint {
             let opcode = if i == 0 { Opcode::TEXT } else { Opcode::CONTINUATION };
             let last = i + 1 == count;
             self.queue(&Header::new(opcode, None, fragment.len() as u64).with_fin(last), fragment, Origin::User);
-            if ping_between && !last {
-                let payload = format!("between {} and {}", i + 1, i + 2);
-                self.queue(&Header::new(Opcode::PING, None, payload.len() as u64), payload.as_bytes(), Origin::User);
+            if ping_between && i == 0 && !last {
+                let payload = b"between fragments";
+                self.queue(&Header::new(Opcode::PING, None, payload.len() as u64), payload, Origin::User);
             }
         }
         Ok(())
     }
 
-    /// Begins the closing handshake for the user. Any code is sent as asked, except that 1005 stands for an empty body;
-    /// the reason is cut to what fits. What already waits goes out before.
+    /// Begins the closing handshake for the user. Any code is sent as asked, allowed or not, except that 1005
+    /// stands for an empty body. The reason is cut to what fits. What already waits goes out before.
     pub fn close(&mut self, code: CloseCode, reason: &str, now: Instant) -> Result<(), NotSent> {
         if self.state() != State::Open {
             return Err(NotSent::NotOpen);

@@ -69,7 +69,8 @@ impl JsonLines {
             CloseBody::Empty | CloseBody::OneByte(_) => None,
         });
         payload.truncate(shown as usize);
-        let truncated = shown < header.length;
+        // shortened as asked, or because the bytes could not be recorded
+        let truncated = entry.is_complete() && (payload.len() as u64) < header.length;
         let is_text = message_opcode == Some(Opcode::TEXT) && !entry.is_compressed();
         let text = is_text.then(|| text_of(&payload, truncated)).flatten();
         line(

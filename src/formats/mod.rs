@@ -6,12 +6,8 @@ pub mod jsonl;
 #[cfg(feature = "program")]
 mod messages;
 mod paper;
-#[cfg(feature = "program")]
-pub mod pcapng;
 pub mod sanitize;
-#[cfg(feature = "program")]
-pub mod tcp;
 #[cfg(feature = "program")]
 pub mod text;
 
-pub use paper::Look;
+pub use paper::{Look, wants_color};

@@ -1,6 +1,7 @@
 //! Text laid out for a terminal or a file: wrapped, coloured or not, in ASCII or not.
 
 use std::borrow::Cow;
+use std::io::IsTerminal;
 
 use super::sanitize::{printable, printable_ascii};
 use crate::lint::Level;
@@ -209,6 +210,13 @@ fn prefix(text: &str, width: usize) -> &str {
         }
     }
     text
+}
+
+/// Whether output to `stream` is coloured when nobody says so: on a terminal, unless NO_COLOR is set; elsewhere if
+/// CLICOLOR_FORCE is set.
+pub fn wants_color(stream: &impl IsTerminal) -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if is_set("NO_COLOR") { false } else { is_set("CLICOLOR_FORCE") || stream.is_terminal() }
 }
 
 #[cfg(test)]

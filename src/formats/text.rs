@@ -91,7 +91,9 @@ impl TextLines {
         let shown = header.length.min(self.options.payload_limit);
         let payload = capture.payload(entry, 0..shown)?;
         line.push_str(&self.payload(header.opcode, &payload));
-        if !entry.is_complete() {
+        if entry.position().is_none() {
+            line.push_str(&self.paint(Style::Bad, "[not recorded]"));
+        } else if !entry.is_complete() {
             let came = payload.len() as u64;
             let _ =
                 write!(line, " {}", self.paint(Style::Bad, &format!("incomplete: {came} of {} bytes", header.length)));

@@ -60,12 +60,12 @@ impl Registry {
     const MAX_WAITING: usize = 16 << 20;
 
     pub(super) fn join(self: &Arc<Self>, id: ConnectionId) -> Inbox {
-        let (wishes, wished) = mpsc::unbounded_channel();
+        let (wishes, wish) = mpsc::unbounded_channel();
         let (broadcasts, broadcast) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         self.lock().insert(id, Sender { wishes, broadcasts, waiting: waiting.clone() });
         Inbox {
-            wishes: Wishes { receiver: wished },
+            wishes: Wishes { receiver: wish },
             broadcasts: Broadcasts { receiver: broadcast, waiting },
             id,
             registry: self.clone(),

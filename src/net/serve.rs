@@ -116,11 +116,9 @@ async fn accept(
 ) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     // the semaphore is never closed
     let permit = room.clone().acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, client)) => Some((stream, client, permit)),
-        Err(_) => {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            None
-        }
+    if let Ok((stream, client)) = listener.accept().await {
+        return Some((stream, client, permit));
     }
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+    None
 }

@@ -25,7 +25,7 @@ const MIN_ROOM: usize = 8 * 1024;
 pub(super) async fn run(id: ConnectionId, stream: TcpStream, inbox: Inbox, shared: Shared, began: Instant) {
     let endpoint = Endpoint::new(shared.options.endpoint.clone(), began);
     let buffer = BytesMut::new();
-    let session = Session { id, stream, inbox, shared, endpoint, buffer, wish: None, cause: None };
+    let session = Session { id, stream, inbox, shared, endpoint, buffer, wish: None, failed: false, cause: None };
     session.run().await;
 }
 
@@ -38,6 +38,8 @@ struct Session {
     buffer: BytesMut,
     /// A wish of the user's that waits until the peer has read more.
     wish: Option<Outgoing>,
+    /// The socket is of no use any more.
+    failed: bool,
     cause: Option<Cause>,
 }
 
@@ -87,7 +89,7 @@ impl Session {
             }
             self.take_events();
         }
-        if !server_ended {
+        if !server_ended && !self.failed {
             self.record(EventKind::Ended { from: Side::Server, how: SocketEnd::Fin }).await;
         }
         let cause = self.cause;
@@ -217,6 +219,7 @@ impl Session {
 
     /// The socket failed: by a reset of the peer's, or otherwise.
     async fn failed(&mut self, error: &io::Error) {
+        self.failed = true;
         match error.kind() {
             ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
                 self.record(EventKind::Ended { from: Side::Client, how: SocketEnd::Reset }).await;

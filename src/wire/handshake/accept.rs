@@ -1,7 +1,8 @@
 //! `Sec-WebSocket-Accept` (RFC 6455 1.3, 4.2.2): base64 of the SHA-1 of the key and a GUID.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use sha1::{Digest, Sha1};
 
 /// What every server appends to the client's key.
@@ -34,9 +35,13 @@ pub fn accept_key(key: &str) -> String {
     AcceptDerivation::of(key).accept
 }
 
+/// Any base64 that decodes counts, also where the bits that are left over are not 0.
+const LENIENT: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+
 /// Whether `key` is base64 of 16 bytes (RFC 6455 4.1).
 pub(super) fn is_sixteen_bytes(key: &str) -> bool {
-    STANDARD.decode(key).is_ok_and(|nonce| nonce.len() == 16)
+    LENIENT.decode(key).is_ok_and(|nonce| nonce.len() == 16)
 }
 
 #[cfg(test)]
@@ -54,6 +59,7 @@ mod tests {
     #[test]
     fn a_key_is_base64_of_sixteen_bytes() {
         assert!(is_sixteen_bytes("dGhlIHNhbXBsZSBub25jZQ=="));
+        assert!(is_sixteen_bytes("AQIDBAUGBwgJCgsMDQ4PEC=="), "bits that are left over don't matter");
         for key in ["", "dGhl", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZSE=", "not base64 at all!!!!!!=="] {
             assert!(!is_sixteen_bytes(key), "{key:?}");
         }

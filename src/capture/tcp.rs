@@ -5,9 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use crate::wire::Side;
 
 /// The most payload bytes of a packet: an IPv4 packet has at most 65 535 bytes in all.
-pub const MAX_SEGMENT: usize = 65_000;
+pub(super) const MAX_SEGMENT: usize = 65_000;
 /// Room for the longest headers that [`Conversation`] writes: IPv6, TCP and its options.
-pub const MAX_HEADERS: usize = 40 + 28;
+pub(super) const MAX_HEADERS: usize = 40 + 28;
 
 const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
@@ -20,7 +20,7 @@ const SYN_OPTIONS: [u8; 8] = [2, 4, 0xFF, 0xD7, 1, 3, 3, 7];
 
 /// One TCP conversation with its sequence numbers. Each packet acknowledges all that the other side has sent.
 #[derive(Debug)]
-pub struct Conversation {
+pub(super) struct Conversation {
     client: SocketAddr,
     server: SocketAddr,
     /// The next sequence number of the client and of the server.
@@ -30,7 +30,7 @@ pub struct Conversation {
 
 /// What a packet is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Segment<'a> {
+pub(super) enum Segment<'a> {
     /// The first packet of the client.
     Syn,
     /// The server's answer to it.
@@ -45,9 +45,20 @@ pub enum Segment<'a> {
     Rst,
 }
 
+/// A packet of a conversation, read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Recognised {
+    /// Who sent it.
+    pub(super) from: Side,
+    /// Bytes of headers before its payload.
+    pub(super) headers: usize,
+    /// The sequence number of its payload's first byte.
+    pub(super) sequence: u32,
+}
+
 impl Conversation {
     /// A conversation between two addresses; where one is IPv4 and the other IPv6, both are written as IPv6.
-    pub fn new(client: SocketAddr, server: SocketAddr) -> Self {
+    pub(super) fn new(client: SocketAddr, server: SocketAddr) -> Self {
         let (client, server) = match (client.ip(), server.ip()) {
             (IpAddr::V4(a), IpAddr::V6(_)) => (SocketAddr::new(a.to_ipv6_mapped().into(), client.port()), server),
             (IpAddr::V6(_), IpAddr::V4(b)) => (client, SocketAddr::new(b.to_ipv6_mapped().into(), server.port())),
@@ -57,7 +68,7 @@ impl Conversation {
     }
 
     /// Appends the next packet of `from`.
-    pub fn write(&mut self, out: &mut Vec<u8>, from: Side, segment: Segment<'_>) {
+    pub(super) fn write(&mut self, out: &mut Vec<u8>, from: Side, segment: Segment<'_>) {
         let (source, destination) = match from {
             Side::Client => (self.client, self.server),
             Side::Server => (self.server, self.client),
@@ -91,14 +102,8 @@ impl Conversation {
         self.advance(from, counted);
     }
 
-    /// `from` sent bytes that are not in the file: the next sequence number shows the hole.
-    pub fn skip(&mut self, from: Side, bytes: usize) {
-        self.advance(from, bytes as u32);
-    }
-
-    /// Whether the packet whose bytes begin with `packet` belongs to this conversation, who sent it, and how many bytes
-    /// of headers stand before its payload.
-    pub fn recognise(&self, packet: &[u8]) -> Option<(Side, usize)> {
+    /// What the packet is whose bytes begin with `packet`, if it belongs to this conversation.
+    pub(super) fn recognise(&self, packet: &[u8]) -> Option<Recognised> {
         let (ip_length, source, destination): (usize, IpAddr, IpAddr) = match packet.first()? >> 4 {
             4 => {
                 let source: [u8; 4] = packet.get(12..16)?.try_into().ok()?;
@@ -123,7 +128,8 @@ impl Conversation {
         } else {
             return None;
         };
-        Some((from, ip_length + usize::from(tcp[12] >> 4) * 4))
+        let sequence = u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]);
+        Some(Recognised { from, headers: ip_length + usize::from(tcp[12] >> 4) * 4, sequence })
     }
 
     fn write_ip(&mut self, out: &mut Vec<u8>, source: IpAddr, destination: IpAddr, tcp_length: u16) {
@@ -209,7 +215,8 @@ mod tests {
             let mut out = Vec::new();
             conversation.write(&mut out, Side::Server, Segment::Data(b"odd"));
             let ip_length = if client.is_ipv4() { 20 } else { 40 };
-            assert_eq!(conversation.recognise(&out), Some((Side::Server, ip_length + 20)));
+            let recognised = Recognised { from: Side::Server, headers: ip_length + 20, sequence: 9000 };
+            assert_eq!(conversation.recognise(&out), Some(recognised));
             let tcp = &out[ip_length..];
             let whole = addresses_sum(client.ip(), server.ip()) + 6 + tcp.len() as u64 + sum(tcp);
             assert_eq!(checksum(whole), 0);

@@ -17,10 +17,10 @@ const OPT_INTERFACE_NAME: u16 = 2;
 const OPT_TIMESTAMP_RESOLUTION: u16 = 9;
 
 /// Bytes of an enhanced packet block before the packet's own.
-pub const PACKET_PREFIX: usize = 28;
+pub(super) const PACKET_PREFIX: usize = 28;
 
 /// Appends the beginning of a file: who wrote it, by which command, and one interface with nanosecond times.
-pub fn write_start(out: &mut Vec<u8>, program: &str, command: &str) {
+pub(super) fn write_start(out: &mut Vec<u8>, program: &str, command: &str) {
     write_block(out, SECTION_HEADER, |body| {
         body.extend_from_slice(&0x1A2B_3C4D_u32.to_le_bytes());
         body.extend_from_slice(&1_u16.to_le_bytes());
@@ -42,7 +42,7 @@ pub fn write_start(out: &mut Vec<u8>, program: &str, command: &str) {
 }
 
 /// Appends a packet that was seen at `time` (nanoseconds since 1970); `write_packet` appends its bytes.
-pub fn write_packet(out: &mut Vec<u8>, time: u64, comments: &[String], write_packet: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn write_packet(out: &mut Vec<u8>, time: u64, comments: &[String], write_packet: impl FnOnce(&mut Vec<u8>)) {
     write_block(out, ENHANCED_PACKET, |body| {
         body.extend_from_slice(&0_u32.to_le_bytes());
         body.extend_from_slice(&((time >> 32) as u32).to_le_bytes());
@@ -66,16 +66,16 @@ pub fn write_packet(out: &mut Vec<u8>, time: u64, comments: &[String], write_pac
 
 /// The start of an enhanced packet block, read back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PacketPrefix {
+pub(super) struct PacketPrefix {
     /// Bytes of the whole block: the next one begins after them.
-    pub block_length: u32,
+    pub(super) block_length: u32,
     /// Bytes of the packet.
-    pub packet_length: u32,
+    pub(super) packet_length: u32,
 }
 
 impl PacketPrefix {
     /// Reads the first [`PACKET_PREFIX`] bytes of a block; `None` if it is no enhanced packet of ours.
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
         let (block_length, packet_length) = (word(4)?, word(20)?);
         let fits = word(0)? == ENHANCED_PACKET && packet_length <= SNAP_LENGTH && block_length > packet_length;
@@ -120,7 +120,7 @@ mod tests {
         write_packet(&mut out, 0x0000_0001_0000_0002, &["hi".to_owned()], |packet| packet.extend_from_slice(b"abcde"));
         let expected = [
             &6_u32.to_le_bytes()[..],
-            &56_u32.to_le_bytes(),
+            &52_u32.to_le_bytes(),
             &0_u32.to_le_bytes(),
             &1_u32.to_le_bytes(),
             &2_u32.to_le_bytes(),
@@ -129,11 +129,11 @@ mod tests {
             b"abcde\0\0\0",
             &[1, 0, 2, 0, b'h', b'i', 0, 0],
             &[0, 0, 0, 0],
-            &56_u32.to_le_bytes(),
+            &52_u32.to_le_bytes(),
         ]
         .concat();
         assert_eq!(out, expected);
-        assert_eq!(PacketPrefix::parse(&out), Some(PacketPrefix { block_length: 56, packet_length: 5 }));
+        assert_eq!(PacketPrefix::parse(&out), Some(PacketPrefix { block_length: 52, packet_length: 5 }));
     }
 
     #[test]

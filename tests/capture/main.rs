@@ -1,0 +1,6 @@
+//! What the capture promises: bytes are kept as they were, and everything else is derived from them.
+#![cfg(feature = "program")]
+
+mod derivation;
+mod file;
+mod support;

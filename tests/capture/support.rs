@@ -1,0 +1,111 @@
+//! A capture fed by hand, without any socket.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tempfile::TempDir;
+use wsinspect::capture::{
+    self, Capture, Cause, ConnectionId, Event, EventKind, Follower, Item, Note, Recording, SocketEnd, Timestamp,
+};
+use wsinspect::lint::Limits;
+use wsinspect::wire::{Header, MaskingKey, Opcode, Side, frame};
+
+pub(crate) const REQUEST: &[u8] = b"GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+pub(crate) const RESPONSE: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+/// Events, recorded one after the other.
+pub(crate) struct Script {
+    events: Vec<Event>,
+    time: u64,
+}
+
+/// What came of a script.
+pub(crate) struct Recorded {
+    pub(crate) capture: Arc<Capture>,
+    pub(crate) path: PathBuf,
+    _folder: TempDir,
+}
+
+impl Script {
+    pub(crate) fn new() -> Self {
+        Self { events: Vec::new(), time: 1_700_000_000_000_000_000 }
+    }
+
+    /// Connection `id`, with its opening handshake.
+    pub(crate) fn opened(self, id: u32) -> Self {
+        self.connected(id).chunk(id, Side::Client, REQUEST).chunk(id, Side::Server, RESPONSE)
+    }
+
+    pub(crate) fn connected(self, id: u32) -> Self {
+        let client = SocketAddr::from(([127, 0, 0, 1], 50_000 + id as u16));
+        self.event(id, EventKind::Opened { client, server: SocketAddr::from(([127, 0, 0, 1], 9002)) })
+    }
+
+    pub(crate) fn chunk(self, id: u32, from: Side, bytes: &[u8]) -> Self {
+        self.noted_chunk(id, from, bytes, Vec::new())
+    }
+
+    pub(crate) fn noted_chunk(self, id: u32, from: Side, bytes: &[u8], notes: Vec<Note>) -> Self {
+        self.event(id, EventKind::Chunk { from, bytes: Bytes::copy_from_slice(bytes), notes })
+    }
+
+    pub(crate) fn ended(self, id: u32, from: Side, how: SocketEnd) -> Self {
+        self.event(id, EventKind::Ended { from, how })
+    }
+
+    pub(crate) fn closed(self, id: u32, cause: Option<Cause>) -> Self {
+        self.event(id, EventKind::Closed { cause })
+    }
+
+    fn event(mut self, id: u32, kind: EventKind) -> Self {
+        self.time += 1_000_000;
+        self.events.push(Event { connection: ConnectionId(id), time: Timestamp(self.time), kind });
+        self
+    }
+
+    pub(crate) fn record(self) -> Recorded {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("capture.pcapng");
+        let recording = Recording::create(Some(&path), false).unwrap();
+        let capture = Arc::new(Capture::new(recording.reader()));
+        let writer = recording.writer("a test").unwrap();
+        let (recorder, thread) = capture::start(writer, capture.clone(), Limits::default()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            for event in self.events {
+                recorder.record(event).await;
+            }
+        });
+        drop(recorder);
+        thread.join();
+        Recorded { capture, path, _folder: folder }
+    }
+}
+
+impl Recorded {
+    /// Everything that happened, in order.
+    pub(crate) fn items(&self) -> Vec<Item> {
+        Follower::default().next(&self.capture, usize::MAX)
+    }
+
+    /// The whole payload of frame `n`, unmasked.
+    pub(crate) fn payload(&self, n: u64) -> Vec<u8> {
+        let entry = *self.capture.index().frame(n).unwrap();
+        self.capture.payload(&entry, 0..u64::MAX).unwrap()
+    }
+}
+
+/// A client's frame.
+pub(crate) fn masked(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    let key = MaskingKey([0x37, 0xfa, 0x21, payload.len() as u8]);
+    frame(&Header::new(opcode, Some(key), payload.len() as u64), payload)
+}
+
+/// A server's frame.
+pub(crate) fn plain(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    frame(&Header::new(opcode, None, payload.len() as u64), payload)
+}
