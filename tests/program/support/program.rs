@@ -69,8 +69,9 @@ impl Lines {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || read.ended {
-                let seen: Vec<String> = read.lines.iter().map(|line| line.chars().take(300).collect()).collect();
-                panic!("waited for {what}; stream ended: {}; lines: {seen:#?}", read.ended);
+                let last = read.lines.len().saturating_sub(20);
+                let last: Vec<String> = read.lines[last..].iter().map(|line| line.chars().take(300).collect()).collect();
+                panic!("waited for {what}; stream ended: {}; {} lines, the last: {last:#?}", read.ended, read.lines.len());
             }
             read = changed.wait_timeout(read, left).unwrap().0;
         }
