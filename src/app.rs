@@ -1,12 +1,14 @@
 //! Builds the parts of the program, joins them and takes them down.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::capture::{self, Capture, Clock, Recording};
 use crate::cli::{self, Cli, Command, Common, Format};
@@ -16,6 +18,7 @@ use crate::formats::{jsonl, text};
 use crate::headless::{Form, Printer};
 use crate::lint::Limits;
 use crate::net::{self, ServeOptions};
+use crate::tui::{self, Outcome, Screen, StopScreen};
 
 /// Exit code of a second SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -54,21 +57,18 @@ async fn serve_until_told(serve: cli::Serve) -> anyhow::Result<ExitCode> {
     let (recorder, recorder_thread) =
         capture::start(writer, capture.clone(), limits).context("cannot start the recorder")?;
     let (control, commands) = Control::new();
-    let options = ServeOptions { endpoint: Arc::new(endpoint_config(&serve, limits)), clock: Clock::start() };
+    let clock = Clock::start();
+    let options = ServeOptions { endpoint: Arc::new(endpoint_config(&serve, limits)), clock };
     let server = net::serve(listener, options, recorder, commands);
-    let seen = capture.clone();
-    let mut view = View::start(common, capture, control, address)?;
+    let parts = Parts { capture: capture.clone(), control, clock };
+    let mut view = View::start(&serve, parts, address)?;
 
-    loop {
-        tokio::select! {
-            () = signals.stop() => break,
-            ended = view.ended() => match ended? {
-                Ended::Quit => break,
-                // the traffic goes on without anyone to look at it
-                Ended::TerminalLost => {}
-            }
-        }
+    let has_screen = matches!(view, View::Screen { .. });
+    tokio::select! {
+        () = signals.stop(has_screen) => {}
+        ended = view.ended() => ended?,
     }
+    view.give_back();
     let ending = async {
         server.stop().await;
         // the recorder ends with the server, which held the last way to it
@@ -80,7 +80,7 @@ async fn serve_until_told(serve: cli::Serve) -> anyhow::Result<ExitCode> {
         () = signals.interrupt() => Ok(ExitCode::from(INTERRUPTED)),
     };
     recording.remove_unless_kept();
-    let missing = seen.index().totals().missing;
+    let missing = capture.index().totals().missing;
     if missing > 0 {
         let _ = writeln!(
             io::stderr(),
@@ -93,26 +93,64 @@ async fn serve_until_told(serve: cli::Serve) -> anyhow::Result<ExitCode> {
 /// How the traffic is shown.
 enum View {
     Printed(Printer),
-}
-
-/// Why nobody looks any more.
-enum Ended {
-    /// The user is done.
-    Quit,
+    Screen {
+        stop: StopScreen,
+        ended: oneshot::Receiver<io::Result<Outcome>>,
+    },
     /// The terminal is gone.
-    TerminalLost,
+    Nothing,
 }
 
 impl View {
-    fn start(common: &Common, capture: Arc<Capture>, control: Control, address: SocketAddr) -> anyhow::Result<Self> {
-        let _ = writeln!(io::stderr(), "listening on ws://{address}");
-        drop(control);
-        Printer::start(capture, form(common)).map(Self::Printed).context("cannot start the thread that prints")
+    fn start(serve: &cli::Serve, parts: Parts, address: SocketAddr) -> anyhow::Result<Self> {
+        let common = &serve.common;
+        if common.headless || !io::stdout().is_terminal() {
+            let _ = writeln!(io::stderr(), "listening on ws://{address}");
+            let printer = Printer::start(parts.capture, form(common)).context("cannot start the thread that prints")?;
+            return Ok(Self::Printed(printer));
+        }
+        let stop = StopScreen::default();
+        let screen = Screen {
+            capture: parts.capture,
+            control: parts.control,
+            title: format!("serve {address}"),
+            recording: common.record.as_ref().map(|path| path.display().to_string()),
+            ascii: common.look.ascii,
+            color: common.look.is_colored(),
+            clock: parts.clock,
+            stop: stop.clone(),
+        };
+        let (end, ended) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("screen".to_owned())
+            // if nobody waits for the end any more, the program is on its way out
+            .spawn(move || drop(end.send(tui::run(screen))))
+            .context("cannot start the thread that draws")?;
+        Ok(Self::Screen { stop, ended })
     }
 
-    async fn ended(&mut self) -> anyhow::Result<Ended> {
+    /// Waits until whoever looks has seen enough.
+    async fn ended(&mut self) -> anyhow::Result<()> {
         match self {
-            Self::Printed(printer) => printer.ended().await.context(CANNOT_PRINT).map(|()| Ended::Quit),
+            Self::Printed(printer) => printer.ended().await.context(CANNOT_PRINT),
+            Self::Screen { ended, .. } => match ended.await {
+                Ok(Ok(Outcome::Quit | Outcome::Stopped)) => Ok(()),
+                // the traffic goes on without anyone to look at it
+                Ok(Ok(Outcome::TerminalLost)) => {
+                    *self = Self::Nothing;
+                    std::future::pending().await
+                }
+                Ok(Err(error)) => Err(error).context("cannot draw on the terminal; --headless prints instead"),
+                Err(_) => Err(anyhow!("the screen came to an unexpected end; the traffic was recorded until then")),
+            },
+            Self::Nothing => std::future::pending().await,
+        }
+    }
+
+    /// Gives the terminal back, before connections are closed: that may take a second.
+    fn give_back(&self) {
+        if let Self::Screen { stop, .. } = self {
+            stop.stop();
         }
     }
 
@@ -120,10 +158,25 @@ impl View {
     async fn finish(self) -> anyhow::Result<()> {
         match self {
             Self::Printed(printer) => printer.finish().await.context(CANNOT_PRINT),
+            Self::Screen { ended, .. } => {
+                // a terminal that has stopped reading holds its thread; the program ends without it
+                let _ = tokio::time::timeout(SCREEN_PATIENCE, ended).await;
+                Ok(())
+            }
+            Self::Nothing => Ok(()),
         }
     }
 }
 
+/// What a view needs.
+struct Parts {
+    capture: Arc<Capture>,
+    control: Control,
+    clock: Clock,
+}
+
+/// How long the screen may take to give the terminal back.
+const SCREEN_PATIENCE: Duration = Duration::from_millis(300);
 const CANNOT_PRINT: &str = "cannot write to standard output";
 
 fn form(common: &Common) -> Form {
@@ -194,18 +247,24 @@ fn command_line() -> String {
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
     fn listen() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
-    /// The program is told to end.
-    async fn stop(&mut self) {
+    /// The program is told to end. A terminal that hangs up ends the view of it, not the traffic.
+    async fn stop(&mut self, has_screen: bool) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = self.hangup.recv(), if !has_screen => {}
         }
     }
 

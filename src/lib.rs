@@ -40,4 +40,6 @@ pub mod headless;
 pub mod lint;
 #[cfg(feature = "program")]
 pub mod net;
+#[cfg(feature = "program")]
+pub mod tui;
 pub mod wire;

@@ -1,0 +1,83 @@
+//! What a key or the mouse asks of the panel.
+
+use ratatui::layout::Position;
+
+/// One thing that the user wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// One row up.
+    Up,
+    /// One row down.
+    Down,
+    /// A page up.
+    PageUp,
+    /// A page down.
+    PageDown,
+    /// To the first row.
+    Home,
+    /// To the last row.
+    End,
+    /// Into the selected frame, or to the selected connection's handshake.
+    Enter,
+    /// Back to where one came from.
+    Back,
+    /// To the next pane.
+    NextPane,
+    /// The pane takes all the room, or gives it back.
+    Maximise,
+    /// Another view.
+    Show(View),
+    /// To the finding before.
+    PreviousFinding,
+    /// To the next finding.
+    NextFinding,
+    /// The selection follows the newest frame, or no longer does.
+    Follow,
+    /// The view stands still, or moves on.
+    Freeze,
+    /// The list begins anew, or shows everything again.
+    Clear,
+    /// Sends a ping.
+    Ping,
+    /// Sends a pong that nobody asked for.
+    Pong,
+    /// Asks for a code and a reason, then closes.
+    Close,
+    /// Asks for a text and sends it in fragments.
+    Fragments,
+    /// Asks for a text and sends it.
+    Text,
+    /// Shows the keys.
+    Help,
+    /// Ends the panel.
+    Quit,
+    /// A click.
+    Click(Position),
+    /// The wheel was turned over a place by so many rows, down if positive.
+    Wheel(Position, i32),
+}
+
+/// What the panel shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum View {
+    /// The frames of all connections.
+    Frames,
+    /// The connections.
+    Connections,
+    /// One connection's opening handshake.
+    Handshake,
+}
+
+impl View {
+    /// In the order of their keys.
+    pub(super) const ALL: [Self; 3] = [Self::Frames, Self::Connections, Self::Handshake];
+
+    /// One word.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Frames => "frames",
+            Self::Connections => "connections",
+            Self::Handshake => "handshake",
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The selected frame and the selected connection's handshake, taken apart.
+
+use std::io;
+
+use super::rows::{lossy, same_direction};
+use crate::anatomy::{self, Field, FrameAnatomy, FrameContext, Step};
+use crate::capture::{Capture, Connection, FrameEntry, Index};
+use crate::lint::{Finding, Rule};
+use crate::wire::handshake::{Head, Opening, Request, Response};
+use crate::wire::{Opcode, Place, Side};
+
+/// A frame taken apart.
+#[derive(Clone, Debug)]
+pub(super) struct FrameDetail {
+    pub(super) n: u64,
+    pub(super) entry: FrameEntry,
+    pub(super) anatomy: FrameAnatomy,
+    pub(super) findings: Vec<Finding>,
+    /// The beginning of the payload, if it is text.
+    pub(super) text: Option<String>,
+    /// How much of the payload the text is from.
+    pub(super) text_bytes: u64,
+}
+
+/// Bytes of a payload that are read to take a frame apart.
+const BEGINNING: u64 = 4096;
+/// The most frames that are looked through for the one that began a message.
+const LOOK_BACK: u64 = 20_000;
+
+impl FrameDetail {
+    /// Takes frame `n` apart.
+    pub(super) fn read(capture: &Capture, n: u64) -> Option<Self> {
+        let index = capture.index();
+        let entry = *index.frame(n)?;
+        let findings: Vec<_> = index.findings(n).iter().map(|(_, finding)| finding.clone()).collect();
+        let context = context(&index, n, &entry, &findings);
+        drop(index);
+        let header = entry.header();
+        // what can't be read is shown as not at hand
+        let payload = capture.payload(&entry, 0..BEGINNING).unwrap_or_default();
+        let anatomy = anatomy::frame(&header, &payload, context);
+        let is_text = match header.opcode {
+            Opcode::TEXT => true,
+            Opcode::CONTINUATION => context.message == Some(Opcode::TEXT),
+            _ => false,
+        };
+        let cut = header.length > payload.len() as u64;
+        let text = (is_text && !entry.is_compressed() && !payload.is_empty()).then(|| lossy(&payload, cut));
+        Some(Self { n, entry, anatomy, findings, text, text_bytes: payload.len() as u64 })
+    }
+}
+
+fn context(index: &Index, n: u64, entry: &FrameEntry, findings: &[Finding]) -> FrameContext {
+    let header = entry.header();
+    let breaks = |rule| findings.iter().any(|finding| finding.rule == rule);
+    let alone = FrameContext::alone(&header, entry.from());
+    let place = match alone.place {
+        Place::Continuation if breaks(Rule::ContinuationWithoutStart) => Place::Orphan,
+        Place::First if breaks(Rule::DataInsideMessage) => Place::Interrupting,
+        place => place,
+    };
+    let message = match place {
+        Place::Continuation => (n.saturating_sub(LOOK_BACK).max(1)..n)
+            .rev()
+            .filter_map(|earlier| index.frame(earlier))
+            .filter(|earlier| same_direction(earlier, entry))
+            .map(|earlier| earlier.header().opcode)
+            .find(|opcode| !opcode.is_control() && *opcode != Opcode::CONTINUATION),
+        _ => alone.message,
+    };
+    let extensions = index.connection(entry.connection()).and_then(|connection| connection.extensions.as_deref());
+    let deflate = extensions.is_some_and(|extensions| extensions.contains("permessage-deflate"));
+    FrameContext { place, message, deflate, compressed: entry.is_compressed(), ..alone }
+}
+
+/// An opening handshake taken apart.
+#[derive(Clone, Debug)]
+pub(super) struct HandshakeDetail {
+    pub(super) connection: Connection,
+    /// The request and the response, as far as they came.
+    pub(super) heads: [Option<HeadDetail>; 2],
+    /// How the key becomes the accept value.
+    pub(super) steps: Option<[Step; 5]>,
+    /// The accept value that was sent.
+    pub(super) accept: Option<String>,
+    /// What was agreed on, in sentences.
+    pub(super) agreement: Vec<String>,
+}
+
+/// A request or a response taken apart.
+#[derive(Clone, Debug)]
+pub(super) struct HeadDetail {
+    pub(super) title: String,
+    pub(super) start_line: String,
+    pub(super) fields: Vec<Field>,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl HandshakeDetail {
+    /// Takes the opening handshake of `connection` apart.
+    pub(super) fn read(capture: &Capture, connection: Connection) -> Self {
+        let head = |side| capture.head(connection.id, side);
+        let request = parsed(head(Side::Client)).map(Request::read);
+        let response = parsed(head(Side::Server)).map(Response::read);
+        let opening = request.as_ref().and_then(|request| request.opening().ok());
+        let key = request.as_ref().and_then(|request| request.head.value("Sec-WebSocket-Key"));
+        let accept = response.as_ref().and_then(|response| response.head.value("Sec-WebSocket-Accept"));
+        let agreement = match (&opening, &response) {
+            (Some(opening), Some(response)) if response.status == Some(101) => {
+                anatomy::agreement_in_words(opening, response)
+            }
+            _ => Vec::new(),
+        };
+        Self {
+            steps: key.map(|key| anatomy::accept_steps(&key)),
+            accept: accept.map(std::borrow::Cow::into_owned),
+            agreement,
+            heads: [
+                request.map(|request| HeadDetail {
+                    title: anatomy::request(&request).title,
+                    start_line: request.head.start_line().into_owned(),
+                    fields: anatomy::request(&request).fields,
+                    findings: connection.handshake_findings[Side::Client as usize].clone(),
+                }),
+                response.map(|response| response_detail(&response, opening.as_ref(), &connection)),
+            ],
+            connection,
+        }
+    }
+}
+
+fn response_detail(response: &Response, opening: Option<&Opening>, connection: &Connection) -> HeadDetail {
+    let anatomy = anatomy::response(response, opening);
+    HeadDetail {
+        title: anatomy.title,
+        start_line: response.head.start_line().into_owned(),
+        fields: anatomy.fields,
+        findings: connection.handshake_findings[Side::Server as usize].clone(),
+    }
+}
+
+/// A head that can't be read back is shown as not there.
+fn parsed(head: io::Result<Option<Vec<u8>>>) -> Option<Head> {
+    head.ok().flatten().map(Head::parse)
+}

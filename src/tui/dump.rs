@@ -1,0 +1,126 @@
+//! The bytes of a frame as rows: the header, then the payload unmasked, then, if it was masked, as it crossed the wire.
+//! Only the rows in view are read, however long the frame is.
+
+use crate::capture::{Capture, FrameEntry};
+
+/// A row of the dump.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum DumpRow {
+    /// What the rows below it are.
+    Heading(&'static str),
+    /// Bytes and where in the frame they stand. Where they could not be read there are fewer.
+    Bytes { part: Part, offset: u64, bytes: Vec<u8> },
+}
+
+/// A part of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The header, key included.
+    Header,
+    /// The payload without its mask.
+    Plain,
+    /// The payload as it crossed the wire, masked.
+    Masked,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Section {
+    part: Part,
+    start: u64,
+    length: u64,
+}
+
+/// How a frame is laid out as rows of `width` bytes.
+#[derive(Clone, Debug)]
+pub(super) struct Dump {
+    sections: Vec<Section>,
+    width: u64,
+}
+
+impl Part {
+    const fn heading(self) -> &'static str {
+        match self {
+            Self::Header => "header",
+            Self::Plain => "payload",
+            Self::Masked => "payload as it crossed the wire, masked",
+        }
+    }
+}
+
+impl Section {
+    const fn rows(&self, width: u64) -> u64 {
+        1 + self.length.div_ceil(width)
+    }
+}
+
+impl Dump {
+    /// The layout of `entry`, `width` bytes a row.
+    pub(super) fn new(entry: &FrameEntry, width: usize) -> Self {
+        let header = entry.header();
+        let start = header.len() as u64;
+        let mut sections = vec![Section { part: Part::Header, start: 0, length: start }];
+        if header.length > 0 {
+            sections.push(Section { part: Part::Plain, start, length: header.length });
+            if header.masking_key.is_some() {
+                sections.push(Section { part: Part::Masked, start, length: header.length });
+            }
+        }
+        Self { sections, width: width.max(1) as u64 }
+    }
+
+    /// How many rows there are.
+    pub(super) fn len(&self) -> u64 {
+        self.sections.iter().fold(0, |rows, section| rows.saturating_add(section.rows(self.width)))
+    }
+
+    /// At most `height` rows from the `first`th on.
+    pub(super) fn rows(&self, capture: &Capture, entry: &FrameEntry, first: u64, height: usize) -> Vec<DumpRow> {
+        let mut out = Vec::with_capacity(height);
+        let mut skip = first;
+        for section in &self.sections {
+            let rows = section.rows(self.width);
+            if skip >= rows {
+                skip -= rows;
+                continue;
+            }
+            if skip == 0 && out.len() < height {
+                out.push(DumpRow::Heading(section.part.heading()));
+            }
+            let from = skip.saturating_sub(1) * self.width;
+            skip = 0;
+            self.push_bytes(capture, entry, section, from, height, &mut out);
+        }
+        out
+    }
+
+    fn push_bytes(
+        &self,
+        capture: &Capture,
+        entry: &FrameEntry,
+        section: &Section,
+        from: u64,
+        height: usize,
+        out: &mut Vec<DumpRow>,
+    ) {
+        let room = (height - out.len()) as u64;
+        let to = section.length.min(from.saturating_add(room * self.width));
+        if from >= to {
+            return;
+        }
+        let bytes = match section.part {
+            Part::Plain => capture.payload(entry, from..to),
+            Part::Header | Part::Masked => capture.frame_bytes(entry, section.start + from..section.start + to),
+        };
+        // what can't be read is shown as missing
+        let bytes = bytes.unwrap_or_default();
+        for at in (from..to).step_by(self.width as usize) {
+            let start = bytes.len().min((at - from) as usize);
+            let end = bytes.len().min(start + self.width as usize);
+            out.push(DumpRow::Bytes {
+                part: section.part,
+                offset: section.start + at,
+                bytes: bytes[start..end].to_vec(),
+            });
+        }
+    }
+}

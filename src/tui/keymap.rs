@@ -1,0 +1,286 @@
+//! The one table of keys. The panel obeys it; the help overlay, the footer and the README are made from it.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::action::{Action, View};
+
+/// A row of the table: keys that belong together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Binding {
+    /// The keys and what each asks for.
+    pub(super) keys: &'static [(Key, Action)],
+    /// What they do, for the help overlay and the README.
+    pub(super) does: &'static str,
+    /// What the footer calls the first of them; empty where it does not name it.
+    pub(super) short: &'static str,
+    /// Where they do it.
+    pub(super) scope: Scope,
+}
+
+/// One key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    /// By itself.
+    Plain(KeyCode),
+    /// A letter together with Ctrl.
+    Ctrl(char),
+}
+
+/// The views in which a key does something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// In all of them.
+    Everywhere,
+    /// Where frames are listed.
+    Frames,
+    /// Where something is listed.
+    Lists,
+}
+
+impl Scope {
+    /// Whether `view` is one of them.
+    pub(super) const fn holds(self, view: View) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::Frames => matches!(view, View::Frames),
+            Self::Lists => !matches!(view, View::Handshake),
+        }
+    }
+}
+
+const fn plain(code: KeyCode) -> Key {
+    Key::Plain(code)
+}
+
+const fn char(c: char) -> Key {
+    Key::Plain(KeyCode::Char(c))
+}
+
+/// Every key, in the order in which the help overlay shows them.
+pub(super) const BINDINGS: &[Binding] = &[
+    Binding {
+        keys: &[
+            (char('j'), Action::Down),
+            (char('k'), Action::Up),
+            (plain(KeyCode::Down), Action::Down),
+            (plain(KeyCode::Up), Action::Up),
+        ],
+        does: "next, previous row",
+        short: "",
+        scope: Scope::Everywhere,
+    },
+    Binding {
+        keys: &[
+            (char('g'), Action::Home),
+            (char('G'), Action::End),
+            (plain(KeyCode::Home), Action::Home),
+            (plain(KeyCode::End), Action::End),
+        ],
+        does: "first, last row",
+        short: "",
+        scope: Scope::Everywhere,
+    },
+    Binding {
+        keys: &[(plain(KeyCode::PageUp), Action::PageUp), (plain(KeyCode::PageDown), Action::PageDown)],
+        does: "a page up, down",
+        short: "",
+        scope: Scope::Everywhere,
+    },
+    Binding {
+        keys: &[(plain(KeyCode::Enter), Action::Enter)],
+        does: "into the frame, or to the connection's handshake",
+        short: "open",
+        scope: Scope::Lists,
+    },
+    Binding { keys: &[(plain(KeyCode::Esc), Action::Back)], does: "back", short: "", scope: Scope::Everywhere },
+    Binding {
+        keys: &[(plain(KeyCode::Tab), Action::NextPane)],
+        does: "next pane",
+        short: "pane",
+        scope: Scope::Frames,
+    },
+    Binding {
+        keys: &[(char('\\'), Action::Maximise)],
+        does: "the pane takes all the room, or gives it back",
+        short: "maximise",
+        scope: Scope::Frames,
+    },
+    Binding {
+        keys: &[
+            (char('1'), Action::Show(View::Frames)),
+            (char('2'), Action::Show(View::Connections)),
+            (char('3'), Action::Show(View::Handshake)),
+        ],
+        does: "views: frames, connections, handshake",
+        short: "",
+        scope: Scope::Everywhere,
+    },
+    Binding {
+        keys: &[(char('['), Action::PreviousFinding), (char(']'), Action::NextFinding)],
+        does: "previous, next frame that breaks a rule",
+        short: "",
+        scope: Scope::Frames,
+    },
+    Binding {
+        keys: &[(char('F'), Action::Follow)],
+        does: "follow the newest frame; moving the selection stops it",
+        short: "follow",
+        scope: Scope::Frames,
+    },
+    Binding {
+        keys: &[(char(' '), Action::Freeze)],
+        does: "freeze the view; the traffic goes on",
+        short: "freeze",
+        scope: Scope::Everywhere,
+    },
+    Binding {
+        keys: &[(char('z'), Action::Clear)],
+        does: "clear the list; once more shows what it hides",
+        short: "",
+        scope: Scope::Frames,
+    },
+    Binding { keys: &[(char('p'), Action::Ping)], does: "send a ping", short: "ping", scope: Scope::Everywhere },
+    Binding {
+        keys: &[(char('P'), Action::Pong)],
+        does: "send a pong that nobody asked for",
+        short: "",
+        scope: Scope::Everywhere,
+    },
+    Binding {
+        keys: &[(char('c'), Action::Close)],
+        does: "close, with code and reason",
+        short: "close",
+        scope: Scope::Everywhere,
+    },
+    Binding {
+        keys: &[(char('f'), Action::Fragments)],
+        does: "send a text in fragments",
+        short: "fragments",
+        scope: Scope::Everywhere,
+    },
+    Binding { keys: &[(char('t'), Action::Text)], does: "send a text", short: "text", scope: Scope::Everywhere },
+    Binding { keys: &[(char('?'), Action::Help)], does: "help", short: "help", scope: Scope::Everywhere },
+    Binding {
+        keys: &[(char('q'), Action::Quit), (Key::Ctrl('c'), Action::Quit)],
+        does: "quit",
+        short: "quit",
+        scope: Scope::Everywhere,
+    },
+];
+
+impl Key {
+    fn is(self, event: &KeyEvent) -> bool {
+        let held = event.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT);
+        match self {
+            Self::Plain(code) => held.is_empty() && event.code == code,
+            Self::Ctrl(c) => held == KeyModifiers::CONTROL && event.code == KeyCode::Char(c),
+        }
+    }
+
+    /// What is written on it.
+    pub(super) fn name(self, ascii: bool) -> String {
+        match self {
+            Self::Ctrl(c) => format!("Ctrl-{c}"),
+            Self::Plain(KeyCode::Char(' ')) => "Space".to_owned(),
+            Self::Plain(KeyCode::Char(c)) => c.to_string(),
+            Self::Plain(KeyCode::Up) if !ascii => "↑".to_owned(),
+            Self::Plain(KeyCode::Down) if !ascii => "↓".to_owned(),
+            Self::Plain(KeyCode::PageUp) => "PgUp".to_owned(),
+            Self::Plain(KeyCode::PageDown) => "PgDn".to_owned(),
+            Self::Plain(code) => code.to_string(),
+        }
+    }
+}
+
+impl Binding {
+    /// The names of its keys: `j k ↑ ↓`.
+    pub(super) fn names(&self, ascii: bool) -> String {
+        self.keys.iter().map(|(key, _)| key.name(ascii)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// What `event` asks for in `view`.
+pub(super) fn action(event: &KeyEvent, view: View) -> Option<Action> {
+    BINDINGS
+        .iter()
+        .filter(|binding| binding.scope.holds(view))
+        .flat_map(|binding| binding.keys)
+        .find_map(|(key, action)| key.is(event).then_some(*action))
+}
+
+/// What the footer names in `view`: a key and its short name. The most useful ones come first.
+pub(super) fn footer(view: View, ascii: bool) -> impl Iterator<Item = (String, &'static str)> {
+    let first = |binding: &Binding| usize::from(!matches!(binding.keys[0].1, Action::Help | Action::Quit));
+    let mut named: Vec<_> =
+        BINDINGS.iter().filter(|binding| !binding.short.is_empty() && binding.scope.holds(view)).collect();
+    named.sort_by_key(|binding| first(binding));
+    named.into_iter().map(move |binding| (binding.keys[0].0.name(ascii), binding.short))
+}
+
+/// The table as the README prints it, in Markdown.
+pub fn key_table() -> String {
+    let mut table = "| key | does |\n|---|---|\n".to_owned();
+    for binding in BINDINGS {
+        let keys: Vec<_> = binding.keys.iter().map(|(key, _)| format!("`{}`", key.name(false))).collect();
+        table.push_str(&format!("| {} | {} |\n", keys.join(" "), binding.does));
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_key_stands_in_the_table_twice() {
+        let mut seen = HashSet::new();
+        for (key, _) in BINDINGS.iter().flat_map(|binding| binding.keys) {
+            assert!(seen.insert(key.name(false)), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn every_key_of_the_table_is_heard_in_its_views_and_in_no_other() {
+        for binding in BINDINGS {
+            for view in View::ALL {
+                for (key, wanted) in binding.keys {
+                    let event = match *key {
+                        Key::Plain(code) => KeyEvent::new(code, KeyModifiers::NONE),
+                        Key::Ctrl(c) => KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL),
+                    };
+                    let heard = action(&event, view);
+                    assert_eq!(heard, binding.scope.holds(view).then_some(*wanted), "{key:?} in {view:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn capital_letters_come_with_shift_and_are_heard() {
+        let event = KeyEvent::new(KeyCode::Char('G'), KeyModifiers::SHIFT);
+        assert_eq!(action(&event, View::Frames), Some(Action::End));
+        let event = KeyEvent::new(KeyCode::Char('q'), KeyModifiers::CONTROL);
+        assert_eq!(action(&event, View::Frames), None);
+    }
+
+    #[test]
+    fn the_footer_names_only_keys_of_the_table_that_are_heard_in_the_view() {
+        for view in View::ALL {
+            for (name, short) in footer(view, false) {
+                let binding = BINDINGS.iter().find(|binding| binding.short == short).unwrap();
+                assert_eq!(binding.keys[0].0.name(false), name);
+                assert!(binding.scope.holds(view));
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_of_the_readme_has_a_line_for_each_row() {
+        let table = key_table();
+        assert_eq!(table.lines().count(), BINDINGS.len() + 2);
+        assert!(table.contains("| `j` `k` `↑` `↓` | next, previous row |"), "{table}");
+        assert!(table.contains("| `q` `Ctrl-c` | quit |"));
+    }
+}

@@ -1,0 +1,153 @@
+//! Where everything stands for a given size. The model scrolls by it, the mouse points by it, the view draws by it.
+//!
+//! ```text
+//! header              header              header
+//! ┌ frames ─────────┐ ┌ frame ──────────┐ ┌ frames ─────────┐
+//! │                 │ │                 │ │                 │
+//! │                 │ │                 │ └─────────────────┘
+//! │                 │ └─────────────────┘ ┌ frame ┐┌ bytes ─┐
+//! │                 │ ┌ bytes ──────────┐ │       ││        │
+//! └─────────────────┘ └─────────────────┘ └───────┘└────────┘
+//! footer              footer              footer
+//! narrow              narrow, opened      wide
+//! ```
+
+use ratatui::layout::{Position, Rect, Size};
+
+use super::action::View;
+
+/// The smallest terminal that everything is usable on.
+pub(super) const SMALLEST: Size = Size { width: 60, height: 15 };
+
+/// The panes of the frames view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pane {
+    /// The list.
+    List,
+    /// The selected frame's fields.
+    Frame,
+    /// Its bytes.
+    Bytes,
+}
+
+/// Where everything stands. The rectangles of panes include their borders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    /// The line at the top.
+    pub(super) header: Rect,
+    /// All between the first line and the last.
+    pub(super) body: Rect,
+    /// The line at the bottom.
+    pub(super) footer: Rect,
+    /// The list of frames, or of connections, or the handshake.
+    pub(super) list: Option<Rect>,
+    /// The selected frame's fields, or the selected connection's details.
+    pub(super) frame: Option<Rect>,
+    /// The selected frame's bytes.
+    pub(super) bytes: Option<Rect>,
+}
+
+impl Layout {
+    /// The layout; `None` where the terminal is too small for any.
+    pub(super) fn new(size: Size, view: View, pane: Pane, maximised: bool) -> Option<Self> {
+        if size.width < SMALLEST.width || size.height < SMALLEST.height {
+            return None;
+        }
+        let row = |y| Rect { x: 0, y, width: size.width, height: 1 };
+        let body = Rect { x: 0, y: 1, width: size.width, height: size.height - 2 };
+        let empty = Self { header: row(0), body, footer: row(size.height - 1), list: None, frame: None, bytes: None };
+        Some(match view {
+            View::Handshake => Self { list: Some(body), ..empty },
+            View::Connections => {
+                let (list, details) = split_rows(body, body.height.saturating_sub(details_height(body.height)));
+                Self { list: Some(list), frame: Some(details), ..empty }
+            }
+            View::Frames if maximised => match pane {
+                Pane::List => Self { list: Some(body), ..empty },
+                Pane::Frame => Self { frame: Some(body), ..empty },
+                Pane::Bytes => Self { bytes: Some(body), ..empty },
+            },
+            View::Frames if is_wide(size) => {
+                let (list, below) = split_rows(body, list_height(body.height));
+                let (frame, bytes) = split_columns(below, below.width - bytes_width(size.width));
+                Self { list: Some(list), frame: Some(frame), bytes: Some(bytes), ..empty }
+            }
+            View::Frames => match pane {
+                Pane::List => Self { list: Some(body), ..empty },
+                _ if body.height >= 20 => {
+                    let (frame, bytes) = split_rows(body, body.height * 3 / 5);
+                    Self { frame: Some(frame), bytes: Some(bytes), ..empty }
+                }
+                Pane::Frame => Self { frame: Some(body), ..empty },
+                Pane::Bytes => Self { bytes: Some(body), ..empty },
+            },
+        })
+    }
+
+    /// The pane at `position`.
+    pub(super) fn pane_at(&self, position: Position) -> Option<Pane> {
+        let panes = [(Pane::List, self.list), (Pane::Frame, self.frame), (Pane::Bytes, self.bytes)];
+        panes.into_iter().find_map(|(pane, area)| area?.contains(position).then_some(pane))
+    }
+
+    /// Rows of the list, without its borders and its headings.
+    pub(super) fn list_rows(&self) -> usize {
+        self.list.map_or(0, |area| usize::from(area.height.saturating_sub(3)))
+    }
+}
+
+/// Rows and columns inside the borders of a pane.
+pub(super) fn inside(area: Rect) -> (usize, usize) {
+    (usize::from(area.height.saturating_sub(2)), usize::from(area.width.saturating_sub(4)))
+}
+
+const fn is_wide(size: Size) -> bool {
+    size.width >= 100 && size.height >= 28
+}
+
+/// Sixteen bytes a row where there is room for them beside the fields, else eight.
+const fn bytes_width(width: u16) -> u16 {
+    if width >= 150 { 81 } else { 47 }
+}
+
+/// The lower panes need room for all fields of a frame before the list gets more.
+const fn list_height(height: u16) -> u16 {
+    if height >= 40 { height * 2 / 5 } else { height * 9 / 20 }
+}
+
+const fn details_height(height: u16) -> u16 {
+    if height >= 30 { 12 } else { height * 2 / 5 }
+}
+
+const fn split_rows(area: Rect, first: u16) -> (Rect, Rect) {
+    let rest = Rect { y: area.y + first, height: area.height - first, ..area };
+    (Rect { height: first, ..area }, rest)
+}
+
+const fn split_columns(area: Rect, first: u16) -> (Rect, Rect) {
+    let rest = Rect { x: area.x + first, width: area.width - first, ..area };
+    (Rect { width: first, ..area }, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn from_60_by_15_up_the_panes_fill_the_body_and_do_not_overlap() {
+        for (width, height) in [(60, 15), (80, 24), (99, 60), (100, 28), (120, 36), (200, 50), (300, 16)] {
+            for view in View::ALL {
+                for pane in [Pane::List, Pane::Frame, Pane::Bytes] {
+                    for maximised in [false, true] {
+                        let layout = Layout::new(Size { width, height }, view, pane, maximised).unwrap();
+                        let panes = [layout.list, layout.frame, layout.bytes];
+                        let covered: u32 = panes.into_iter().flatten().map(Rect::area).sum();
+                        assert_eq!(covered, layout.body.area(), "{width}×{height} {view:?} {pane:?}");
+                        assert!(panes.into_iter().flatten().all(|area| area.height >= 5 && area.width >= 40));
+                    }
+                }
+            }
+        }
+        assert_eq!(Layout::new(Size { width: 59, height: 40 }, View::Frames, Pane::List, false), None);
+    }
+}

@@ -1,0 +1,28 @@
+//! The live panel: what the capture holds, on a terminal, and the keys that act on it.
+//!
+//! It has an operating-system thread of its own. It reads from [`crate::capture::Capture`] and asks for things through
+//! [`crate::control::Control`]; nothing here can hold up the traffic. Input becomes an action, [`update`] turns the
+//! model and the action into the next model and perhaps a command, and [`view`] draws the model and a snapshot of what
+//! is in view.
+
+mod action;
+mod detail;
+mod dump;
+mod form;
+mod keymap;
+mod layout;
+mod list;
+mod model;
+mod overlay;
+mod rows;
+mod run;
+mod snapshot;
+mod terminal;
+mod text;
+mod theme;
+mod update;
+mod view;
+
+pub use keymap::key_table;
+pub use run::{Outcome, Screen, StopScreen, run};
+pub use terminal::restore;

@@ -1,0 +1,162 @@
+//! The state of the panel: all that decides what is drawn, beside the capture itself.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ratatui::layout::Size;
+
+use super::action::View;
+use super::layout::{Layout, Pane};
+use super::list::Cursor;
+use super::overlay::Overlay;
+use super::theme::Theme;
+use crate::capture::{Capture, Connection, ConnectionId, ConnectionState, Index};
+
+/// The state of the panel.
+#[derive(Debug)]
+pub(super) struct Model {
+    /// What runs: `serve 127.0.0.1:9002`.
+    pub(super) title: String,
+    /// The name of the file that the user asked to record to.
+    pub(super) recording: Option<String>,
+    pub(super) theme: Theme,
+    pub(super) size: Size,
+    pub(super) view: View,
+    /// The pane of the frames view that hears the keys.
+    pub(super) pane: Pane,
+    pub(super) maximised: bool,
+    /// Rows are frame numbers.
+    pub(super) frames: Cursor,
+    /// Frames up to this one are hidden.
+    pub(super) hidden: u64,
+    /// Rows are connection numbers.
+    pub(super) connections: Cursor,
+    /// The first line in view of the frame pane, the bytes pane and the handshake.
+    pub(super) frame_scroll: u64,
+    pub(super) bytes_scroll: u64,
+    pub(super) handshake_scroll: u64,
+    /// The topmost is the last one.
+    pub(super) overlays: Vec<Overlay>,
+    pub(super) notice: Option<Notice>,
+    pub(super) frozen: Option<Frozen>,
+    pub(super) quit: bool,
+    /// Pings and pongs sent so far, so that each has a payload of its own.
+    pub(super) heartbeats: u64,
+}
+
+/// A line that says what was just done; it goes away by itself.
+#[derive(Debug)]
+pub(super) struct Notice {
+    pub(super) text: String,
+    pub(super) until: Instant,
+}
+
+/// What was there when the view was frozen.
+#[derive(Clone, Debug)]
+pub(super) struct Frozen {
+    pub(super) frames: u64,
+    pub(super) connections: Arc<[Connection]>,
+}
+
+impl Model {
+    const NOTICE: Duration = Duration::from_secs(5);
+
+    /// At the start: the frames, following the newest.
+    pub(super) fn new(title: String, recording: Option<String>, theme: Theme, size: Size) -> Self {
+        Self {
+            title,
+            recording,
+            theme,
+            size,
+            view: View::Frames,
+            pane: Pane::List,
+            maximised: false,
+            frames: Cursor::new(true),
+            hidden: 0,
+            connections: Cursor::new(false),
+            frame_scroll: 0,
+            bytes_scroll: 0,
+            handshake_scroll: 0,
+            overlays: Vec::new(),
+            notice: None,
+            frozen: None,
+            quit: false,
+            heartbeats: 0,
+        }
+    }
+
+    /// Where everything stands; `None` where the terminal is too small.
+    pub(super) fn layout(&self) -> Option<Layout> {
+        Layout::new(self.size, self.view, self.pane, self.maximised)
+    }
+
+    /// The terminal has another size.
+    pub(super) fn resize(&mut self, size: Size) {
+        self.size = size;
+        self.frames.reveal();
+        self.connections.reveal();
+    }
+
+    /// Says what was just done.
+    pub(super) fn say(&mut self, text: impl Into<String>) {
+        self.notice = Some(Notice { text: text.into(), until: Instant::now() + Self::NOTICE });
+    }
+
+    /// The number of the last frame that is shown.
+    pub(super) fn last_frame(&self, index: &Index) -> u64 {
+        self.frozen.as_ref().map_or_else(|| index.totals().frames, |frozen| frozen.frames)
+    }
+
+    /// The connections that are shown.
+    pub(super) fn shown_connections<'a>(&'a self, index: &'a Index) -> &'a [Connection] {
+        self.frozen.as_ref().map_or_else(|| index.connections(), |frozen| &frozen.connections)
+    }
+
+    /// Puts selections and windows in order for what the capture holds by now.
+    pub(super) fn settle(&mut self, capture: &Capture) {
+        let index = capture.index();
+        let last = self.last_frame(&index);
+        let connections = self.shown_connections(&index).len() as u64;
+        drop(index);
+        let rows = self.layout().map_or(0, |layout| layout.list_rows());
+        let selected = self.frames.selected;
+        self.frames.settle(self.hidden + 1, last, rows);
+        if self.frames.selected != selected {
+            self.frame_scroll = 0;
+            self.bytes_scroll = 0;
+        }
+        self.connections.settle(1, connections, rows);
+    }
+
+    /// The frame under the cursor, if there is any.
+    pub(super) fn selected_frame(&self) -> Option<u64> {
+        (self.frames.selected > self.hidden).then_some(self.frames.selected)
+    }
+
+    /// The connection that the view is about: the selected frame's, or the selected one.
+    pub(super) fn selected_connection(&self, index: &Index) -> Option<ConnectionId> {
+        match self.view {
+            View::Frames => Some(index.frame(self.selected_frame()?)?.connection()),
+            View::Connections | View::Handshake => index.connections().get(self.connection_row()?).map(|one| one.id),
+        }
+    }
+
+    /// The place of the selected connection among all.
+    pub(super) fn connection_row(&self) -> Option<usize> {
+        usize::try_from(self.connections.selected).ok()?.checked_sub(1)
+    }
+
+    /// The connection that the next send goes to: the one that the view is about if it is open, else the newest one
+    /// that is.
+    pub(super) fn target(&self, index: &Index) -> Option<ConnectionId> {
+        let open = |connection: &Connection| connection.state == ConnectionState::Open;
+        if index.totals().open == 0 {
+            return None;
+        }
+        self.selected_connection(index)
+            .and_then(|id| index.connection(id))
+            .filter(|connection| open(connection))
+            .or_else(|| index.connections().iter().rev().find(|connection| open(connection)))
+            .map(|connection| connection.id)
+    }
+}

@@ -1,0 +1,78 @@
+//! What lies over the panel. Overlays are a stack, and the topmost hears the keys first.
+
+use crossterm::event::{KeyCode, KeyEvent};
+
+use super::action::{Action, View};
+use super::form::{Answer, Form};
+use super::keymap::{self, BINDINGS};
+use super::model::Model;
+use crate::control::{Command, Outgoing};
+
+/// Something that lies over the panel.
+#[derive(Clone, Debug)]
+pub(super) enum Overlay {
+    /// The keys; the number is that of the first line in view.
+    Help(usize),
+    /// A form to fill in.
+    Form(Form),
+}
+
+/// Hands a key to the topmost overlay. `None` if there is none.
+pub(super) fn key(model: &mut Model, key: KeyEvent) -> Option<Option<Command>> {
+    let overlay = model.overlays.last_mut()?;
+    let asks = keymap::action(&key, View::Frames);
+    if asks == Some(Action::Quit) && key.code != KeyCode::Char('q') {
+        model.quit = true;
+        return Some(None);
+    }
+    Some(match overlay {
+        Overlay::Help(scroll) => {
+            let last = BINDINGS.len() - 1;
+            match asks {
+                Some(Action::Down) => *scroll = (*scroll + 1).min(last),
+                Some(Action::Up) => *scroll = scroll.saturating_sub(1),
+                Some(Action::PageDown) => *scroll = (*scroll + 10).min(last),
+                Some(Action::PageUp) => *scroll = scroll.saturating_sub(10),
+                Some(Action::Home) => *scroll = 0,
+                Some(Action::End) => *scroll = last,
+                Some(Action::Help | Action::Quit | Action::Back | Action::Enter) => drop(model.overlays.pop()),
+                _ => {}
+            }
+            None
+        }
+        Overlay::Form(form) => match form.key(key) {
+            Answer::Open => None,
+            Answer::Cancelled => {
+                model.overlays.pop();
+                None
+            }
+            Answer::Send(send) => {
+                let connection = form.target;
+                model.overlays.pop();
+                model.say(sent(&send, connection.0));
+                Some(Command { connection, send })
+            }
+        },
+    })
+}
+
+/// Hands what was pasted to the topmost overlay.
+pub(super) fn paste(model: &mut Model, text: &str) {
+    if let Some(Overlay::Form(form)) = model.overlays.last_mut() {
+        form.paste(text);
+    }
+}
+
+/// `ping sent to connection 3`.
+pub(super) fn sent(outgoing: &Outgoing, connection: u32) -> String {
+    let what = match outgoing {
+        Outgoing::Text(_) => "text".to_owned(),
+        Outgoing::Fragments { count: 1, .. } => "text in 1 frame".to_owned(),
+        Outgoing::Fragments { count, .. } => format!("text in {count} fragments"),
+        Outgoing::Ping(_) => "ping".to_owned(),
+        Outgoing::Pong(_) => "pong".to_owned(),
+        Outgoing::Close { code: Some(code), .. } => format!("close {}", code.0),
+        Outgoing::Close { code: None, .. } => "close without a code".to_owned(),
+    };
+    format!("{what} sent to connection {connection}")
+}

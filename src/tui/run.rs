@@ -1,0 +1,203 @@
+//! The loop of the panel: wait, take what came, draw if something changed.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Size;
+
+use super::action::View;
+use super::model::Model;
+use super::snapshot::SnapshotReader;
+use super::terminal::{self, Keys, Output, Waited};
+use super::theme::Theme;
+use super::{update, view};
+use crate::capture::{Capture, Clock};
+use crate::control::Control;
+
+/// What the panel shows, and where its wishes go.
+#[derive(Debug)]
+pub struct Screen {
+    /// What was seen.
+    pub capture: Arc<Capture>,
+    /// Takes what the user sends.
+    pub control: Control,
+    /// What runs: `serve 127.0.0.1:9002`.
+    pub title: String,
+    /// The name of the file, if the user asked for a recording.
+    pub recording: Option<String>,
+    /// Whether only ASCII may be used.
+    pub ascii: bool,
+    /// Whether colours may be used.
+    pub color: bool,
+    /// Tells the time, by the same clock as the capture's.
+    pub clock: Clock,
+    /// Ends the panel from outside.
+    pub stop: StopScreen,
+}
+
+/// Ends the panel from another thread: within a twentieth of a second, unless the terminal has stopped reading.
+#[derive(Clone, Debug, Default)]
+pub struct StopScreen {
+    stopped: Arc<AtomicBool>,
+}
+
+impl StopScreen {
+    /// The panel ends.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+}
+
+/// Why the panel ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The user wants the program to end.
+    Quit,
+    /// [`StopScreen::stop`] was called.
+    Stopped,
+    /// The terminal is gone.
+    TerminalLost,
+}
+
+/// The least time between two drawings.
+const FRAME: Duration = Duration::from_millis(16);
+/// How often new traffic is looked for when there has been none for a while.
+const IDLE: Duration = Duration::from_millis(50);
+/// How long it takes without anything new until that is so.
+const ACTIVE: Duration = Duration::from_secs(1);
+/// How often the count of new frames is drawn while the view is frozen.
+const FROZEN: Duration = Duration::from_millis(250);
+/// How often a time that goes on is drawn.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Shows the panel until the user quits, it is stopped or the terminal is gone. The terminal is given back in any case.
+pub fn run(screen: Screen) -> io::Result<Outcome> {
+    let keys = Keys::open()?;
+    let size = terminal::size()?;
+    terminal::take()?;
+    let _restored = Restore;
+    let theme = Theme { color: screen.color, ascii: screen.ascii };
+    let model = Model::new(screen.title.clone(), screen.recording.clone(), theme, size);
+    let mut panel = Panel { screen, model, reader: SnapshotReader::default(), drawn: None, changed: true };
+    match panel.run(&keys) {
+        Ok(outcome) => Ok(outcome),
+        // there is nothing to be shown, and nobody to show it to
+        Err(_) => Ok(Outcome::TerminalLost),
+    }
+}
+
+struct Restore;
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        terminal::restore();
+    }
+}
+
+struct Panel {
+    screen: Screen,
+    model: Model,
+    reader: SnapshotReader,
+    drawn: Option<Drawn>,
+    /// Something other than the capture changed since.
+    changed: bool,
+}
+
+/// The last drawing.
+#[derive(Clone, Copy)]
+struct Drawn {
+    at: Instant,
+    generation: u64,
+}
+
+impl Panel {
+    fn run(&mut self, keys: &Keys) -> io::Result<Outcome> {
+        let mut output = terminal::screen(self.model.size)?;
+        let mut lively = Instant::now();
+        loop {
+            if self.screen.stop.is_stopped() {
+                return Ok(Outcome::Stopped);
+            }
+            if self.resize(terminal::size()?) {
+                output = terminal::screen(self.model.size)?;
+            }
+            if self.is_due(Instant::now()) {
+                lively = Instant::now();
+                self.draw(&mut output)?;
+            }
+            let patience = if lively.elapsed() < ACTIVE { FRAME } else { IDLE };
+            match keys.wait(patience) {
+                Waited::Lost => return Ok(Outcome::TerminalLost),
+                Waited::Nothing => {}
+                Waited::Input => self.input()?,
+            }
+            if self.model.quit {
+                return Ok(Outcome::Quit);
+            }
+        }
+    }
+
+    fn resize(&mut self, size: Size) -> bool {
+        let resized = size != self.model.size;
+        if resized {
+            self.model.resize(size);
+            self.changed = true;
+        }
+        resized
+    }
+
+    /// Takes everything that has come.
+    fn input(&mut self) -> io::Result<()> {
+        while crossterm::event::poll(Duration::ZERO)? {
+            let event = crossterm::event::read()?;
+            self.changed = true;
+            if let Some(command) = update::event(&mut self.model, event, &self.screen.capture) {
+                self.screen.control.send(command);
+            }
+            if self.model.quit {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something that is in view has changed since the last drawing, and that is long enough ago.
+    fn is_due(&mut self, now: Instant) -> bool {
+        if self.model.notice.as_ref().is_some_and(|notice| notice.until <= now) {
+            self.model.notice = None;
+            self.changed = true;
+        }
+        let Some(drawn) = self.drawn else { return true };
+        let since = now.saturating_duration_since(drawn.at);
+        if self.changed {
+            return true;
+        }
+        let traffic = self.screen.capture.generation() != drawn.generation;
+        let pause = if self.model.frozen.is_some() { FROZEN } else { FRAME };
+        let ticks = self.model.view == View::Connections && self.model.frozen.is_none();
+        (traffic && since >= pause) || (ticks && since >= TICK)
+    }
+
+    fn draw(&mut self, output: &mut Terminal<CrosstermBackend<Output>>) -> io::Result<()> {
+        // before the snapshot: what comes meanwhile is drawn next time
+        let generation = self.screen.capture.generation();
+        let snapshot = self.reader.take(&mut self.model, &self.screen.capture, self.screen.clock.now());
+        let model = &mut self.model;
+        output.draw(|frame| {
+            if let Some(cursor) = view::draw(model, &snapshot, frame.buffer_mut()) {
+                frame.set_cursor_position(cursor);
+            }
+        })?;
+        self.drawn = Some(Drawn { at: Instant::now(), generation });
+        self.changed = false;
+        Ok(())
+    }
+}

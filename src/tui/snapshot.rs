@@ -1,0 +1,96 @@
+//! What is in view, read from the capture with short looks: the rows of the lists, the selected frame, the numbers.
+
+use super::action::View;
+use super::detail::{FrameDetail, HandshakeDetail};
+use super::dump::{Dump, DumpRow};
+use super::layout::inside;
+use super::model::Model;
+use super::rows::{Row, RowCache};
+use crate::capture::{Capture, Connection, ConnectionId, Timestamp, Totals};
+
+/// All that a drawing needs beside the model.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Snapshot {
+    pub(super) now: Timestamp,
+    pub(super) totals: Totals,
+    /// The last frame that is shown.
+    pub(super) last: u64,
+    pub(super) rows: Vec<Row>,
+    pub(super) detail: Option<FrameDetail>,
+    pub(super) dump: Vec<DumpRow>,
+    pub(super) dump_rows: u64,
+    /// The connections in view, and how many there are.
+    pub(super) connections: Vec<Connection>,
+    pub(super) connection_count: u64,
+    /// The selected connection.
+    pub(super) connection: Option<Connection>,
+    pub(super) handshake: Option<HandshakeDetail>,
+    /// Whom the next send goes to.
+    pub(super) target: Option<ConnectionId>,
+}
+
+/// Takes snapshots, and keeps what the next one is likely to need again.
+#[derive(Debug, Default)]
+pub(super) struct SnapshotReader {
+    rows: RowCache,
+    detail: Option<FrameDetail>,
+}
+
+impl SnapshotReader {
+    /// What `model` has in view.
+    pub(super) fn take(&mut self, model: &mut Model, capture: &Capture, now: Timestamp) -> Snapshot {
+        model.settle(capture);
+        let Some(layout) = model.layout() else { return Snapshot::default() };
+        let rows = layout.list_rows() as u64;
+        let index = capture.index();
+        let mut snapshot = Snapshot {
+            now,
+            totals: index.totals(),
+            last: model.last_frame(&index),
+            target: model.target(&index),
+            ..Snapshot::default()
+        };
+        if model.view != View::Frames {
+            let all = model.shown_connections(&index);
+            let start = (model.connections.top.saturating_sub(1) as usize).min(all.len());
+            let end = all.len().min(start + rows as usize);
+            snapshot.connections = all[start..end].to_vec();
+            snapshot.connection_count = all.len() as u64;
+            snapshot.connection = model.connection_row().and_then(|row| all.get(row).cloned());
+        }
+        drop(index);
+        match model.view {
+            View::Frames => self.frames(model, capture, &mut snapshot),
+            View::Connections => {}
+            View::Handshake => {
+                snapshot.handshake =
+                    snapshot.connection.clone().map(|connection| HandshakeDetail::read(capture, connection));
+            }
+        }
+        snapshot
+    }
+
+    fn frames(&mut self, model: &mut Model, capture: &Capture, snapshot: &mut Snapshot) {
+        let Some(layout) = model.layout() else { return };
+        if layout.list.is_some() {
+            let end = (model.frames.top + layout.list_rows() as u64).min(snapshot.last + 1);
+            snapshot.rows = self.rows.rows(capture, model.frames.top.max(1)..end);
+        }
+        let selected = model.selected_frame();
+        if self.detail.as_ref().map(|detail| detail.n) != selected {
+            self.detail = selected.and_then(|n| FrameDetail::read(capture, n));
+        }
+        snapshot.detail.clone_from(&self.detail);
+        let (Some(area), Some(detail)) = (layout.bytes, &self.detail) else { return };
+        let (height, width) = inside(area);
+        let dump = Dump::new(&detail.entry, bytes_per_row(width));
+        snapshot.dump_rows = dump.len();
+        model.bytes_scroll = model.bytes_scroll.min(dump.len().saturating_sub(height as u64));
+        snapshot.dump = dump.rows(capture, &detail.entry, model.bytes_scroll, height);
+    }
+}
+
+/// How many bytes fit a row of `width` columns: offset, hex in groups of eight, text.
+const fn bytes_per_row(width: usize) -> usize {
+    if width >= 76 { 16 } else { 8 }
+}

@@ -1,0 +1,160 @@
+//! Text made to fit columns.
+
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+/// As much of `text` as takes at most `width` columns; if something is cut off, `ellipsis` stands for it.
+pub(super) fn fit(text: &str, width: usize, ellipsis: &str) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let room = width.saturating_sub(ellipsis.width());
+    let mut fitted = beginning(text, room).to_owned();
+    if ellipsis.width() <= width {
+        fitted.push_str(ellipsis);
+    }
+    fitted
+}
+
+/// `text` in exactly `width` columns, at the left.
+pub(super) fn left(text: &str, width: usize, ellipsis: &str) -> String {
+    let mut fitted = fit(text, width, ellipsis);
+    fitted.push_str(&" ".repeat(width.saturating_sub(fitted.width())));
+    fitted
+}
+
+/// `text` in exactly `width` columns, at the right.
+pub(super) fn right(text: &str, width: usize, ellipsis: &str) -> String {
+    let fitted = fit(text, width, ellipsis);
+    " ".repeat(width.saturating_sub(fitted.width())) + &fitted
+}
+
+/// Keeps what is around it on one line; [`wrap`] turns it into a blank.
+pub(super) const GLUE: char = '\u{a0}';
+
+/// The words of `text` in lines of at most `width` columns; a word that is longer is broken.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(4);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut used = 0;
+    for word in text.split_inclusive(' ') {
+        let mut word = word;
+        if used + word.trim_end().width() > width && !line.is_empty() {
+            lines.push(std::mem::take(&mut line).trim_end().to_owned());
+            used = 0;
+        }
+        if used == 0 && word.trim().is_empty() && !lines.is_empty() {
+            continue;
+        }
+        while word.trim_end().width() > width {
+            let head = beginning(word, width);
+            if head.is_empty() {
+                break;
+            }
+            lines.push(head.to_owned());
+            word = &word[head.len()..];
+        }
+        line.push_str(word);
+        used += word.width();
+    }
+    if !line.is_empty() || lines.is_empty() {
+        lines.push(line.trim_end().to_owned());
+    }
+    for line in &mut lines {
+        *line = line.replace(GLUE, " ");
+    }
+    lines
+}
+
+/// Where to read on, kept on one line: `RFC 6455 5.2`.
+pub(super) fn glued(section: &str) -> String {
+    section.replace(' ', "\u{a0}")
+}
+
+/// `128 412`: digits in groups of three.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1 frame`, `2 frames`, `1 204 frames`.
+pub(super) fn counted(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// `12.4 MB`.
+pub(super) fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} B"),
+        10_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// `0.8 ms`, `12 ms`, `3.2 s`, `4 m 10 s`, `2 h 3 m`: a time of so many nanoseconds.
+pub(super) fn duration(nanoseconds: u64) -> String {
+    let milliseconds = nanoseconds as f64 / 1e6;
+    let seconds = nanoseconds / 1_000_000_000;
+    match seconds {
+        0 if milliseconds < 10.0 => format!("{milliseconds:.1} ms"),
+        0 => format!("{milliseconds:.0} ms"),
+        1..60 => format!("{:.1} s", milliseconds / 1e3),
+        60..3600 => format!("{} m {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+fn beginning(text: &str, width: usize) -> &str {
+    let mut end = 0;
+    let mut used = 0;
+    for grapheme in text.graphemes(true) {
+        used += grapheme.width();
+        if used > width {
+            break;
+        }
+        end += grapheme.len();
+    }
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_between_graphemes_and_never_wider_than_asked() {
+        for text in ["日本語テキスト", "e\u{301}e\u{301}e\u{301}e\u{301}", "👩👩👩👩", "plain text"] {
+            for width in 0..12 {
+                assert!(fit(text, width, "…").width() <= width, "{text} {width}");
+                assert_eq!(left(text, width, "…").width(), width, "{text} {width}");
+                assert_eq!(right(text, width, "~").width(), width, "{text} {width}");
+            }
+        }
+        assert_eq!(fit("日本語", 5, "…"), "日本…");
+    }
+
+    #[test]
+    fn words_are_wrapped_and_long_ones_broken() {
+        assert_eq!(wrap("a client masks every frame", 10), ["a client", "masks", "every", "frame"]);
+        assert_eq!(wrap("abcdefghijkl", 5), ["abcde", "fghij", "kl"]);
+        assert_eq!(wrap("", 5), [""]);
+        assert_eq!(wrap("日本語", 4), ["日本", "語"]);
+    }
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        assert_eq!([grouped(5), grouped(1204), grouped(1_234_567)], ["5", "1 204", "1 234 567"]);
+        assert_eq!(counted(1, "frame"), "1 frame");
+        assert_eq!([size(17), size(12_400_000)], ["17 B", "12.4 MB"]);
+        assert_eq!([duration(800_000), duration(250_000_000_000)], ["0.8 ms", "4 m 10 s"]);
+    }
+}

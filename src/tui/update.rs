@@ -1,0 +1,244 @@
+//! From the model and an action to the next model, and perhaps a command for the traffic.
+
+use crossterm::event::{Event, KeyEventKind, MouseButton, MouseEventKind};
+use ratatui::layout::{Position, Rect};
+
+use super::action::{Action, View};
+use super::form::{Form, FormKind};
+use super::layout::Pane;
+use super::model::{Frozen, Model};
+use super::overlay::Overlay;
+use super::{keymap, overlay};
+use crate::capture::{Capture, ConnectionId};
+use crate::control::{Command, Outgoing};
+
+/// Takes what the terminal reports. The topmost overlay hears keys first.
+pub(super) fn event(model: &mut Model, event: Event, capture: &Capture) -> Option<Command> {
+    match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => match overlay::key(model, key) {
+            Some(command) => command,
+            None => update(model, keymap::action(&key, model.view)?, capture),
+        },
+        Event::Paste(text) => {
+            overlay::paste(model, &text);
+            None
+        }
+        Event::Mouse(mouse) if model.overlays.is_empty() => {
+            let position = Position { x: mouse.column, y: mouse.row };
+            let action = match mouse.kind {
+                MouseEventKind::Down(MouseButton::Left) => Action::Click(position),
+                MouseEventKind::ScrollDown => Action::Wheel(position, 3),
+                MouseEventKind::ScrollUp => Action::Wheel(position, -3),
+                _ => return None,
+            };
+            update(model, action, capture)
+        }
+        _ => None,
+    }
+}
+
+/// Does what `action` asks for.
+pub(super) fn update(model: &mut Model, action: Action, capture: &Capture) -> Option<Command> {
+    model.settle(capture);
+    let page = page(model);
+    match action {
+        Action::Up => step(model, -1),
+        Action::Down => step(model, 1),
+        Action::PageUp => step(model, -page),
+        Action::PageDown => step(model, page),
+        Action::Home => step(model, i64::MIN),
+        Action::End => step(model, i64::MAX),
+        Action::Enter => enter(model),
+        Action::Back => back(model),
+        Action::NextPane => {
+            model.frames.follow = false;
+            model.pane = match model.pane {
+                Pane::List => Pane::Frame,
+                Pane::Frame => Pane::Bytes,
+                Pane::Bytes => Pane::List,
+            };
+            model.frames.reveal();
+        }
+        Action::Maximise => {
+            model.maximised = !model.maximised;
+            model.frames.reveal();
+        }
+        Action::Show(view) => show(model, view, capture),
+        Action::PreviousFinding | Action::NextFinding => find(model, action == Action::NextFinding, capture),
+        Action::Follow => model.frames.follow = !model.frames.follow,
+        Action::Freeze => freeze(model, capture),
+        Action::Clear => clear(model, capture),
+        Action::Ping | Action::Pong => return heartbeat(model, action, capture),
+        Action::Close => ask(model, FormKind::Close, capture),
+        Action::Fragments => ask(model, FormKind::Fragments, capture),
+        Action::Text => ask(model, FormKind::Text, capture),
+        Action::Help => model.overlays.push(Overlay::Help(0)),
+        Action::Quit => model.quit = true,
+        Action::Click(position) => click(model, position),
+        Action::Wheel(position, rows) => wheel(model, position, rows.into()),
+    }
+    model.settle(capture);
+    None
+}
+
+/// Rows of a page in the pane that hears the keys.
+fn page(model: &Model) -> i64 {
+    let Some(layout) = model.layout() else { return 1 };
+    let bordered = |area: Option<Rect>| area.map_or(1, |area| area.height.saturating_sub(2));
+    let rows = match (model.view, model.pane) {
+        (View::Handshake, _) => bordered(layout.list),
+        (View::Frames, Pane::Frame) => bordered(layout.frame),
+        (View::Frames, Pane::Bytes) => bordered(layout.bytes),
+        _ => layout.list_rows() as u16,
+    };
+    i64::from(rows).max(1)
+}
+
+/// Moves the selection, or scrolls where there is none. What goes too far is put right before it is drawn.
+fn step(model: &mut Model, rows: i64) {
+    match (model.view, model.pane) {
+        (View::Frames, Pane::List) => model.frames.step(rows),
+        (View::Frames, Pane::Frame) => scroll(&mut model.frame_scroll, rows),
+        (View::Frames, Pane::Bytes) => scroll(&mut model.bytes_scroll, rows),
+        (View::Connections, _) => model.connections.step(rows),
+        (View::Handshake, _) => scroll(&mut model.handshake_scroll, rows),
+    }
+}
+
+fn scroll(offset: &mut u64, rows: i64) {
+    *offset = offset.saturating_add_signed(rows);
+}
+
+fn enter(model: &mut Model) {
+    match model.view {
+        View::Frames if model.pane == Pane::List => {
+            model.frames.follow = false;
+            model.pane = Pane::Frame;
+            model.frames.reveal();
+        }
+        View::Connections => {
+            model.view = View::Handshake;
+            model.handshake_scroll = 0;
+        }
+        View::Frames | View::Handshake => {}
+    }
+}
+
+fn back(model: &mut Model) {
+    match model.view {
+        View::Frames if model.pane == Pane::List => model.maximised = false,
+        View::Frames => {
+            model.pane = Pane::List;
+            model.maximised = false;
+        }
+        View::Connections => model.view = View::Frames,
+        View::Handshake => model.view = View::Connections,
+    }
+    model.frames.reveal();
+    model.connections.reveal();
+}
+
+fn show(model: &mut Model, view: View, capture: &Capture) {
+    if model.view == View::Frames
+        && view != View::Frames
+        && let Some(ConnectionId(number)) = model.selected_connection(&capture.index())
+    {
+        // what was looked at stays what is looked at
+        model.connections.select(number.into());
+    }
+    model.view = view;
+    model.handshake_scroll = 0;
+    model.frames.reveal();
+    model.connections.reveal();
+}
+
+fn find(model: &mut Model, forward: bool, capture: &Capture) {
+    let index = capture.index();
+    let (from, last) = (model.frames.selected, model.last_frame(&index));
+    let found = if forward { index.finding_after(from) } else { index.finding_before(from) };
+    drop(index);
+    match found.filter(|n| (model.hidden + 1..=last).contains(n)) {
+        Some(n) => model.frames.select(n),
+        None if forward => model.say("no later frame breaks a rule"),
+        None => model.say("no earlier frame breaks a rule"),
+    }
+}
+
+fn freeze(model: &mut Model, capture: &Capture) {
+    model.frozen = match model.frozen {
+        Some(_) => None,
+        None => {
+            let index = capture.index();
+            Some(Frozen { frames: index.totals().frames, connections: index.connections().into() })
+        }
+    };
+}
+
+fn clear(model: &mut Model, capture: &Capture) {
+    let last = model.last_frame(&capture.index());
+    if model.hidden < last {
+        model.hidden = last;
+        model.say(format!("{last} earlier frames hidden, z shows them again"));
+    } else if model.hidden > 0 {
+        model.hidden = 0;
+        model.frames.reveal();
+        model.say("all frames are shown again");
+    }
+}
+
+fn heartbeat(model: &mut Model, action: Action, capture: &Capture) -> Option<Command> {
+    let connection = target(model, capture)?;
+    model.heartbeats += 1;
+    let payload = format!("wsinspect {}", model.heartbeats).into_bytes();
+    let send = if action == Action::Ping { Outgoing::Ping(payload) } else { Outgoing::Pong(payload) };
+    model.say(overlay::sent(&send, connection.0));
+    Some(Command { connection, send })
+}
+
+fn ask(model: &mut Model, kind: FormKind, capture: &Capture) {
+    if let Some(connection) = target(model, capture) {
+        model.overlays.push(Overlay::Form(Form::new(kind, connection)));
+    }
+}
+
+fn target(model: &mut Model, capture: &Capture) -> Option<ConnectionId> {
+    let target = model.target(&capture.index());
+    if target.is_none() {
+        model.say("no open connection to send to");
+    }
+    target
+}
+
+fn click(model: &mut Model, position: Position) {
+    let Some(layout) = model.layout() else { return };
+    let Some(pane) = layout.pane_at(position) else { return };
+    if model.view == View::Frames {
+        if pane != Pane::List {
+            model.frames.follow = false;
+        }
+        model.pane = pane;
+    }
+    let Some(row) = layout.list.and_then(|area| {
+        let first = area.y + 2;
+        let below = area.bottom().saturating_sub(1);
+        (first..below).contains(&position.y).then(|| u64::from(position.y - first))
+    }) else {
+        return;
+    };
+    match (model.view, pane) {
+        (View::Frames, Pane::List) => model.frames.select(model.frames.top + row),
+        (View::Connections, Pane::List) => model.connections.select(model.connections.top + row),
+        _ => {}
+    }
+}
+
+fn wheel(model: &mut Model, position: Position, rows: i64) {
+    let Some(pane) = model.layout().and_then(|layout| layout.pane_at(position)) else { return };
+    match (model.view, pane) {
+        (View::Frames, Pane::List) => model.frames.scroll(rows),
+        (View::Frames, Pane::Frame) => scroll(&mut model.frame_scroll, rows),
+        (View::Frames, Pane::Bytes) => scroll(&mut model.bytes_scroll, rows),
+        (View::Connections, _) => model.connections.scroll(rows),
+        (View::Handshake, _) => scroll(&mut model.handshake_scroll, rows),
+    }
+}

@@ -1,0 +1,182 @@
+//! The connections, and all that is known of the selected one.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Widget;
+
+use super::frame::{finding_lines, indented};
+use super::pane::Pane;
+use crate::capture::{Connection, ConnectionState, Timestamp};
+use crate::tui::model::Model;
+use crate::tui::snapshot::Snapshot;
+use crate::tui::text::{counted, duration, fit, grouped, left, right, size, wrap};
+use crate::tui::theme::Theme;
+use crate::wire::Side;
+
+/// Draws the list.
+pub(super) fn draw_list(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
+    let theme = model.theme;
+    let note = match model.connections.selected {
+        0 => Line::default(),
+        selected => Line::raw(format!("row {} of {}", grouped(selected), grouped(snapshot.connection_count))),
+    };
+    let inner = Pane { theme, focused: true, title: Line::raw("connections"), note }.draw(area, buffer);
+    if snapshot.connections.is_empty() {
+        let y = inner.y + inner.height / 2;
+        let line = Line::styled("No connections yet.", Theme::quiet()).centered();
+        line.render(Rect { y, height: 1, ..inner }, buffer);
+        return;
+    }
+    let columns = columns(inner.width.into(), theme);
+    let headings: Vec<_> = columns.iter().map(|column| column.aligned(column.heading, theme)).collect();
+    Line::styled(format!("  {}", headings.join(" ")), Theme::quiet()).render(Rect { height: 1, ..inner }, buffer);
+    for (y, connection) in (inner.y + 1..inner.bottom()).zip(&snapshot.connections) {
+        let at_cursor = model.connections.selected == u64::from(connection.id.0);
+        let mark = if at_cursor { theme.sign("▸", ">") } else { " " };
+        let broken = connection.broken_frames > 0 || connection.handshake_findings.iter().any(|all| !all.is_empty());
+        let cells: Vec<_> =
+            columns.iter().map(|column| column.aligned(&(column.cell)(connection, snapshot.now), theme)).collect();
+        let row = Rect { y, height: 1, ..inner };
+        let (flag, rest) = (if broken { "!" } else { " " }, cells.join(" "));
+        if at_cursor {
+            buffer.set_style(row, Theme::cursor());
+            Line::styled(format!("{mark}{flag}{rest}"), Theme::cursor()).render(row, buffer);
+        } else {
+            let style = if connection.ended.is_some() { Theme::quiet() } else { ratatui::style::Style::new() };
+            Line::from(vec![Span::raw(mark), Span::styled(flag, theme.alarm()), Span::styled(rest, style)])
+                .render(row, buffer);
+        }
+    }
+}
+
+struct Column {
+    heading: &'static str,
+    width: usize,
+    numeric: bool,
+    cell: fn(&Connection, Timestamp) -> String,
+}
+
+impl Column {
+    fn aligned(&self, text: &str, theme: Theme) -> String {
+        let text = theme.clean(text);
+        if self.numeric {
+            right(&text, self.width, theme.ellipsis())
+        } else {
+            left(&text, self.width, theme.ellipsis())
+        }
+    }
+}
+
+fn columns(width: usize, theme: Theme) -> Vec<Column> {
+    let text = |heading, width, cell| Column { heading, width, numeric: false, cell };
+    let number = |heading, width, cell| Column { heading, width, numeric: true, cell };
+    let sent = |side: Side| match (side, theme.ascii) {
+        (Side::Client, false) => "▶ frames",
+        (Side::Server, false) => "◀ frames",
+        (Side::Client, true) => "> frames",
+        (Side::Server, true) => "< frames",
+    };
+    let mut columns = vec![
+        number("conn", 4, |one, _| one.id.to_string()),
+        text("state", 10, |one, _| one.state.name().to_owned()),
+        text("client", 21, |one, _| one.client.to_string()),
+    ];
+    if width >= 74 {
+        columns.push(number("age", 9, |one, now| duration(age(one, now))));
+    }
+    columns.push(number(sent(Side::Client), 8, |one, _| grouped(one.frames[0])));
+    if width >= 100 {
+        columns.push(number("bytes", 8, |one, _| size(one.bytes[0])));
+    }
+    columns.push(number(sent(Side::Server), 8, |one, _| grouped(one.frames[1])));
+    if width >= 100 {
+        columns.push(number("bytes", 8, |one, _| size(one.bytes[1])));
+    }
+    if width >= 84 {
+        columns.push(number("ping", 8, |one, _| one.round_trip.map_or_else(String::new, duration)));
+    }
+    if width >= 130 {
+        columns.push(number("findings", 8, |one, _| grouped(findings(one))));
+        columns.push(text("subprotocol", 14, |one, _| one.subprotocol.clone().unwrap_or_default()));
+    }
+    let used: usize = columns.iter().map(|column| column.width + 1).sum::<usize>() + 2;
+    if width > used + 6 {
+        columns.push(text("target", width - used, |one, _| one.target.clone()));
+    }
+    columns
+}
+
+fn age(connection: &Connection, now: Timestamp) -> u64 {
+    // at least a second is what a clock that ticks each second can tell of one that goes on
+    let age = connection.ended.unwrap_or(now).0.saturating_sub(connection.began.0);
+    if connection.ended.is_some() { age } else { age / 1_000_000_000 * 1_000_000_000 }
+}
+
+fn findings(connection: &Connection) -> u64 {
+    connection.broken_frames + connection.handshake_findings.iter().map(|all| all.len() as u64).sum::<u64>()
+}
+
+/// Draws what is known of the selected connection.
+pub(super) fn draw_details(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
+    let theme = model.theme;
+    let width = usize::from(area.width.saturating_sub(4));
+    let (title, lines) = match &snapshot.connection {
+        Some(connection) => (format!("connection {}", connection.id), details(connection, snapshot.now, width, theme)),
+        None => ("connection".to_owned(), Vec::new()),
+    };
+    Pane { theme, focused: false, title: Line::raw(title), note: Line::default() }
+        .draw_lines(lines, &mut 0, area, buffer);
+}
+
+fn details(connection: &Connection, now: Timestamp, width: usize, theme: Theme) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    let verdict = match connection.state {
+        ConnectionState::Refused => Some(connection.refusal()),
+        _ => connection.verdict().map(|verdict| verdict.sentence),
+    };
+    let sentence = verdict.unwrap_or_else(|| state_sentence(connection.state).to_owned());
+    lines.extend(wrap(&theme.clean(&sentence), width).into_iter().map(|line| Line::styled(line, Theme::strong())));
+    let mut pair = |name: &str, value: String| {
+        let value = fit(&theme.clean(&value), width.saturating_sub(14), theme.ellipsis());
+        lines.push(Line::from(vec![Span::styled(left(name, 14, ""), theme.field()), Span::raw(value)]));
+    };
+    let arrow = theme.sign("──▶", "-->");
+    pair("addresses", format!("{} {arrow} {}", connection.client, connection.server));
+    pair("target", connection.target.clone());
+    pair("age", duration(age(connection, now)));
+    for side in Side::BOTH {
+        let count = counted(connection.frames[side as usize], "frame");
+        pair(side.name(), format!("{count}, {}", counted(connection.bytes[side as usize], "byte")));
+    }
+    pair("subprotocol", connection.subprotocol.clone().unwrap_or_else(|| "none".to_owned()));
+    pair("extensions", connection.extensions.clone().unwrap_or_else(|| "none".to_owned()));
+    if let Some(round_trip) = connection.round_trip {
+        pair("last ping", format!("answered after {}", duration(round_trip)));
+    }
+    for side in Side::BOTH {
+        if let Some(close) = &connection.closes[side as usize] {
+            let code = close.code.map_or_else(|| "without a code".to_owned(), |code| code.to_string());
+            let reason = if close.reason.is_empty() { String::new() } else { format!(" \"{}\"", close.reason) };
+            pair("close", format!("{side}: {code}{reason}"));
+        }
+    }
+    if connection.broken_frames > 0 {
+        lines.extend(indented(&format!("{} broke a rule.", counted(connection.broken_frames, "frame")), width));
+    }
+    for finding in connection.handshake_findings.iter().flatten() {
+        lines.extend(finding_lines(finding, width, theme));
+    }
+    lines
+}
+
+const fn state_sentence(state: ConnectionState) -> &'static str {
+    match state {
+        ConnectionState::Connecting => "The opening handshake is not over.",
+        ConnectionState::Open => "Open: frames may come from both sides.",
+        ConnectionState::Closing => "One side has sent its close frame; the other one's is awaited.",
+        ConnectionState::Closed => "Closed.",
+        ConnectionState::Refused => "The opening handshake came to nothing.",
+        ConnectionState::Http => "An ordinary HTTP request, not a WebSocket.",
+    }
+}

@@ -1,0 +1,43 @@
+//! The line at the bottom: the most useful keys and whom a send goes to, or what was just done.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Widget;
+
+use crate::tui::keymap;
+use crate::tui::model::Model;
+use crate::tui::snapshot::Snapshot;
+use crate::tui::text::fit;
+use crate::tui::theme::Theme;
+
+/// Draws it: as many keys as there is room for.
+pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
+    let width = usize::from(area.width);
+    let target = match snapshot.target {
+        Some(connection) => format!("to: {connection} "),
+        None => "to: nobody ".to_owned(),
+    };
+    let room = width.saturating_sub(target.len() + 1);
+    if let Some(notice) = &model.notice {
+        let text =
+            format!(" {}", fit(&model.theme.clean(&notice.text), room.saturating_sub(2), model.theme.ellipsis()));
+        Line::styled(text, Theme::strong()).render(area, buffer);
+    } else {
+        keys(model, room).render(area, buffer);
+    }
+    Line::styled(target, Theme::quiet()).right_aligned().render(area, buffer);
+}
+
+fn keys(model: &Model, room: usize) -> Line<'static> {
+    let mut line = Line::raw("");
+    for (key, short) in keymap::footer(model.view, model.theme.ascii) {
+        let entry = [Span::styled(format!(" {key}"), Theme::strong()), Span::raw(format!(" {short} "))];
+        let width: usize = entry.iter().map(Span::width).sum();
+        if line.width() + width > room {
+            break;
+        }
+        line.spans.extend(entry);
+    }
+    line
+}

@@ -1,0 +1,76 @@
+//! The line at the top: what runs, what is recorded, how much there is.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Widget;
+
+use crate::tui::action::View;
+use crate::tui::model::Model;
+use crate::tui::snapshot::Snapshot;
+use crate::tui::text::{counted, grouped, size};
+use crate::tui::theme::Theme;
+
+/// Draws it. Where there is not room for all, the names of the views go first, then the recording.
+pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
+    let right = numbers(model, snapshot);
+    let room = usize::from(area.width).saturating_sub(right.width() + 1);
+    let mut left = Line::from(vec![
+        Span::styled(" wsinspect", Theme::strong()),
+        Span::raw(format!("  {}", model.theme.clean(&model.title))),
+    ]);
+    let recording = recording(model, snapshot);
+    let views = views(model);
+    for part in [recording, views] {
+        if left.width() + part.width() <= room {
+            left.spans.extend(part.spans);
+        }
+    }
+    left.render(Rect { width: room as u16, ..area }, buffer);
+    right.right_aligned().render(area, buffer);
+}
+
+fn recording(model: &Model, snapshot: &Snapshot) -> Line<'static> {
+    let Some(file) = &model.recording else { return Line::default() };
+    let sign = model.theme.sign("●", "*");
+    let length = size(snapshot.totals.file_length);
+    Line::from(vec![
+        Span::styled(format!("   {sign}"), model.theme.alarm()),
+        Span::raw(format!(" rec {} {length}", model.theme.clean(file))),
+    ])
+}
+
+fn views(model: &Model) -> Line<'static> {
+    let mut spans = vec![Span::raw("  ")];
+    for (number, view) in (1..).zip(View::ALL) {
+        let style = if view == model.view { Theme::cursor() } else { Theme::quiet() };
+        spans.push(Span::raw(" "));
+        spans.push(Span::styled(format!(" {number} {} ", view.name()), style));
+    }
+    Line::from(spans)
+}
+
+fn numbers(model: &Model, snapshot: &Snapshot) -> Line<'static> {
+    let totals = &snapshot.totals;
+    let mut parts = Vec::new();
+    if let Some(frozen) = &model.frozen {
+        let new = totals.frames.saturating_sub(frozen.frames);
+        parts.push(Span::styled(format!(" FROZEN +{} ", grouped(new)), Theme::cursor()));
+    }
+    parts.push(Span::raw(format!("{} open", grouped(totals.open))));
+    parts.push(Span::raw(counted(totals.frames, "frame")));
+    let style = if totals.findings > 0 { model.theme.alarm() } else { Style::new() };
+    parts.push(Span::styled(counted(totals.findings, "finding"), style));
+    if totals.missing > 0 {
+        parts.push(Span::styled(format!("{} missing", size(totals.missing)), model.theme.alarm()));
+    }
+    let mut spans = Vec::new();
+    for part in parts {
+        spans.push(part);
+        spans.push(Span::raw("  "));
+    }
+    spans.pop();
+    spans.push(Span::raw(" "));
+    Line::from(spans)
+}

@@ -1,0 +1,84 @@
+//! Draws the model and a snapshot. One pane a file.
+
+mod bits;
+mod bytes;
+mod connections;
+mod footer;
+mod form;
+mod frame;
+mod frames;
+mod handshake;
+mod header;
+mod help;
+mod pane;
+mod row;
+#[cfg(test)]
+mod tests;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::Line;
+use ratatui::widgets::Widget;
+
+use super::action::View;
+use super::layout::SMALLEST;
+use super::model::Model;
+use super::overlay::Overlay;
+use super::snapshot::Snapshot;
+
+/// Draws everything. The scroll offsets of the model are put right for what there is to scroll. Where the terminal's
+/// cursor belongs is returned.
+pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, buffer: &mut Buffer) -> Option<Position> {
+    let Some(layout) = model.layout() else {
+        too_small(model, buffer);
+        return None;
+    };
+    header::draw(model, snapshot, layout.header, buffer);
+    match model.view {
+        View::Frames => {
+            if let Some(area) = layout.list {
+                frames::draw(model, snapshot, area, buffer);
+            }
+            if let Some(area) = layout.frame {
+                frame::draw(model, snapshot, area, buffer);
+            }
+            if let Some(area) = layout.bytes {
+                bytes::draw(model, snapshot, area, buffer);
+            }
+        }
+        View::Connections => {
+            if let Some(area) = layout.list {
+                connections::draw_list(model, snapshot, area, buffer);
+            }
+            if let Some(area) = layout.frame {
+                connections::draw_details(model, snapshot, area, buffer);
+            }
+        }
+        View::Handshake => handshake::draw(model, snapshot, layout.body, buffer),
+    }
+    footer::draw(model, snapshot, layout.footer, buffer);
+    let mut cursor = None;
+    for overlay in &mut model.overlays {
+        cursor = match overlay {
+            Overlay::Help(scroll) => {
+                help::draw(scroll, model.theme, layout.body, buffer);
+                None
+            }
+            Overlay::Form(form) => form::draw(form, model.theme, layout.body, buffer),
+        };
+    }
+    cursor
+}
+
+fn too_small(model: &Model, buffer: &mut Buffer) {
+    let area = *buffer.area();
+    let by = model.theme.sign("×", "x");
+    let text = format!(
+        "wsinspect needs at least {}{by}{}, this terminal is {}{by}{}",
+        SMALLEST.width, SMALLEST.height, area.width, area.height
+    );
+    let lines = super::text::wrap(&text, usize::from(area.width));
+    for (y, line) in (area.y..area.bottom()).zip(lines) {
+        Line::raw(line).render(Rect { y, height: 1, ..area }, buffer);
+    }
+}
