@@ -1,5 +1,6 @@
 //! How the program ends: signals, a closed pipe, and what is left behind.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
@@ -86,6 +87,20 @@ fn a_reader_that_has_read_enough_ends_the_program_without_a_complaint() {
         assert_eq!(program.wait(PATIENCE).code(), Some(0));
         assert_eq!(program.stderr().all().len(), 1, "the address and nothing else");
     }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_exit_code_1_after_an_orderly_end() {
+    let mut program = Program::start_into("0", &[], &[], File::create("/dev/full").unwrap().into());
+    let mut client = Client::open(program.address());
+    assert_eq!(client.read_close().0, Some(CloseCode::GOING_AWAY));
+    client.message(Opcode::CLOSE, &CloseBody::encode(CloseCode::GOING_AWAY, ""));
+    client.ended();
+    assert_eq!(program.wait(PATIENCE).code(), Some(1));
+    let errors = program.stderr().all();
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert!(errors[1].starts_with("wsinspect: cannot write to standard output: "), "{errors:?}");
+    assert!(std::fs::read_dir(program.home().join("wsinspect")).unwrap().next().is_none(), "the recording is gone");
 }
 
 #[test]

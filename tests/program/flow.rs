@@ -168,6 +168,8 @@ fn a_receiver_too_slow_for_the_broadcast_is_closed_with_1008_and_holds_up_nobody
     assert_eq!(close[..2], 1008_u16.to_be_bytes());
     slow.message(Opcode::CLOSE, &close[..2]);
     slow.ended();
+    let frame = program.event("the close frame", |event| event["type"] == "close" && event["from"] == "server");
+    assert_eq!(frame["origin"], "endpoint", "the user did not ask for it");
     let event = program.close_event(1);
     assert_eq!((&event["code"], &event["by"], &event["how"]), (&json!(1008), &json!("wsinspect"), &json!("handshake")));
     sender.message(Opcode::TEXT, b"still here");

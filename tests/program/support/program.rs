@@ -70,8 +70,13 @@ impl Lines {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || read.ended {
                 let last = read.lines.len().saturating_sub(20);
-                let last: Vec<String> = read.lines[last..].iter().map(|line| line.chars().take(300).collect()).collect();
-                panic!("waited for {what}; stream ended: {}; {} lines, the last: {last:#?}", read.ended, read.lines.len());
+                let last: Vec<String> =
+                    read.lines[last..].iter().map(|line| line.chars().take(300).collect()).collect();
+                panic!(
+                    "waited for {what}; stream ended: {}; {} lines, the last: {last:#?}",
+                    read.ended,
+                    read.lines.len()
+                );
             }
             read = changed.wait_timeout(read, left).unwrap().0;
         }
@@ -103,21 +108,30 @@ impl Program {
     /// The same, listening at `listen`, with more in the environment, its output read or not.
     #[track_caller]
     pub(crate) fn start(listen: &str, arguments: &[&str], environment: &[(&str, &str)], is_read: bool) -> Self {
+        let mut program = Self::start_into(listen, arguments, environment, Stdio::piped());
+        program.unread = program.child.stdout.take();
+        if is_read {
+            program.stdout = Lines::follow(program.take_stdout());
+        }
+        program
+    }
+
+    /// The same, printing into `stdout`.
+    #[track_caller]
+    pub(crate) fn start_into(listen: &str, arguments: &[&str], environment: &[(&str, &str)], stdout: Stdio) -> Self {
         let home = TempDir::new().unwrap();
         let mut child = command(home.path())
             .args(["serve", listen, "--headless"])
             .args(arguments)
             .envs(environment.iter().copied())
-            .stdout(Stdio::piped())
+            .stdout(stdout)
             .spawn()
             .expect("the program starts");
-        let stdout = child.stdout.take().unwrap();
         let stderr = Lines::follow(child.stderr.take().unwrap());
-        let (stdout, unread) = if is_read { (Lines::follow(stdout), None) } else { (Lines::default(), Some(stdout)) };
         let address = stderr.wait("the address", |lines| {
             lines.iter().find_map(|line| line.strip_prefix("listening on ws://"))?.parse().ok()
         });
-        Self { child, address, stdout, stderr, unread, home }
+        Self { child, address, stdout: Lines::default(), stderr, unread: None, home }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
