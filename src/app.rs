@@ -64,10 +64,11 @@ async fn serve_until_told(serve: cli::Serve) -> anyhow::Result<ExitCode> {
     let mut view = View::start(&serve, parts, address)?;
 
     let has_screen = matches!(view, View::Screen { .. });
-    tokio::select! {
-        () = signals.stop(has_screen) => {}
-        ended = view.ended() => ended?,
-    }
+    // a view that failed is no reason to leave the clients and the recording behind
+    let seen = tokio::select! {
+        () = signals.stop(has_screen) => Ok(()),
+        ended = view.ended() => ended,
+    };
     view.give_back();
     let ending = async {
         server.stop().await;
@@ -76,7 +77,7 @@ async fn serve_until_told(serve: cli::Serve) -> anyhow::Result<ExitCode> {
         view.finish().await
     };
     let outcome = tokio::select! {
-        ended = ending => ended.map(|()| ExitCode::SUCCESS),
+        ended = ending => seen.and(ended).map(|()| ExitCode::SUCCESS),
         () = signals.interrupt() => Ok(ExitCode::from(INTERRUPTED)),
     };
     recording.remove_unless_kept();

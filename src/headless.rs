@@ -1,6 +1,8 @@
 //! No screen: what happens is printed to standard output, as it is recorded.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -25,19 +27,24 @@ pub enum Form {
 pub struct Printer {
     capture: Arc<Capture>,
     progress: Arc<Progress>,
-    /// Resolves when printing ends: because all is printed, or because nobody reads any more.
-    ended: oneshot::Receiver<io::Result<()>>,
+    /// Resolves when printing ends: because all is printed, or because nobody reads any more. `None` once it has.
+    ended: Option<oneshot::Receiver<io::Result<()>>>,
 }
 
 #[derive(Debug, Default)]
 struct Progress {
     /// Nothing more will be recorded.
     last: AtomicBool,
-    printed: AtomicU64,
+    /// A write to standard output is going on.
+    writing: AtomicBool,
+    /// How many have come to their end.
+    writes: AtomicU64,
 }
 
 /// How many things are taken from the capture at once.
 const BATCH: usize = 512;
+/// Bytes that are written at once.
+const BUFFER: usize = 64 * 1024;
 /// How long a reader of our output may take nothing when the program ends.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -56,27 +63,31 @@ impl Printer {
                 result => result,
             });
         })?;
-        Ok(Self { capture, progress, ended })
+        Ok(Self { capture, progress, ended: Some(ended) })
     }
 
     /// Waits until printing ends before it is told to: nobody reads our output any more.
     pub async fn ended(&mut self) -> io::Result<()> {
-        (&mut self.ended).await.unwrap_or(Ok(()))
+        let Some(ended) = &mut self.ended else { return Ok(()) };
+        let result = ended.await.unwrap_or(Ok(()));
+        self.ended = None;
+        result
     }
 
     /// Prints what is left, after everything was recorded. A reader that takes nothing for a second is given up.
     pub async fn finish(mut self) -> io::Result<()> {
         self.progress.last.store(true, Ordering::Release);
         self.capture.wake();
-        let mut printed = self.progress.printed.load(Ordering::Relaxed);
+        let mut writes = self.progress.writes.load(Ordering::Relaxed);
         let mut since = Instant::now();
         loop {
-            if let Ok(end) = tokio::time::timeout(Duration::from_millis(100), &mut self.ended).await {
-                return end.unwrap_or(Ok(()));
+            if let Ok(end) = tokio::time::timeout(Duration::from_millis(100), self.ended()).await {
+                return end;
             }
-            let now = self.progress.printed.load(Ordering::Relaxed);
-            if now != printed {
-                (printed, since) = (now, Instant::now());
+            let now = self.progress.writes.load(Ordering::Relaxed);
+            // what takes time between two writes is our own work, not the reader's
+            if now != writes || !self.progress.writing.load(Ordering::Relaxed) {
+                (writes, since) = (now, Instant::now());
             } else if since.elapsed() > PATIENCE {
                 return Ok(());
             }
@@ -84,9 +95,33 @@ impl Printer {
     }
 }
 
+/// Standard output, watched while it is written to.
+struct Watched<'a, W> {
+    inner: W,
+    progress: &'a Progress,
+}
+
+impl<W: Write> Write for Watched<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // in pieces, so that a slow reader of a long line is told from one that reads nothing
+        let piece = &bytes[..bytes.len().min(BUFFER)];
+        self.progress.writing.store(true, Ordering::Relaxed);
+        let result = self.inner.write(piece);
+        self.progress.writing.store(false, Ordering::Relaxed);
+        self.progress.writes.fetch_add(1, Ordering::Relaxed);
+        result
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
 fn print(capture: &Capture, form: Form, progress: &Progress) -> io::Result<()> {
     let mut writer = Writer::new(form);
-    let mut out = io::BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+    // past the standard library's own buffer, which would hide how far the writing has come
+    let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    let mut out = io::BufWriter::with_capacity(BUFFER, Watched { inner: stdout, progress });
     let mut follower = Follower::default();
     loop {
         // both are read before looking, so that nothing recorded in between is missed
@@ -103,7 +138,6 @@ fn print(capture: &Capture, form: Form, progress: &Progress) -> io::Result<()> {
         }
         for item in &items {
             writer.write(&mut out, capture, item)?;
-            progress.printed.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

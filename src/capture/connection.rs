@@ -26,6 +26,8 @@ pub struct Connection {
     pub state: ConnectionState,
     /// What was asked for, shortened; empty before the request is there.
     pub target: String,
+    /// The request's head was too long to be read.
+    pub request_too_long: bool,
     /// The status that was answered.
     pub status: Option<u16>,
     /// The subprotocol agreed on.
@@ -109,6 +111,7 @@ impl Connection {
             ended: None,
             state: ConnectionState::Connecting,
             target: String::new(),
+            request_too_long: false,
             status: None,
             subprotocol: None,
             extensions: None,
@@ -133,7 +136,12 @@ impl Connection {
 
     /// Why an opening handshake came to nothing, in a sentence.
     pub fn refusal(&self) -> String {
-        if self.cause == Some(Cause::HandshakeTooSlow) {
+        if self.request_too_long {
+            return "The head of the request is too long to be read.".to_owned();
+        }
+        let unread = self.heads[Side::Client as usize].is_none();
+        // what the answer says is known before what led to it
+        if self.cause == Some(Cause::HandshakeTooSlow) || (self.status == Some(408) && unread) {
             return "The request did not come in time.".to_owned();
         }
         if let Some(finding) = self.handshake_findings.iter().flatten().next() {

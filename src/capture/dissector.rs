@@ -35,6 +35,8 @@ enum Phase {
     Request,
     /// The request is there, the response is coming in.
     Response(Box<Request>),
+    /// The request's head was too long to be read; the response to that may still come.
+    Unread,
     /// Frames go both ways.
     Frames,
     /// Nothing that is inspected: a page, or bytes that are no HTTP.
@@ -71,7 +73,7 @@ impl Dissector {
     fn chunk(&mut self, from: Side, mut chunk: Chunk<'_>, steps: &mut Vec<Step>) {
         match (&mut self.phase, from) {
             (Phase::Frames, _) => self.frames(from, &chunk, steps),
-            (Phase::Opaque, _) => {}
+            (Phase::Opaque, _) | (Phase::Unread, Side::Client) => {}
             (Phase::Request, Side::Client) => {
                 if let Some(head) = self.head(from, &mut chunk) {
                     self.request(Request::read(head), steps);
@@ -82,7 +84,7 @@ impl Dissector {
                 // frames that were sent before the answer came: what they mean depends on the answer
                 self.directions[Side::Client as usize].hold(&chunk);
             }
-            (Phase::Response(_) | Phase::Request, Side::Server) => {
+            (Phase::Response(_) | Phase::Request | Phase::Unread, Side::Server) => {
                 if let Some(head) = self.head(from, &mut chunk) {
                     self.response(&Response::read(head), chunk.time, steps);
                     self.chunk_rest(from, chunk, steps);
@@ -107,7 +109,8 @@ impl Dissector {
             }
             Ok(None) => None,
             Err(_) => {
-                self.phase = Phase::Opaque;
+                self.connection.request_too_long |= from == Side::Client;
+                self.phase = if from == Side::Client { Phase::Unread } else { Phase::Opaque };
                 None
             }
         }

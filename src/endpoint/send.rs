@@ -67,10 +67,19 @@ impl Endpoint {
     /// Begins the closing handshake for the user. Any code is sent as asked, allowed or not, except that 1005
     /// stands for an empty body. The reason is cut to what fits. What already waits goes out before.
     pub fn close(&mut self, code: CloseCode, reason: &str, now: Instant) -> Result<(), NotSent> {
+        self.close_as(Origin::User, code, reason, now)
+    }
+
+    /// The same, not for the user but of our own accord.
+    pub fn dismiss(&mut self, code: CloseCode, reason: &str, now: Instant) -> Result<(), NotSent> {
+        self.close_as(Origin::Endpoint, code, reason, now)
+    }
+
+    fn close_as(&mut self, origin: Origin, code: CloseCode, reason: &str, now: Instant) -> Result<(), NotSent> {
         if self.state() != State::Open {
             return Err(NotSent::NotOpen);
         }
-        self.start_close(code, reason, Origin::User, now);
+        self.start_close(code, reason, origin, now);
         Ok(())
     }
 

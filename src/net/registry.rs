@@ -4,20 +4,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::capture::ConnectionId;
 use crate::control::Outgoing;
 use crate::wire::Message;
-
-/// A message that goes to everyone, for one connection to send.
-#[derive(Debug)]
-pub(super) enum Broadcast {
-    /// The message.
-    Message(Arc<Message>),
-    /// More waits for this connection's peer than it takes: it has to go.
-    TooSlow,
-}
 
 /// Every connection that can be sent something.
 #[derive(Debug, Default)]
@@ -28,9 +19,11 @@ pub(super) struct Registry {
 #[derive(Clone, Debug)]
 struct Sender {
     wishes: mpsc::UnboundedSender<Outgoing>,
-    broadcasts: mpsc::UnboundedSender<Broadcast>,
+    broadcasts: mpsc::UnboundedSender<Arc<Message>>,
     /// Bytes of broadcasts that wait.
     waiting: Arc<AtomicUsize>,
+    /// More waits for this connection's peer than it takes: it has to go.
+    too_slow: Arc<Notify>,
 }
 
 /// Where a connection takes what it is to send. It is out of the registry once this is gone.
@@ -38,6 +31,7 @@ struct Sender {
 pub(super) struct Inbox {
     pub(super) wishes: Wishes,
     pub(super) broadcasts: Broadcasts,
+    pub(super) too_slow: Arc<Notify>,
     id: ConnectionId,
     registry: Arc<Registry>,
 }
@@ -51,7 +45,7 @@ pub(super) struct Wishes {
 /// What goes to everyone.
 #[derive(Debug)]
 pub(super) struct Broadcasts {
-    receiver: mpsc::UnboundedReceiver<Broadcast>,
+    receiver: mpsc::UnboundedReceiver<Arc<Message>>,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -63,10 +57,13 @@ impl Registry {
         let (wishes, wish) = mpsc::unbounded_channel();
         let (broadcasts, broadcast) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        self.lock().insert(id, Sender { wishes, broadcasts, waiting: waiting.clone() });
+        let too_slow = Arc::new(Notify::new());
+        let sender = Sender { wishes, broadcasts, waiting: waiting.clone(), too_slow: too_slow.clone() };
+        self.lock().insert(id, sender);
         Inbox {
             wishes: Wishes { receiver: wish },
             broadcasts: Broadcasts { receiver: broadcast, waiting },
+            too_slow,
             id,
             registry: self.clone(),
         }
@@ -83,10 +80,15 @@ impl Registry {
     /// Delivers `message` to every connection. One whose peer does not keep up is told to go.
     pub(super) fn broadcast(&self, message: &Arc<Message>) {
         for sender in self.lock().values() {
-            let waiting = sender.waiting.fetch_add(message.payload.len(), Ordering::Relaxed);
-            let broadcast =
-                if waiting > Self::MAX_WAITING { Broadcast::TooSlow } else { Broadcast::Message(message.clone()) };
-            let _ = sender.broadcasts.send(broadcast);
+            if sender.waiting.load(Ordering::Relaxed) > Self::MAX_WAITING {
+                // beside the queue: a connection whose peer reads nothing never comes to what stands in it
+                sender.too_slow.notify_one();
+                continue;
+            }
+            sender.waiting.fetch_add(message.payload.len(), Ordering::Relaxed);
+            if sender.broadcasts.send(message.clone()).is_err() {
+                sender.waiting.fetch_sub(message.payload.len(), Ordering::Relaxed);
+            }
         }
     }
 
@@ -108,16 +110,22 @@ impl Wishes {
 
 impl Broadcasts {
     /// The next broadcast.
-    pub(super) async fn next(&mut self) -> Broadcast {
+    pub(super) async fn next(&mut self) -> Arc<Message> {
         match self.receiver.recv().await {
-            Some(broadcast) => {
-                if let Broadcast::Message(message) = &broadcast {
-                    self.waiting.fetch_sub(message.payload.len(), Ordering::Relaxed);
-                }
-                broadcast
+            Some(message) => {
+                self.waiting.fetch_sub(message.payload.len(), Ordering::Relaxed);
+                message
             }
-            // as above
+            // given up, or as above
             None => std::future::pending().await,
+        }
+    }
+
+    /// Forgets what waits, and takes nothing more.
+    pub(super) fn give_up(&mut self) {
+        self.receiver.close();
+        while let Ok(message) = self.receiver.try_recv() {
+            self.waiting.fetch_sub(message.payload.len(), Ordering::Relaxed);
         }
     }
 }

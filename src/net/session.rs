@@ -9,12 +9,12 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
-use super::registry::{Broadcast, Inbox};
+use super::registry::Inbox;
 use super::serve::{Shared, stopped};
 use crate::capture::{Cause, ConnectionId, Event, EventKind, Note, Origin, SocketEnd};
 use crate::control::Outgoing;
 use crate::endpoint::{self, Endpoint, FrameNote, NotSent};
-use crate::wire::{CloseCode, Side};
+use crate::wire::{CloseCode, Message, Side};
 
 /// Room for one read.
 const READ_SIZE: usize = 64 * 1024;
@@ -48,7 +48,8 @@ enum Wake {
     Ready { readable: bool },
     Timeout,
     Wish(Outgoing),
-    Broadcast(Broadcast),
+    Broadcast(Arc<Message>),
+    TooSlow,
     Stop,
 }
 
@@ -78,7 +79,16 @@ impl Session {
                 Wake::Ready { readable: false } => {}
                 Wake::Timeout => self.endpoint.handle_timeout(Instant::now()),
                 Wake::Wish(outgoing) => self.send(outgoing),
-                Wake::Broadcast(broadcast) => self.broadcast(&broadcast),
+                Wake::Broadcast(message) => {
+                    // as in `send`; the inbox is not looked at while the endpoint is full
+                    let _ = self.endpoint.send_message(&message, endpoint::Origin::Endpoint);
+                }
+                Wake::TooSlow => {
+                    self.inbox.broadcasts.give_up();
+                    let reason = "too slow for the broadcast";
+                    // unless it is on its way out already
+                    let _ = self.endpoint.dismiss(CloseCode::POLICY_VIOLATION, reason, Instant::now());
+                }
                 Wake::Stop => {
                     stopping = true;
                     self.endpoint.shutdown(Instant::now());
@@ -129,7 +139,8 @@ impl Session {
                 }
             }
             outgoing = self.inbox.wishes.next(), if self.wish.is_none() => Wake::Wish(outgoing),
-            broadcast = self.inbox.broadcasts.next(), if !full => Wake::Broadcast(broadcast),
+            message = self.inbox.broadcasts.next(), if !full => Wake::Broadcast(message),
+            () = self.inbox.too_slow.notified() => Wake::TooSlow,
             () = stopped(&mut self.shared.stop), if !stopping => Wake::Stop,
             () = timeout => Wake::Timeout,
         }
@@ -191,16 +202,6 @@ impl Session {
             self.wish = Some(outgoing);
         }
         // where it was not sent for another reason, the connection is on its way out, which is to be seen
-    }
-
-    fn broadcast(&mut self, broadcast: &Broadcast) {
-        // as in `send`; the inbox is not looked at while the endpoint is full
-        let _ = match broadcast {
-            Broadcast::Message(message) => self.endpoint.send_message(message, endpoint::Origin::Endpoint),
-            Broadcast::TooSlow => {
-                self.endpoint.close(CloseCode::POLICY_VIOLATION, "too slow for the broadcast", Instant::now())
-            }
-        };
     }
 
     fn take_events(&mut self) {
