@@ -135,7 +135,11 @@ impl View {
         match self {
             Self::Printed(printer) => printer.ended().await.context(CANNOT_PRINT),
             Self::Screen { ended, .. } => match ended.await {
-                Ok(Ok(Outcome::Quit | Outcome::Stopped)) => Ok(()),
+                Ok(Ok(Outcome::Quit | Outcome::Stopped)) => {
+                    // it has ended: there is nothing left to wait for
+                    *self = Self::Nothing;
+                    Ok(())
+                }
                 // the traffic goes on without anyone to look at it
                 Ok(Ok(Outcome::TerminalLost)) => {
                     *self = Self::Nothing;
