@@ -38,18 +38,25 @@ pub(crate) fn draw(screen: &Screen) -> String {
     );
     for row in 0..rows {
         let cells: Vec<&Cell> = (0..columns).filter_map(|column| screen.cell(row, column)).collect();
-        draw_row(&mut svg, row, &cells);
+        let mut looks: Vec<Look> = cells.iter().map(|cell| Look::of(cell)).collect();
+        // the second half of a wide character looks as its first half does
+        for i in 1..cells.len() {
+            if cells[i].is_wide_continuation() {
+                looks[i] = looks[i - 1].clone();
+            }
+        }
+        draw_row(&mut svg, row, &cells, &looks);
     }
     svg.push_str("</svg>\n");
     svg
 }
 
-fn draw_row(svg: &mut String, row: u16, cells: &[&Cell]) {
+fn draw_row(svg: &mut String, row: u16, cells: &[&Cell], looks: &[Look]) {
     let top = MARGIN + f32::from(row) * CELL_HEIGHT;
     let mut at = 0;
     while at < cells.len() {
-        let look = Look::of(cells[at]);
-        let run = cells[at..].iter().take_while(|cell| Look::of(cell) == look).count();
+        let look = &looks[at];
+        let run = looks[at..].iter().take_while(|other| *other == look).count();
         let left = MARGIN + at as f32 * CELL_WIDTH;
         if look.background != BACKGROUND {
             let width = run as f32 * CELL_WIDTH;
@@ -60,7 +67,7 @@ fn draw_row(svg: &mut String, row: u16, cells: &[&Cell]) {
             );
         }
         for (offset, piece) in pieces(&cells[at..at + run]) {
-            draw_text(svg, left + offset as f32 * CELL_WIDTH, top, &piece, &look);
+            draw_text(svg, left + offset as f32 * CELL_WIDTH, top, &piece, look);
         }
         at += run;
     }
@@ -115,13 +122,7 @@ impl Look {
         if cell.dim() {
             foreground = mixed(&foreground, &background);
         }
-        Self {
-            foreground,
-            background,
-            bold: cell.bold(),
-            italic: cell.italic(),
-            underline: cell.underline(),
-        }
+        Self { foreground, background, bold: cell.bold(), italic: cell.italic(), underline: cell.underline() }
     }
 }
 

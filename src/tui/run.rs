@@ -69,6 +69,8 @@ pub enum Outcome {
 
 /// The least time between two drawings.
 const FRAME: Duration = Duration::from_millis(16);
+/// The least patience with which crossterm looks at all.
+const SHORT: Duration = Duration::from_millis(1);
 /// How often new traffic is looked for when there has been none for a while.
 const IDLE: Duration = Duration::from_millis(50);
 /// How long it takes without anything new until that is so.
@@ -161,7 +163,7 @@ impl Panel {
 
     /// Takes everything that has come.
     fn input(&mut self) -> io::Result<()> {
-        while crossterm::event::poll(Duration::ZERO)? {
+        while crossterm::event::poll(SHORT)? {
             let event = crossterm::event::read()?;
             self.changed = true;
             if let Some(command) = update::event(&mut self.model, event, &self.screen.capture) {

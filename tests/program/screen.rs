@@ -51,9 +51,8 @@ fn a_frame_is_shown_with_its_bits_its_key_and_its_payload() {
     }
     terminal.keys("k");
     terminal.wait_for("frame 1");
-    let key = terminal.screen().contents().lines().find(|line| line.contains("masking key")).is_some();
-    assert!(key, "{}", terminal.screen().contents());
-    terminal.keys("\\");
+    terminal.wait_for("masking key");
+    terminal.wait_for("01 02 03 04");
     quit(&mut terminal);
 }
 
@@ -126,6 +125,24 @@ fn a_terminal_that_is_too_small_gets_a_sentence_and_a_larger_one_the_panel() {
     terminal.wait_for("frames");
     terminal.resize(200, 50);
     terminal.wait_for("handshake");
+    quit(&mut terminal);
+}
+
+#[test]
+fn a_key_that_follows_a_resize_is_heard() {
+    let (mut terminal, address) = panel(WIDE, &[]);
+    let mut client = Client::open(address);
+    client.echoes("x");
+    for columns in [119, 120, 118] {
+        terminal.keys("f");
+        terminal.wait_for("send a text in fragments");
+        terminal.resize(columns, 36);
+        terminal.wait_until("a border at the new edge", |screen| {
+            screen.contents().lines().nth(1).is_some_and(|line| line.chars().count() == usize::from(columns))
+        });
+        terminal.keys("\x1b");
+        terminal.wait_until("the prompt closed", |screen| !screen.contents().contains("send a text in fragments"));
+    }
     quit(&mut terminal);
 }
 

@@ -1,0 +1,151 @@
+//! Makes the pictures in `screenshots/` from the running program:
+//!
+//! ```text
+//! cargo build --release && cargo run --release --example screenshots
+//! ```
+//!
+//! The program runs in a pseudo-terminal, real clients talk to it, and what a terminal emulator then shows is drawn.
+
+#[path = "../../tests/program/support/terminal.rs"]
+#[expect(dead_code, reason = "tests need more of it than pictures do")]
+mod terminal;
+
+mod svg;
+
+use std::error::Error;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::path::{Path, PathBuf};
+
+use terminal::Terminal;
+use wsinspect::wire::{CloseBody, CloseCode, Header, LengthForm, MaskingKey, Opcode, frame};
+
+/// The port that the pictures show.
+const ADDRESS: &str = "127.0.0.1:9002";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let program = program()?;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots");
+    live(&program, &folder)?;
+    explain(&program, &folder)?;
+    Ok(())
+}
+
+/// The binary beside this example.
+fn program() -> Result<PathBuf, Box<dyn Error>> {
+    let example = std::env::current_exe()?;
+    let program = example.parent().and_then(Path::parent).map(|folder| folder.join("wsinspect"));
+    program.filter(|program| program.exists()).ok_or_else(|| "build the program first: cargo build --release".into())
+}
+
+/// The views of `serve`.
+fn live(program: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let mut terminal = Terminal::start(program, (120, 36), &["serve", "9002", "--subprotocol", "chat"]);
+    terminal.wait_for(ADDRESS);
+    let traffic = Traffic::play()?;
+    terminal.wait_for("unmasked-client-frame");
+
+    terminal.keys("[");
+    terminal.settled();
+    save(&mut terminal, folder, "finding")?;
+    terminal.keys("gjj");
+    save(&mut terminal, folder, "frames")?;
+    terminal.keys("2g");
+    save(&mut terminal, folder, "connections")?;
+    terminal.keys("3");
+    save(&mut terminal, folder, "handshake")?;
+    terminal.keys("1f");
+    save(&mut terminal, folder, "fragments")?;
+    terminal.keys("\x1b");
+    terminal.settled();
+    terminal.keys("?");
+    save(&mut terminal, folder, "help")?;
+    drop(traffic);
+    Ok(())
+}
+
+/// `wsinspect explain` on the example of RFC 6455 5.7.
+fn explain(program: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let arguments = ["explain", "81", "85", "37fa213d", "7f9f4d5158"];
+    let mut terminal = Terminal::start(program, (120, 50), &arguments);
+    terminal.wait_for_end();
+    write(terminal.settled(), folder, "explain")
+}
+
+fn save(terminal: &mut Terminal, folder: &Path, name: &str) -> Result<(), Box<dyn Error>> {
+    terminal.settled();
+    // the emulator mixes up bold and dim where only that changes: have everything drawn anew
+    let (rows, columns) = terminal.screen().size();
+    terminal.resize(columns.get() - 1, rows.get());
+    terminal.settled();
+    terminal.resize(columns.get(), rows.get());
+    write(terminal.settled(), folder, name)
+}
+
+fn write(screen: &vt100::Screen, folder: &Path, name: &str) -> Result<(), Box<dyn Error>> {
+    let path = folder.join(name).with_extension("svg");
+    fs::write(&path, svg::draw(screen))?;
+    println!("{}", path.display());
+    Ok(())
+}
+
+/// Clients that stay connected until this is dropped.
+struct Traffic {
+    _clients: Vec<TcpStream>,
+}
+
+impl Traffic {
+    fn play() -> Result<Self, Box<dyn Error>> {
+        let mut chat = open("/chat?room=7", "Sec-WebSocket-Protocol: chat\r\n")?;
+        exchange(&mut chat, &client_frame(Opcode::TEXT, br#"{"op":"subscribe","channel":"trades"}"#))?;
+        exchange(&mut chat, &client_frame(Opcode::TEXT, "größer, 漢字 and 😀 \u{1b}[31m".as_bytes()))?;
+        exchange(&mut chat, &client_frame(Opcode::BINARY, &[0x00, 0xff, 0x10, 0x80, 0x7f]))?;
+        let fragment = |opcode, fin, payload: &[u8]| {
+            let header = Header::new(opcode, Some(key(payload)), payload.len() as u64).with_fin(fin);
+            frame(&header, payload)
+        };
+        chat.write_all(&fragment(Opcode::TEXT, false, b"a message "))?;
+        exchange(&mut chat, &client_frame(Opcode::PING, b"still there?"))?;
+        chat.write_all(&fragment(Opcode::CONTINUATION, false, b"in three "))?;
+        exchange(&mut chat, &fragment(Opcode::CONTINUATION, true, b"fragments"))?;
+
+        let mut feed = open("/feed", "Origin: http://localhost:8080\r\n")?;
+        exchange(&mut feed, &client_frame(Opcode::BINARY, &[7; 300]))?;
+        exchange(&mut feed, &client_frame(Opcode::CLOSE, &CloseBody::encode(CloseCode(4001), "session expired")))?;
+
+        let mut broken = open("/broken", "")?;
+        let payload = b"Hello";
+        let header = Header { length_form: LengthForm::Bits16, ..Header::new(Opcode::TEXT, None, 5) };
+        exchange(&mut broken, &frame(&header, payload))?;
+        broken.shutdown(Shutdown::Write)?;
+        Ok(Self { _clients: vec![chat, feed, broken] })
+    }
+}
+
+fn open(target: &str, more: &str) -> Result<TcpStream, Box<dyn Error>> {
+    let mut stream = TcpStream::connect(ADDRESS)?;
+    let request = format!(
+        "GET {target} HTTP/1.1\r\nHost: {ADDRESS}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{more}\r\n"
+    );
+    exchange(&mut stream, request.as_bytes())?;
+    Ok(stream)
+}
+
+/// Sends and waits for the answer, so that the pictures show one order.
+fn exchange(stream: &mut TcpStream, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
+    stream.write_all(bytes)?;
+    let _ = stream.read(&mut [0; 4096])?;
+    Ok(())
+}
+
+fn client_frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    frame(&Header::new(opcode, Some(key(payload)), payload.len() as u64), payload)
+}
+
+/// A key that differs from frame to frame and is the same in every picture.
+fn key(payload: &[u8]) -> MaskingKey {
+    let sum = payload.iter().fold(0x811c_9dc5_u32, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    MaskingKey(sum.to_be_bytes())
+}
