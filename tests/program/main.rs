@@ -3,9 +3,12 @@
 
 mod support;
 
+mod clients;
 mod command_line;
 mod endings;
+mod explain;
 mod flow;
 mod handshake;
 mod json;
+mod recording;
 mod text;

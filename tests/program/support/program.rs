@@ -160,10 +160,6 @@ impl Program {
         self.unread.take().expect("stdout is not read")
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Waits for the first event that `probe` takes; every line up to it is JSON.
     #[track_caller]
     pub(crate) fn event(&self, what: &str, probe: impl Fn(&Value) -> bool) -> Value {
@@ -198,10 +194,6 @@ impl Program {
     #[track_caller]
     pub(crate) fn wait(&mut self, patience: Duration) -> ExitStatus {
         wait(&mut self.child, patience)
-    }
-
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
     }
 
     /// Megabytes of memory that it holds.
