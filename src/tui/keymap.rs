@@ -62,8 +62,8 @@ pub(super) const BINDINGS: &[Binding] = &[
         keys: &[
             (char('j'), Action::Down),
             (char('k'), Action::Up),
-            (plain(KeyCode::Down), Action::Down),
             (plain(KeyCode::Up), Action::Up),
+            (plain(KeyCode::Down), Action::Down),
         ],
         does: "next, previous row",
         short: "",
@@ -210,21 +210,29 @@ pub(super) fn action(event: &KeyEvent, view: View) -> Option<Action> {
 
 /// What the footer names in `view`: a key and its short name. The most useful ones come first.
 pub(super) fn footer(view: View, ascii: bool) -> impl Iterator<Item = (String, &'static str)> {
-    let first = |binding: &Binding| usize::from(!matches!(binding.keys[0].1, Action::Help | Action::Quit));
     let mut named: Vec<_> =
         BINDINGS.iter().filter(|binding| !binding.short.is_empty() && binding.scope.holds(view)).collect();
-    named.sort_by_key(|binding| first(binding));
+    named.sort_by_key(|binding| rank(binding.keys[0].1));
     named.into_iter().map(move |binding| (binding.keys[0].0.name(ascii), binding.short))
+}
+
+/// What a narrow footer shows rather than something else.
+const fn rank(action: Action) -> u8 {
+    match action {
+        Action::Help | Action::Quit => 0,
+        Action::Enter => 1,
+        Action::Ping | Action::Close | Action::Fragments | Action::Text => 2,
+        _ => 3,
+    }
 }
 
 /// The table as the README prints it, in Markdown.
 pub fn key_table() -> String {
-    let mut table = "| key | does |\n|---|---|\n".to_owned();
-    for binding in BINDINGS {
+    let rows = BINDINGS.iter().map(|binding| {
         let keys: Vec<_> = binding.keys.iter().map(|(key, _)| format!("`{}`", key.name(false))).collect();
-        table.push_str(&format!("| {} | {} |\n", keys.join(" "), binding.does));
-    }
-    table
+        format!("| {} | {} |", keys.join(" "), binding.does)
+    });
+    ["| key | does |", "|---|---|"].map(str::to_owned).into_iter().chain(rows).map(|row| row + "\n").collect()
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ mod rows;
 mod run;
 mod snapshot;
 mod terminal;
+#[cfg(test)]
+mod tests;
 mod text;
 mod theme;
 mod update;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::tz::TimeZone;
 use ratatui::layout::Size;
 
 use super::action::View;
@@ -20,6 +21,8 @@ pub(super) struct Model {
     /// The name of the file that the user asked to record to.
     pub(super) recording: Option<String>,
     pub(super) theme: Theme,
+    /// The zone that times of day are shown in.
+    pub(super) zone: TimeZone,
     pub(super) size: Size,
     pub(super) view: View,
     /// The pane of the frames view that hears the keys.
@@ -67,6 +70,7 @@ impl Model {
             title,
             recording,
             theme,
+            zone: TimeZone::system(),
             size,
             view: View::Frames,
             pane: Pane::List,

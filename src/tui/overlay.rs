@@ -17,15 +17,15 @@ pub(super) enum Overlay {
     Form(Form),
 }
 
-/// Hands a key to the topmost overlay. `None` if there is none.
-pub(super) fn key(model: &mut Model, key: KeyEvent) -> Option<Option<Command>> {
+/// Hands a key to the topmost overlay, if there is one.
+pub(super) fn key(model: &mut Model, key: KeyEvent) -> Option<Command> {
     let overlay = model.overlays.last_mut()?;
     let asks = keymap::action(&key, View::Frames);
     if asks == Some(Action::Quit) && key.code != KeyCode::Char('q') {
         model.quit = true;
-        return Some(None);
+        return None;
     }
-    Some(match overlay {
+    match overlay {
         Overlay::Help(scroll) => {
             let last = BINDINGS.len() - 1;
             match asks {
@@ -53,7 +53,7 @@ pub(super) fn key(model: &mut Model, key: KeyEvent) -> Option<Option<Command>> {
                 Some(Command { connection, send })
             }
         },
-    })
+    }
 }
 
 /// Hands what was pasted to the topmost overlay.

@@ -86,12 +86,13 @@ pub fn run(screen: Screen) -> io::Result<Outcome> {
     let _restored = Restore;
     let theme = Theme { color: screen.color, ascii: screen.ascii };
     let model = Model::new(screen.title.clone(), screen.recording.clone(), theme, size);
-    let mut panel = Panel { screen, model, reader: SnapshotReader::default(), drawn: None, changed: true };
-    match panel.run(&keys) {
-        Ok(outcome) => Ok(outcome),
-        // there is nothing to be shown, and nobody to show it to
-        Err(_) => Ok(Outcome::TerminalLost),
-    }
+    let output = terminal::screen(size)?;
+    let mut panel = Panel { screen, model, output, reader: SnapshotReader::default(), drawn: None, changed: true };
+    // when there is no drawing on the terminal, there is nobody to tell why
+    let outcome = panel.run(&keys).unwrap_or(Outcome::TerminalLost);
+    // before the panel is dropped: ratatui complains if it can't show the cursor itself
+    terminal::restore();
+    Ok(outcome)
 }
 
 struct Restore;
@@ -105,6 +106,7 @@ impl Drop for Restore {
 struct Panel {
     screen: Screen,
     model: Model,
+    output: Terminal<CrosstermBackend<Output>>,
     reader: SnapshotReader,
     drawn: Option<Drawn>,
     /// Something other than the capture changed since.
@@ -120,18 +122,17 @@ struct Drawn {
 
 impl Panel {
     fn run(&mut self, keys: &Keys) -> io::Result<Outcome> {
-        let mut output = terminal::screen(self.model.size)?;
         let mut lively = Instant::now();
         loop {
             if self.screen.stop.is_stopped() {
                 return Ok(Outcome::Stopped);
             }
             if self.resize(terminal::size()?) {
-                output = terminal::screen(self.model.size)?;
+                self.output = terminal::screen(self.model.size)?;
             }
             if self.is_due(Instant::now()) {
                 lively = Instant::now();
-                self.draw(&mut output)?;
+                self.draw()?;
             }
             let patience = if lively.elapsed() < ACTIVE { FRAME } else { IDLE };
             match keys.wait(patience) {
@@ -186,12 +187,12 @@ impl Panel {
         (traffic && since >= pause) || (ticks && since >= TICK)
     }
 
-    fn draw(&mut self, output: &mut Terminal<CrosstermBackend<Output>>) -> io::Result<()> {
+    fn draw(&mut self) -> io::Result<()> {
         // before the snapshot: what comes meanwhile is drawn next time
         let generation = self.screen.capture.generation();
         let snapshot = self.reader.take(&mut self.model, &self.screen.capture, self.screen.clock.now());
         let model = &mut self.model;
-        output.draw(|frame| {
+        self.output.draw(|frame| {
             if let Some(cursor) = view::draw(model, &snapshot, frame.buffer_mut()) {
                 frame.set_cursor_position(cursor);
             }

@@ -15,10 +15,9 @@ use crate::control::{Command, Outgoing};
 /// Takes what the terminal reports. The topmost overlay hears keys first.
 pub(super) fn event(model: &mut Model, event: Event, capture: &Capture) -> Option<Command> {
     match event {
-        Event::Key(key) if key.kind != KeyEventKind::Release => match overlay::key(model, key) {
-            Some(command) => command,
-            None => update(model, keymap::action(&key, model.view)?, capture),
-        },
+        Event::Key(key) if key.kind == KeyEventKind::Release => None,
+        Event::Key(key) if model.overlays.is_empty() => update(model, keymap::action(&key, model.view)?, capture),
+        Event::Key(key) => overlay::key(model, key),
         Event::Paste(text) => {
             overlay::paste(model, &text);
             None
@@ -59,10 +58,7 @@ pub(super) fn update(model: &mut Model, action: Action, capture: &Capture) -> Op
             };
             model.frames.reveal();
         }
-        Action::Maximise => {
-            model.maximised = !model.maximised;
-            model.frames.reveal();
-        }
+        Action::Maximise => maximise(model),
         Action::Show(view) => show(model, view, capture),
         Action::PreviousFinding | Action::NextFinding => find(model, action == Action::NextFinding, capture),
         Action::Follow => model.frames.follow = !model.frames.follow,
@@ -107,6 +103,16 @@ fn step(model: &mut Model, rows: i64) {
 
 fn scroll(offset: &mut u64, rows: i64) {
     *offset = offset.saturating_add_signed(rows);
+}
+
+fn maximise(model: &mut Model) {
+    let before = model.layout();
+    model.maximised = !model.maximised;
+    if model.layout() == before {
+        model.maximised = false;
+        model.say("the pane has all the room already");
+    }
+    model.frames.reveal();
 }
 
 fn enter(model: &mut Model) {
@@ -165,12 +171,11 @@ fn find(model: &mut Model, forward: bool, capture: &Capture) {
 }
 
 fn freeze(model: &mut Model, capture: &Capture) {
-    model.frozen = match model.frozen {
-        Some(_) => None,
-        None => {
-            let index = capture.index();
-            Some(Frozen { frames: index.totals().frames, connections: index.connections().into() })
-        }
+    model.frozen = if model.frozen.is_some() {
+        None
+    } else {
+        let index = capture.index();
+        Some(Frozen { frames: index.totals().frames, connections: index.connections().into() })
     };
 }
 

@@ -22,16 +22,16 @@ pub(super) const WIDTH: usize = 65;
 /// The grid for a header with `fields`, whose bytes are `header`.
 pub(super) fn grid(header: &[u8], fields: &[Field], theme: Theme) -> Vec<Line<'static>> {
     let bits = header.len() as u64 * 8;
-    let tens: String = (0..4).map(|ten| format!(" {ten:<19}")).collect();
-    let ones: String = (0..32).map(|bit| format!(" {}", bit % 10)).collect();
+    let tens = [0, 1, 2, 3].map(|ten| format!(" {ten:<19}")).concat();
+    let ones = " 0 1 2 3 4 5 6 7 8 9".repeat(4)[..WIDTH - 1].to_owned();
     let mut lines = vec![Line::styled(tens, Theme::quiet()), Line::styled(ones, Theme::quiet())];
     let mut above: Option<Vec<Range<u64>>> = None;
     for start in (0..bits).step_by(32) {
         let row = start..bits.min(start + 32);
         let cells = cells(fields, &row);
         lines.push(rule(above.as_deref(), Some(&cells), theme));
-        lines.push(line(&cells, theme, |field, cell| (value(header, cell, field), Theme::strong()), fields, &row));
-        lines.push(line(&cells, theme, |field, cell| (name(field, cell), Theme::quiet()), fields, &row));
+        lines.push(line(&cells, theme, |field, cell| (value(header, cell, field), Theme::strong()), fields));
+        lines.push(line(&cells, theme, |field, cell| (name(field, cell), Theme::quiet()), fields));
         above = Some(cells.iter().map(|(_, cell)| cell.start - row.start..cell.end - row.start).collect());
     }
     lines.push(rule(above.as_deref(), None, theme));
@@ -56,7 +56,6 @@ fn line(
     theme: Theme,
     text: impl Fn(&Field, &Range<u64>) -> (String, ratatui::style::Style),
     fields: &[Field],
-    _row: &Range<u64>,
 ) -> Line<'static> {
     let bar = theme.sign("│", "|");
     let mut spans = vec![Span::styled(bar, Theme::quiet())];
@@ -102,30 +101,41 @@ fn rule(above: Option<&[Range<u64>]>, below: Option<&[(usize, Range<u64>)]>, the
     for at in 0..=width {
         let up = above.is_some() && (at == 0 || at == width_above || (at < width_above && ends_above.contains(&at)));
         let down = below.is_some() && (at == 0 || at == width_below || (at < width_below && ends_below.contains(&at)));
-        let left = at > 0;
-        let right = at < width;
-        text.push_str(joint(up, down, left, right, theme));
-        if right {
+        let place = match at {
+            0 => Place::Left,
+            at if at == width => Place::Right,
+            _ => Place::Between,
+        };
+        text.push_str(joint(up, down, place, theme));
+        if at < width {
             text.push_str(theme.sign("─", "-"));
         }
     }
     Line::styled(text, Theme::quiet())
 }
 
-const fn joint(up: bool, down: bool, left: bool, right: bool, theme: Theme) -> &'static str {
+#[derive(Clone, Copy)]
+enum Place {
+    Left,
+    Between,
+    Right,
+}
+
+/// Where lines meet: whether one comes from above and from below, and where on the rule that is.
+const fn joint(up: bool, down: bool, place: Place, theme: Theme) -> &'static str {
     if theme.ascii {
         return if up || down { "+" } else { "-" };
     }
-    match (up, down, left, right) {
-        (true, true, true, true) => "┼",
-        (true, true, false, _) => "├",
-        (true, true, true, false) => "┤",
-        (true, false, true, true) => "┴",
-        (true, false, false, _) => "└",
-        (true, false, true, false) => "┘",
-        (false, true, true, true) => "┬",
-        (false, true, false, _) => "┌",
-        (false, true, true, false) => "┐",
-        (false, false, ..) => "─",
+    match (up, down, place) {
+        (true, true, Place::Left) => "├",
+        (true, true, Place::Between) => "┼",
+        (true, true, Place::Right) => "┤",
+        (true, false, Place::Left) => "└",
+        (true, false, Place::Between) => "┴",
+        (true, false, Place::Right) => "┘",
+        (false, true, Place::Left) => "┌",
+        (false, true, Place::Between) => "┬",
+        (false, true, Place::Right) => "┐",
+        (false, false, _) => "─",
     }
 }

@@ -80,7 +80,7 @@ fn columns(width: usize, theme: Theme) -> Vec<Column> {
     let mut columns = vec![
         number("conn", 4, |one, _| one.id.to_string()),
         text("state", 10, |one, _| one.state.name().to_owned()),
-        text("client", 21, |one, _| one.client.to_string()),
+        text("client", if width < 74 { 20 } else { 21 }, |one, _| one.client.to_string()),
     ];
     if width >= 74 {
         columns.push(number("age", 9, |one, now| duration(age(one, now))));
@@ -165,7 +165,7 @@ fn details(connection: &Connection, now: Timestamp, width: usize, theme: Theme) 
         lines.extend(indented(&format!("{} broke a rule.", counted(connection.broken_frames, "frame")), width));
     }
     for finding in connection.handshake_findings.iter().flatten() {
-        lines.extend(finding_lines(finding, width, theme));
+        lines.extend(finding_lines(finding, width, theme, true));
     }
     lines
 }

@@ -21,7 +21,7 @@ use crate::wire::encode_header;
 pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
     let theme = model.theme;
     let (height, width) = layout::inside(area);
-    let title = snapshot.detail.as_ref().map_or_else(|| Line::raw("frame"), |detail| title(detail, theme));
+    let title = snapshot.detail.as_ref().map_or_else(|| Line::raw("frame"), |detail| title(detail, width, theme));
     let lines = match &snapshot.detail {
         Some(detail) => lines(detail, width, height, theme),
         None => vec![Line::styled("No frame is selected.", Theme::quiet())],
@@ -30,14 +30,17 @@ pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, area: Rect, buffer: &
     Pane { theme, focused, title, note: Line::default() }.draw_lines(lines, &mut model.frame_scroll, area, buffer);
 }
 
-fn title(detail: &FrameDetail, theme: Theme) -> Line<'static> {
+fn title(detail: &FrameDetail, width: usize, theme: Theme) -> Line<'static> {
     let from = detail.entry.from();
     let sides =
         if theme.ascii { format!("{from} --> {}", from.other()) } else { format!("{from} ──▶ {}", from.other()) };
     Line::from(vec![
         Span::raw(format!("frame {}  ", grouped(detail.n))),
         Span::styled(sides, theme.side(from)),
-        Span::raw(format!("  connection {}", detail.entry.connection())),
+        Span::raw(match width {
+            60.. => format!("  connection {}", detail.entry.connection()),
+            _ => String::new(),
+        }),
     ])
 }
 
@@ -48,7 +51,7 @@ fn lines(detail: &FrameDetail, width: usize, height: usize, theme: Theme) -> Vec
         lines.extend(wrap(&about, width).into_iter().map(|line| Line::styled(line, Theme::quiet())));
     }
     for finding in &detail.findings {
-        lines.extend(finding_lines(finding, width, theme));
+        lines.extend(finding_lines(finding, width, theme, height >= 24 || detail.findings.len() == 1));
     }
     let header = detail.entry.header();
     let mut below = vec![Line::default()];
@@ -111,15 +114,15 @@ fn about(detail: &FrameDetail) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// A broken rule: its id and section, then what was seen.
-pub(super) fn finding_lines(finding: &Finding, width: usize, theme: Theme) -> Vec<Line<'static>> {
+/// A broken rule: its id and section, what was seen and, if `whole`, the rule in a sentence.
+pub(super) fn finding_lines(finding: &Finding, width: usize, theme: Theme, whole: bool) -> Vec<Line<'static>> {
     let rule = finding.rule;
     let mut lines = vec![Line::from(vec![
         Span::styled(format!("! {}", rule.id()), theme.alarm()),
         Span::raw(format!("  {}, {}", rule.section(), rule.level().name())),
     ])];
     lines.extend(indented(&theme.clean(&finding.sees()), width));
-    if rule.sentence() != finding.sees() {
+    if whole && rule.sentence() != finding.sees() {
         lines.extend(indented(rule.sentence(), width).into_iter().map(|line| line.style(Theme::quiet())));
     }
     lines

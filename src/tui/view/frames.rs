@@ -1,6 +1,5 @@
 //! The frame list.
 
-use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -26,10 +25,9 @@ pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut 
     }
     let columns = Columns::new(inner.width.into(), snapshot.last);
     columns.headings().render(Rect { height: 1, ..inner }, buffer);
-    let zone = TimeZone::system();
     for (y, row) in (inner.y + 1..inner.bottom()).zip(&snapshot.rows) {
         let at_cursor = row.n == model.frames.selected;
-        let line = columns.row(row, at_cursor, focused, &zone, theme);
+        let line = columns.row(row, at_cursor, focused, &model.zone, theme);
         let row_area = Rect { y, height: 1, ..inner };
         if at_cursor && focused {
             buffer.set_style(row_area, Theme::cursor());

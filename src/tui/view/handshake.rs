@@ -75,7 +75,7 @@ fn head_lines(head: &HeadDetail, side: Side, width: usize, theme: Theme) -> Vec<
         Span::raw(format!("  {}", theme.clean(&head.title))),
     ])];
     for finding in &head.findings {
-        lines.extend(finding_lines(finding, width, theme));
+        lines.extend(finding_lines(finding, width, theme, true));
     }
     lines.push(Line::default());
     lines.extend(
@@ -115,10 +115,10 @@ fn header_lines(field: &Field, head: &HeadDetail, width: usize, theme: Theme) ->
 }
 
 fn derivation(detail: &HandshakeDetail, width: usize, theme: Theme) -> Vec<Line<'static>> {
+    const NAME: usize = 12;
     let Some(steps) = &detail.steps else {
         return vec![Line::styled("Without a Sec-WebSocket-Key there is no accept value to derive.", Theme::quiet())];
     };
-    const NAME: usize = 12;
     let mut lines = vec![Line::styled("from the key to the accept value", Theme::strong())];
     for step in steps {
         let room = width.saturating_sub(NAME + 2);

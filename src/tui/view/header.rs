@@ -12,14 +12,15 @@ use crate::tui::snapshot::Snapshot;
 use crate::tui::text::{counted, grouped, size};
 use crate::tui::theme::Theme;
 
-/// Draws it. Where there is not room for all, the names of the views go first, then the recording.
+/// Draws it. Where there is not room for all, the names of the views go first, then the recording, then ours.
 pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
     let right = numbers(model, snapshot);
     let room = usize::from(area.width).saturating_sub(right.width() + 1);
-    let mut left = Line::from(vec![
-        Span::styled(" wsinspect", Theme::strong()),
-        Span::raw(format!("  {}", model.theme.clean(&model.title))),
-    ]);
+    let title = model.theme.clean(&model.title);
+    let mut left = Line::from(vec![Span::styled(" wsinspect ", Theme::strong()), Span::raw(format!(" {title}"))]);
+    if left.width() > room {
+        left.spans.remove(0);
+    }
     let recording = recording(model, snapshot);
     let views = views(model);
     for part in [recording, views] {

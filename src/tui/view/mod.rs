@@ -12,8 +12,6 @@ mod header;
 mod help;
 mod pane;
 mod row;
-#[cfg(test)]
-mod tests;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};

@@ -42,26 +42,32 @@ impl Columns {
             Connection, Direction, Fin, Key, Length, Mask, Number, Payload, Rsv, ShortTime, ShortType, Time, Type,
         };
         let number = (Number, grouped(last).len().max(5));
-        let (mut columns, gap) = match width {
-            110.. => (
-                vec![number, (Time, 12), (Connection, 4), (Direction, 3), (Type, 14), (Fin, 3), (Rsv, 3), (Length, 9)]
-                    .into_iter()
-                    .chain([(Mask, 4), (Key, 8)])
-                    .collect(),
-                2,
-            ),
-            74.. => (
-                vec![number, (Time, 12), (Connection, 4), (Direction, 3), (ShortType, 8), (Fin, 3), (Rsv, 3)]
-                    .into_iter()
-                    .chain([(Length, 6), (Mask, 4)])
-                    .collect(),
-                1,
-            ),
-            _ => (vec![number, (ShortTime, 8), (Connection, 4), (Direction, 3), (ShortType, 8), (Length, 6)], 1),
+        let mut columns = match width {
+            110.. => {
+                let length = (Length, if width >= 140 { 9 } else { 7 });
+                let type_ = (Type, 14);
+                vec![number, (Time, 12), (Connection, 4), (Direction, 3), type_, (Fin, 3), (Rsv, 3), length, (Mask, 4)]
+            }
+            74.. => {
+                let type_ = (ShortType, 8);
+                vec![
+                    number,
+                    (Time, 12),
+                    (Connection, 4),
+                    (Direction, 3),
+                    type_,
+                    (Fin, 3),
+                    (Rsv, 3),
+                    (Length, 6),
+                    (Mask, 4),
+                ]
+            }
+            _ => vec![number, (ShortTime, 8), (Connection, 4), (Direction, 3), (ShortType, 8), (Length, 6)],
         };
-        if (94..110).contains(&width) {
+        if width >= 94 {
             columns.push((Key, 8));
         }
+        let gap = if width >= 140 { 2 } else { 1 };
         let used: usize = columns.iter().map(|(_, width)| width + gap).sum::<usize>() + 2;
         columns.push((Payload, width.saturating_sub(used + gap)));
         Self { columns, gap }
