@@ -86,9 +86,10 @@ fn a_message_that_never_ends_costs_no_more_than_the_limit() {
     let mut client = Client::open(program.address());
     let start = masked(Opcode::BINARY, 64 << 10).with_fin(false);
     let more = Header { opcode: Opcode::CONTINUATION, ..start };
-    client.send_frame(&start, &[0; 64 << 10]);
+    let piece = vec![0; 64 << 10];
+    client.send_frame(&start, &piece);
     for _ in 0..16 {
-        client.send_frame(&more, &[0; 64 << 10]);
+        client.send_frame(&more, &piece);
     }
     assert_eq!(client.read_close().0, Some(CloseCode::MESSAGE_TOO_BIG));
     // a length alone reserves nothing

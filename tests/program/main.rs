@@ -3,6 +3,7 @@
 
 mod support;
 
+mod broken_rules;
 mod clients;
 mod command_line;
 mod endings;
@@ -11,4 +12,5 @@ mod flow;
 mod handshake;
 mod json;
 mod recording;
+mod refusals;
 mod text;

@@ -201,7 +201,9 @@ fn wireshark_dissects_the_recording_by_itself_over_ipv4_and_ipv6() {
             client.read_frame();
             client.read_frame();
         }
-        clients.into_iter().for_each(|client| client.close(CloseCode::NORMAL, "bye"));
+        for client in clients {
+            client.close(CloseCode::NORMAL, "bye");
+        }
         let server = program.port();
         program.finish();
         assert_sound(&file);
@@ -299,7 +301,9 @@ fn under_load_the_recording_is_whole_whenever_nothing_is_on_its_way() {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     let length = || std::fs::metadata(&file).unwrap().len();
     for conn in 1..=8 {
         program.close_event(conn);
