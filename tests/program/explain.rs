@@ -1,6 +1,6 @@
 //! `wsinspect explain` and `wsinspect rules`: the RFC's own examples, close codes, rules, and input that is none of it.
 
-use crate::support::{Output, run, run_with};
+use crate::support::{Output, run, run_unread, run_with};
 
 #[track_caller]
 fn explained(arguments: &[&str], says: &[&str]) -> Output {
@@ -140,6 +140,14 @@ fn bad_input_is_exit_code_2_and_one_line_that_says_where() {
     wrong(&["explain", "--rule", "length-top-bit", "81"], b"", "--rule");
     wrong(&["explain", "8105", "--fail-on", "never"], b"", "must, should, advice");
     wrong(&["rules", "extra"], b"", "extra");
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_error() {
+    for arguments in [&["rules"][..], &["explain", "8100"], &["--help"]] {
+        assert_eq!(run_unread(arguments).code, Some(0), "{arguments:?}");
+        assert_eq!(run_unread(arguments).stderr, "", "{arguments:?}");
+    }
 }
 
 #[test]

@@ -234,6 +234,18 @@ pub(crate) fn run<S: AsRef<OsStr>>(arguments: &[S]) -> Output {
     run_with(arguments, b"", &[])
 }
 
+/// The same with its output into a pipe whose reader is gone.
+#[track_caller]
+pub(crate) fn run_unread(arguments: &[&str]) -> Output {
+    let home = TempDir::new().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut child = command(home.path()).args(arguments).stdout(writer).spawn().expect("the program starts");
+    let stderr = Lines::follow(child.stderr.take().unwrap());
+    let code = wait(&mut child, PATIENCE).code();
+    Output { code, stdout: String::new(), stderr: stderr.all().join("\n") }
+}
+
 /// The same with something on its standard input and in its environment.
 #[track_caller]
 pub(crate) fn run_with<S: AsRef<OsStr>>(arguments: &[S], stdin: &[u8], environment: &[(&str, &str)]) -> Output {
