@@ -98,7 +98,7 @@ enum View {
         stop: StopScreen,
         ended: oneshot::Receiver<io::Result<Outcome>>,
     },
-    /// The terminal is gone.
+    /// Nobody looks any more.
     Nothing,
 }
 
@@ -134,16 +134,17 @@ impl View {
     async fn ended(&mut self) -> anyhow::Result<()> {
         match self {
             Self::Printed(printer) => printer.ended().await.context(CANNOT_PRINT),
-            Self::Screen { ended, .. } => match ended.await {
-                Ok(Ok(Outcome::Quit | Outcome::Stopped)) => Ok(()),
-                // the traffic goes on without anyone to look at it
-                Ok(Ok(Outcome::TerminalLost)) => {
-                    *self = Self::Nothing;
-                    std::future::pending().await
+            Self::Screen { ended, .. } => {
+                let ended = ended.await;
+                *self = Self::Nothing;
+                match ended {
+                    Ok(Ok(Outcome::Quit | Outcome::Stopped)) => Ok(()),
+                    // the traffic goes on without anyone to look at it
+                    Ok(Ok(Outcome::TerminalLost)) => std::future::pending().await,
+                    Ok(Err(error)) => Err(error).context("cannot draw on the terminal; --headless prints instead"),
+                    Err(_) => Err(anyhow!("the screen came to an unexpected end; the traffic was recorded until then")),
                 }
-                Ok(Err(error)) => Err(error).context("cannot draw on the terminal; --headless prints instead"),
-                Err(_) => Err(anyhow!("the screen came to an unexpected end; the traffic was recorded until then")),
-            },
+            }
             Self::Nothing => std::future::pending().await,
         }
     }

@@ -2,9 +2,10 @@
 
 use std::io;
 
-use super::rows::{lossy, same_direction};
+use super::rows::{same_direction, without_cut_character};
 use crate::anatomy::{self, Field, FrameAnatomy, FrameContext, Step};
 use crate::capture::{Capture, Connection, FrameEntry, Index};
+use crate::formats::sanitize::printable_bytes;
 use crate::lint::{Finding, Rule};
 use crate::wire::handshake::{Head, Opening, Request, Response};
 use crate::wire::{Opcode, Place, Side};
@@ -16,8 +17,8 @@ pub(super) struct FrameDetail {
     pub(super) entry: FrameEntry,
     pub(super) anatomy: FrameAnatomy,
     pub(super) findings: Vec<Finding>,
-    /// The beginning of the payload, if it is text.
-    pub(super) text: Option<String>,
+    /// The lines of the beginning of the payload, if it is text.
+    pub(super) text: Option<Vec<String>>,
     /// How much of the payload the text is from.
     pub(super) text_bytes: u64,
 }
@@ -45,7 +46,10 @@ impl FrameDetail {
             _ => false,
         };
         let cut = header.length > payload.len() as u64;
-        let text = (is_text && !entry.is_compressed() && !payload.is_empty()).then(|| lossy(&payload, cut));
+        let text = (is_text && !entry.is_compressed() && !payload.is_empty()).then(|| {
+            let whole = if cut { without_cut_character(&payload) } else { &payload };
+            whole.split(|&byte| byte == b'\n').map(printable_bytes).collect()
+        });
         Some(Self { n, entry, anatomy, findings, text, text_bytes: payload.len() as u64 })
     }
 }

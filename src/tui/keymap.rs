@@ -31,8 +31,6 @@ pub(super) enum Key {
 pub(super) enum Scope {
     /// In all of them.
     Everywhere,
-    /// Where frames are listed.
-    Frames,
     /// Where something is listed.
     Lists,
 }
@@ -42,7 +40,6 @@ impl Scope {
     pub(super) const fn holds(self, view: View) -> bool {
         match self {
             Self::Everywhere => true,
-            Self::Frames => matches!(view, View::Frames),
             Self::Lists => !matches!(view, View::Handshake),
         }
     }
@@ -93,17 +90,12 @@ pub(super) const BINDINGS: &[Binding] = &[
         scope: Scope::Lists,
     },
     Binding { keys: &[(plain(KeyCode::Esc), Action::Back)], does: "back", short: "", scope: Scope::Everywhere },
-    Binding {
-        keys: &[(plain(KeyCode::Tab), Action::NextPane)],
-        does: "next pane",
-        short: "pane",
-        scope: Scope::Frames,
-    },
+    Binding { keys: &[(plain(KeyCode::Tab), Action::NextPane)], does: "next pane", short: "pane", scope: Scope::Lists },
     Binding {
         keys: &[(char('\\'), Action::Maximise)],
         does: "the pane takes all the room, or gives it back",
         short: "maximise",
-        scope: Scope::Frames,
+        scope: Scope::Lists,
     },
     Binding {
         keys: &[
@@ -119,13 +111,13 @@ pub(super) const BINDINGS: &[Binding] = &[
         keys: &[(char('['), Action::PreviousFinding), (char(']'), Action::NextFinding)],
         does: "previous, next frame that breaks a rule",
         short: "",
-        scope: Scope::Frames,
+        scope: Scope::Everywhere,
     },
     Binding {
         keys: &[(char('F'), Action::Follow)],
         does: "follow the newest frame; moving the selection stops it",
         short: "follow",
-        scope: Scope::Frames,
+        scope: Scope::Everywhere,
     },
     Binding {
         keys: &[(char(' '), Action::Freeze)],
@@ -137,7 +129,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         keys: &[(char('z'), Action::Clear)],
         does: "clear the list; once more shows what it hides",
         short: "",
-        scope: Scope::Frames,
+        scope: Scope::Everywhere,
     },
     Binding { keys: &[(char('p'), Action::Ping)], does: "send a ping", short: "ping", scope: Scope::Everywhere },
     Binding {

@@ -58,6 +58,10 @@ impl Layout {
         let empty = Self { header: row(0), body, footer: row(size.height - 1), list: None, frame: None, bytes: None };
         Some(match view {
             View::Handshake => Self { list: Some(body), ..empty },
+            View::Connections if maximised => match pane {
+                Pane::List => Self { list: Some(body), ..empty },
+                Pane::Frame | Pane::Bytes => Self { frame: Some(body), ..empty },
+            },
             View::Connections => {
                 let (list, details) = split_rows(body, body.height.saturating_sub(details_height(body.height)));
                 Self { list: Some(list), frame: Some(details), ..empty }

@@ -27,6 +27,8 @@ pub(super) struct Model {
     pub(super) view: View,
     /// The pane of the frames view that hears the keys.
     pub(super) pane: Pane,
+    /// The same of the connections view: the list or the details.
+    pub(super) connection_pane: Pane,
     pub(super) maximised: bool,
     /// Rows are frame numbers.
     pub(super) frames: Cursor,
@@ -34,9 +36,10 @@ pub(super) struct Model {
     pub(super) hidden: u64,
     /// Rows are connection numbers.
     pub(super) connections: Cursor,
-    /// The first line in view of the frame pane, the bytes pane and the handshake.
+    /// The first line in view of the frame pane, the bytes pane, a connection's details and the handshake.
     pub(super) frame_scroll: u64,
     pub(super) bytes_scroll: u64,
+    pub(super) details_scroll: u64,
     pub(super) handshake_scroll: u64,
     /// The topmost is the last one.
     pub(super) overlays: Vec<Overlay>,
@@ -74,12 +77,14 @@ impl Model {
             size,
             view: View::Frames,
             pane: Pane::List,
+            connection_pane: Pane::List,
             maximised: false,
             frames: Cursor::new(true),
             hidden: 0,
             connections: Cursor::new(false),
             frame_scroll: 0,
             bytes_scroll: 0,
+            details_scroll: 0,
             handshake_scroll: 0,
             overlays: Vec::new(),
             notice: None,
@@ -91,7 +96,16 @@ impl Model {
 
     /// Where everything stands; `None` where the terminal is too small.
     pub(super) fn layout(&self) -> Option<Layout> {
-        Layout::new(self.size, self.view, self.pane, self.maximised)
+        Layout::new(self.size, self.view, self.front(), self.maximised)
+    }
+
+    /// The pane that hears the keys.
+    pub(super) const fn front(&self) -> Pane {
+        match self.view {
+            View::Frames => self.pane,
+            View::Connections => self.connection_pane,
+            View::Handshake => Pane::List,
+        }
     }
 
     /// The terminal has another size.
@@ -129,7 +143,11 @@ impl Model {
             self.frame_scroll = 0;
             self.bytes_scroll = 0;
         }
+        let selected = self.connections.selected;
         self.connections.settle(1, connections, rows);
+        if self.connections.selected != selected {
+            self.details_scroll = 0;
+        }
     }
 
     /// The frame under the cursor, if there is any.

@@ -56,6 +56,13 @@ pub(super) fn key(model: &mut Model, key: KeyEvent) -> Option<Command> {
     }
 }
 
+/// Hands the wheel to the topmost overlay.
+pub(super) fn mouse(model: &mut Model, action: Action) {
+    if let (Some(Overlay::Help(scroll)), Action::Wheel(_, rows)) = (model.overlays.last_mut(), action) {
+        *scroll = scroll.saturating_add_signed(rows as isize).min(BINDINGS.len());
+    }
+}
+
 /// Hands what was pasted to the topmost overlay.
 pub(super) fn paste(model: &mut Model, text: &str) {
     if let Some(Overlay::Form(form)) = model.overlays.last_mut() {

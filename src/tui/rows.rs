@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::capture::{Capture, FrameEntry, Index};
+use crate::formats::sanitize::printable_bytes;
 use crate::lint::Rule;
 use crate::wire::{CloseBody, CloseCode, Header, Opcode};
 
@@ -35,7 +36,7 @@ pub(super) enum Branch {
 pub(super) enum Preview {
     /// There is none.
     Empty,
-    /// Text as it was sent; whether there is more.
+    /// Text, fit to be printed; whether there is more.
     Text(String, bool),
     /// Bytes; whether there are more.
     Binary(Vec<u8>, bool),
@@ -114,11 +115,11 @@ fn preview(capture: &Capture, entry: &FrameEntry, header: &Header) -> Preview {
     }
     match header.opcode {
         Opcode::CLOSE => match CloseBody::parse(&bytes) {
-            CloseBody::Code(code, reason) => Preview::Close(code, String::from_utf8_lossy(reason).into_owned()),
+            CloseBody::Code(code, reason) => Preview::Close(code, printable_bytes(reason)),
             _ => Preview::Binary(bytes, more),
         },
         Opcode::BINARY => Preview::Binary(bytes, more),
-        Opcode::TEXT => Preview::Text(lossy(&bytes, more), more),
+        Opcode::TEXT => Preview::Text(text_of(&bytes, more), more),
         _ => match text(&bytes, more) {
             Some(text) => Preview::Text(text, more),
             None => Preview::Binary(bytes, more),
@@ -126,10 +127,9 @@ fn preview(capture: &Capture, entry: &FrameEntry, header: &Header) -> Preview {
     }
 }
 
-/// Bytes that were sent as text, and may be cut off in the middle of a character.
-pub(super) fn lossy(bytes: &[u8], cut: bool) -> String {
-    let whole = if cut { without_cut_character(bytes) } else { bytes };
-    String::from_utf8_lossy(whole).into_owned()
+/// Bytes that were sent as text; what is not UTF-8 becomes `\xff`, but for a character that is cut off at the end.
+pub(super) fn text_of(bytes: &[u8], cut: bool) -> String {
+    printable_bytes(if cut { without_cut_character(bytes) } else { bytes })
 }
 
 /// Bytes that may be text: a fragment may begin and end in the middle of a character.
@@ -139,7 +139,8 @@ fn text(bytes: &[u8], cut: bool) -> Option<String> {
     std::str::from_utf8(whole).ok().filter(|text| readable(text)).map(str::to_owned)
 }
 
-fn without_cut_character(bytes: &[u8]) -> &[u8] {
+/// Without the beginning of a character at the end.
+pub(super) fn without_cut_character(bytes: &[u8]) -> &[u8] {
     match std::str::from_utf8(bytes) {
         Err(error) if error.error_len().is_none() => &bytes[..error.valid_up_to()],
         _ => bytes,

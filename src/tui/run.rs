@@ -63,7 +63,7 @@ pub enum Outcome {
     Quit,
     /// [`StopScreen::stop`] was called.
     Stopped,
-    /// The terminal is gone.
+    /// The terminal is gone, or [`super::restore`] gave it back.
     TerminalLost,
 }
 
@@ -126,6 +126,10 @@ impl Panel {
         loop {
             if self.screen.stop.is_stopped() {
                 return Ok(Outcome::Stopped);
+            }
+            if !terminal::is_taken() {
+                // a panic on another thread gave it back
+                return Ok(Outcome::TerminalLost);
             }
             if self.resize(terminal::size()?) {
                 self.output = terminal::screen(self.model.size)?;

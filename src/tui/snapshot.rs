@@ -34,6 +34,7 @@ pub(super) struct Snapshot {
 pub(super) struct SnapshotReader {
     rows: RowCache,
     detail: Option<FrameDetail>,
+    handshake: Option<HandshakeDetail>,
 }
 
 impl SnapshotReader {
@@ -63,11 +64,19 @@ impl SnapshotReader {
             View::Frames => self.frames(model, capture, &mut snapshot),
             View::Connections => {}
             View::Handshake => {
-                snapshot.handshake =
-                    snapshot.connection.clone().map(|connection| HandshakeDetail::read(capture, connection));
+                self.handshake(capture, snapshot.connection.as_ref());
+                snapshot.handshake.clone_from(&self.handshake);
             }
         }
         snapshot
+    }
+
+    /// A handshake of which both halves are there does not change any more.
+    fn handshake(&mut self, capture: &Capture, connection: Option<&Connection>) {
+        let known = self.handshake.as_ref().filter(|detail| detail.heads.iter().all(Option::is_some));
+        if known.map(|detail| detail.connection.id) != connection.map(|connection| connection.id) || known.is_none() {
+            self.handshake = connection.map(|connection| HandshakeDetail::read(capture, connection.clone()));
+        }
     }
 
     fn frames(&mut self, model: &mut Model, capture: &Capture, snapshot: &mut Snapshot) {

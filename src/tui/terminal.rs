@@ -41,6 +41,11 @@ pub fn restore() {
     let _ = disable_raw_mode();
 }
 
+/// Whether nobody has given the terminal back since it was taken over.
+pub(super) fn is_taken() -> bool {
+    TAKEN.load(Ordering::SeqCst)
+}
+
 /// Takes the terminal over until [`restore`]. A panic on any thread gives it back before it is reported.
 pub(super) fn take() -> io::Result<()> {
     PANIC_HOOK.call_once(|| {
@@ -69,7 +74,7 @@ impl Write for Output {
 
     fn flush(&mut self) -> io::Result<()> {
         let drawing = std::mem::take(&mut self.drawing);
-        if TAKEN.load(Ordering::SeqCst) { write_all(&drawing) } else { Ok(()) }
+        if is_taken() { write_all(&drawing) } else { Ok(()) }
     }
 }
 
@@ -84,7 +89,11 @@ pub(super) fn screen(size: Size) -> io::Result<Terminal<CrosstermBackend<Output>
 /// The size by now. It fails when the terminal is gone.
 pub(super) fn size() -> io::Result<Size> {
     let size = tcgetwinsize(stdout())?;
-    Ok(Size { width: size.ws_col, height: size.ws_row })
+    Ok(match (size.ws_col, size.ws_row) {
+        // a terminal that doesn't know
+        (0, _) | (_, 0) => Size { width: 80, height: 24 },
+        (width, height) => Size { width, height },
+    })
 }
 
 /// Where keys come from.

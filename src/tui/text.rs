@@ -100,11 +100,12 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
-/// `0.8 ms`, `12 ms`, `3.2 s`, `4 m 10 s`, `2 h 3 m`: a time of so many nanoseconds.
+/// `0.80 ms`, `12 ms`, `3.2 s`, `4 m 10 s`, `2 h 3 m`: a time of so many nanoseconds.
 pub(super) fn duration(nanoseconds: u64) -> String {
     let milliseconds = nanoseconds as f64 / 1e6;
     let seconds = nanoseconds / 1_000_000_000;
     match seconds {
+        0 if milliseconds < 1.0 => format!("{milliseconds:.2} ms"),
         0 if milliseconds < 10.0 => format!("{milliseconds:.1} ms"),
         0 => format!("{milliseconds:.0} ms"),
         1..60 => format!("{:.1} s", milliseconds / 1e3),
@@ -155,6 +156,6 @@ mod tests {
         assert_eq!([grouped(5), grouped(1204), grouped(1_234_567)], ["5", "1 204", "1 234 567"]);
         assert_eq!(counted(1, "frame"), "1 frame");
         assert_eq!([size(17), size(12_400_000)], ["17 B", "12.4 MB"]);
-        assert_eq!([duration(800_000), duration(250_000_000_000)], ["0.8 ms", "4 m 10 s"]);
+        assert_eq!([duration(800_000), duration(250_000_000_000)], ["0.80 ms", "4 m 10 s"]);
     }
 }

@@ -9,7 +9,7 @@ use super::layout::Pane;
 use super::model::{Frozen, Model};
 use super::overlay::Overlay;
 use super::{keymap, overlay};
-use crate::capture::{Capture, ConnectionId};
+use crate::capture::{Capture, ConnectionId, ConnectionState};
 use crate::control::{Command, Outgoing};
 
 /// Takes what the terminal reports. The topmost overlay hears keys first.
@@ -17,12 +17,12 @@ pub(super) fn event(model: &mut Model, event: Event, capture: &Capture) -> Optio
     match event {
         Event::Key(key) if key.kind == KeyEventKind::Release => None,
         Event::Key(key) if model.overlays.is_empty() => update(model, keymap::action(&key, model.view)?, capture),
-        Event::Key(key) => overlay::key(model, key),
+        Event::Key(key) => overlay::key(model, key).filter(|command| is_open(model, command, capture)),
         Event::Paste(text) => {
             overlay::paste(model, &text);
             None
         }
-        Event::Mouse(mouse) if model.overlays.is_empty() => {
+        Event::Mouse(mouse) => {
             let position = Position { x: mouse.column, y: mouse.row };
             let action = match mouse.kind {
                 MouseEventKind::Down(MouseButton::Left) => Action::Click(position),
@@ -30,7 +30,11 @@ pub(super) fn event(model: &mut Model, event: Event, capture: &Capture) -> Optio
                 MouseEventKind::ScrollUp => Action::Wheel(position, -3),
                 _ => return None,
             };
-            update(model, action, capture)
+            if model.overlays.is_empty() {
+                return update(model, action, capture);
+            }
+            overlay::mouse(model, action);
+            None
         }
         _ => None,
     }
@@ -38,6 +42,10 @@ pub(super) fn event(model: &mut Model, event: Event, capture: &Capture) -> Optio
 
 /// Does what `action` asks for.
 pub(super) fn update(model: &mut Model, action: Action, capture: &Capture) -> Option<Command> {
+    if matches!(action, Action::PreviousFinding | Action::NextFinding | Action::Follow | Action::Clear) {
+        // these are about the list of frames
+        show(model, View::Frames, capture);
+    }
     model.settle(capture);
     let page = page(model);
     match action {
@@ -49,15 +57,7 @@ pub(super) fn update(model: &mut Model, action: Action, capture: &Capture) -> Op
         Action::End => step(model, i64::MAX),
         Action::Enter => enter(model),
         Action::Back => back(model),
-        Action::NextPane => {
-            model.frames.follow = false;
-            model.pane = match model.pane {
-                Pane::List => Pane::Frame,
-                Pane::Frame => Pane::Bytes,
-                Pane::Bytes => Pane::List,
-            };
-            model.frames.reveal();
-        }
+        Action::NextPane => next_pane(model),
         Action::Maximise => maximise(model),
         Action::Show(view) => show(model, view, capture),
         Action::PreviousFinding | Action::NextFinding => find(model, action == Action::NextFinding, capture),
@@ -81,28 +81,55 @@ pub(super) fn update(model: &mut Model, action: Action, capture: &Capture) -> Op
 fn page(model: &Model) -> i64 {
     let Some(layout) = model.layout() else { return 1 };
     let bordered = |area: Option<Rect>| area.map_or(1, |area| area.height.saturating_sub(2));
-    let rows = match (model.view, model.pane) {
+    let rows = match (model.view, model.front()) {
         (View::Handshake, _) => bordered(layout.list),
-        (View::Frames, Pane::Frame) => bordered(layout.frame),
-        (View::Frames, Pane::Bytes) => bordered(layout.bytes),
-        _ => layout.list_rows() as u16,
+        (_, Pane::List) => layout.list_rows() as u16,
+        (_, Pane::Frame) => bordered(layout.frame),
+        (_, Pane::Bytes) => bordered(layout.bytes),
     };
     i64::from(rows).max(1)
 }
 
 /// Moves the selection, or scrolls where there is none. What goes too far is put right before it is drawn.
 fn step(model: &mut Model, rows: i64) {
-    match (model.view, model.pane) {
+    match (model.view, model.front()) {
         (View::Frames, Pane::List) => model.frames.step(rows),
-        (View::Frames, Pane::Frame) => scroll(&mut model.frame_scroll, rows),
-        (View::Frames, Pane::Bytes) => scroll(&mut model.bytes_scroll, rows),
-        (View::Connections, _) => model.connections.step(rows),
-        (View::Handshake, _) => scroll(&mut model.handshake_scroll, rows),
+        (View::Connections, Pane::List) => model.connections.step(rows),
+        (_, pane) => scroll_pane(model, pane, rows),
     }
 }
 
-fn scroll(offset: &mut u64, rows: i64) {
+/// Moves what is in view of a pane that is no list.
+fn scroll_pane(model: &mut Model, pane: Pane, rows: i64) {
+    let offset = match (model.view, pane) {
+        (View::Frames, Pane::Bytes) => &mut model.bytes_scroll,
+        (View::Frames, _) => &mut model.frame_scroll,
+        (View::Connections, _) => &mut model.details_scroll,
+        (View::Handshake, _) => &mut model.handshake_scroll,
+    };
     *offset = offset.saturating_add_signed(rows);
+}
+
+fn next_pane(model: &mut Model) {
+    match model.view {
+        View::Frames => {
+            model.frames.follow = false;
+            model.pane = match model.pane {
+                Pane::List => Pane::Frame,
+                Pane::Frame => Pane::Bytes,
+                Pane::Bytes => Pane::List,
+            };
+            model.frames.reveal();
+        }
+        View::Connections => {
+            model.connection_pane = match model.connection_pane {
+                Pane::List => Pane::Frame,
+                Pane::Frame | Pane::Bytes => Pane::List,
+            };
+            model.connections.reveal();
+        }
+        View::Handshake => {}
+    }
 }
 
 fn maximise(model: &mut Model) {
@@ -124,9 +151,11 @@ fn enter(model: &mut Model) {
         }
         View::Connections => {
             model.view = View::Handshake;
+            model.maximised = false;
             model.handshake_scroll = 0;
         }
-        View::Frames | View::Handshake => {}
+        View::Frames => model.pane = Pane::Bytes,
+        View::Handshake => {}
     }
 }
 
@@ -137,7 +166,11 @@ fn back(model: &mut Model) {
             model.pane = Pane::List;
             model.maximised = false;
         }
-        View::Connections => model.view = View::Frames,
+        View::Connections if model.connection_pane == Pane::List && !model.maximised => model.view = View::Frames,
+        View::Connections => {
+            model.connection_pane = Pane::List;
+            model.maximised = false;
+        }
         View::Handshake => model.view = View::Connections,
     }
     model.frames.reveal();
@@ -152,8 +185,11 @@ fn show(model: &mut Model, view: View, capture: &Capture) {
         // what was looked at stays what is looked at
         model.connections.select(number.into());
     }
+    if view != model.view {
+        model.maximised = false;
+        model.handshake_scroll = 0;
+    }
     model.view = view;
-    model.handshake_scroll = 0;
     model.frames.reveal();
     model.connections.reveal();
 }
@@ -214,14 +250,27 @@ fn target(model: &mut Model, capture: &Capture) -> Option<ConnectionId> {
     target
 }
 
+/// Whether what was filled in can still be sent; if not, that is said.
+fn is_open(model: &mut Model, command: &Command, capture: &Capture) -> bool {
+    let id = command.connection;
+    let state = capture.index().connection(id).map(|connection| connection.state);
+    let open = matches!(state, Some(ConnectionState::Open | ConnectionState::Closing));
+    if !open {
+        model.say(format!("connection {id} is no longer open"));
+    }
+    open
+}
+
 fn click(model: &mut Model, position: Position) {
     let Some(layout) = model.layout() else { return };
     let Some(pane) = layout.pane_at(position) else { return };
-    if model.view == View::Frames {
-        if pane != Pane::List {
-            model.frames.follow = false;
+    match model.view {
+        View::Frames => {
+            model.frames.follow &= pane == Pane::List;
+            model.pane = pane;
         }
-        model.pane = pane;
+        View::Connections => model.connection_pane = pane,
+        View::Handshake => {}
     }
     let Some(row) = layout.list.and_then(|area| {
         let first = area.y + 2;
@@ -241,9 +290,7 @@ fn wheel(model: &mut Model, position: Position, rows: i64) {
     let Some(pane) = model.layout().and_then(|layout| layout.pane_at(position)) else { return };
     match (model.view, pane) {
         (View::Frames, Pane::List) => model.frames.scroll(rows),
-        (View::Frames, Pane::Frame) => scroll(&mut model.frame_scroll, rows),
-        (View::Frames, Pane::Bytes) => scroll(&mut model.bytes_scroll, rows),
-        (View::Connections, _) => model.connections.scroll(rows),
-        (View::Handshake, _) => scroll(&mut model.handshake_scroll, rows),
+        (View::Connections, Pane::List) => model.connections.scroll(rows),
+        (_, pane) => scroll_pane(model, pane, rows),
     }
 }

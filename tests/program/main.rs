@@ -1,6 +1,7 @@
 #![cfg(feature = "program")]
 //! The program as users and scripts meet it: its binary, over real sockets, pipes and signals.
 
+mod screen;
 mod support;
 
 mod broken_rules;

@@ -233,6 +233,40 @@ fn the_prompts_say_whom_they_send_to_and_send_on_enter() {
 }
 
 #[test]
+fn a_prompt_outlives_its_connection_but_sends_nothing_to_it() {
+    let (mut tester, mut traffic) = panel();
+    tester.keys("t");
+    traffic.close(1);
+    let (capture, _folder) = traffic.done();
+    assert_eq!(capture.index().totals().open, 0);
+    assert_eq!(tester.code(KeyCode::Enter), None);
+    assert!(tester.shows("connection 1 is no longer open"));
+}
+
+#[test]
+fn tab_goes_to_the_details_of_a_connection_and_the_keys_scroll_them() {
+    let (mut tester, _traffic) = panel();
+    tester.model.resize(Size { width: 60, height: 15 });
+    tester.keys("2j");
+    tester.code(KeyCode::Tab);
+    tester.keys("j");
+    assert_eq!((tester.model.details_scroll, tester.model.connections.selected), (1, 2));
+    tester.keys("\\");
+    assert!(tester.shows("subprotocol") && !tester.shows("row 2 of 2"));
+    tester.code(KeyCode::Esc);
+    assert!(tester.shows("row 2 of 2"));
+}
+
+#[test]
+fn keys_about_the_frames_go_to_them_from_any_view() {
+    for keys in ["2[", "3]", "2F", "3z"] {
+        let (mut tester, _traffic) = panel();
+        tester.keys(keys);
+        assert_eq!(tester.model.view, View::Frames, "{keys}");
+    }
+}
+
+#[test]
 fn q_and_control_c_quit_the_latter_from_a_prompt_too() {
     let (mut tester, _traffic) = panel();
     tester.keys("q");

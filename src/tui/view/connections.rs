@@ -8,6 +8,7 @@ use ratatui::widgets::Widget;
 use super::frame::{finding_lines, indented};
 use super::pane::Pane;
 use crate::capture::{Connection, ConnectionState, Timestamp};
+use crate::tui::layout;
 use crate::tui::model::Model;
 use crate::tui::snapshot::Snapshot;
 use crate::tui::text::{counted, duration, fit, grouped, left, right, size, wrap};
@@ -17,11 +18,12 @@ use crate::wire::Side;
 /// Draws the list.
 pub(super) fn draw_list(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
     let theme = model.theme;
+    let focused = model.connection_pane == layout::Pane::List;
     let note = match model.connections.selected {
         0 => Line::default(),
         selected => Line::raw(format!("row {} of {}", grouped(selected), grouped(snapshot.connection_count))),
     };
-    let inner = Pane { theme, focused: true, title: Line::raw("connections"), note }.draw(area, buffer);
+    let inner = Pane { theme, focused, title: Line::raw("connections"), note }.draw(area, buffer);
     if snapshot.connections.is_empty() {
         let y = inner.y + inner.height / 2;
         let line = Line::styled("No connections yet.", Theme::quiet()).centered();
@@ -39,7 +41,7 @@ pub(super) fn draw_list(model: &Model, snapshot: &Snapshot, area: Rect, buffer: 
             columns.iter().map(|column| column.aligned(&(column.cell)(connection, snapshot.now), theme)).collect();
         let row = Rect { y, height: 1, ..inner };
         let (flag, rest) = (if broken { "!" } else { " " }, cells.join(" "));
-        if at_cursor {
+        if at_cursor && focused {
             buffer.set_style(row, Theme::cursor());
             Line::styled(format!("{mark}{flag}{rest}"), Theme::cursor()).render(row, buffer);
         } else {
@@ -118,15 +120,16 @@ fn findings(connection: &Connection) -> u64 {
 }
 
 /// Draws what is known of the selected connection.
-pub(super) fn draw_details(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
+pub(super) fn draw_details(model: &mut Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
     let theme = model.theme;
     let width = usize::from(area.width.saturating_sub(4));
     let (title, lines) = match &snapshot.connection {
         Some(connection) => (format!("connection {}", connection.id), details(connection, snapshot.now, width, theme)),
         None => ("connection".to_owned(), Vec::new()),
     };
-    Pane { theme, focused: false, title: Line::raw(title), note: Line::default() }
-        .draw_lines(lines, &mut 0, area, buffer);
+    let focused = model.connection_pane != layout::Pane::List;
+    let pane = Pane { theme, focused, title: Line::raw(title), note: Line::default() };
+    pane.draw_lines(lines, &mut model.details_scroll, area, buffer);
 }
 
 fn details(connection: &Connection, now: Timestamp, width: usize, theme: Theme) -> Vec<Line<'static>> {

@@ -82,14 +82,14 @@ const fn value_rows(detail: &FrameDetail) -> usize {
     detail.anatomy.fields.len()
 }
 
-fn text_lines(text: &str, at_hand: u64, length: u64, width: usize, theme: Theme) -> Vec<Line<'static>> {
+fn text_lines(text: &[String], at_hand: u64, length: u64, width: usize, theme: Theme) -> Vec<Line<'static>> {
     let heading = if at_hand < length {
         format!("text, the first {} of {} bytes", grouped(at_hand), grouped(length))
     } else {
         "text".to_owned()
     };
     let mut lines = vec![Line::styled(heading, theme.field())];
-    for line in text.split('\n') {
+    for line in text {
         lines.extend(wrap(&theme.clean(line), width).into_iter().map(Line::raw));
     }
     lines

@@ -5,29 +5,26 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::pane::Pane;
-use crate::tui::keymap::{BINDINGS, Scope};
+use crate::tui::keymap::BINDINGS;
 use crate::tui::text::{left, wrap};
 use crate::tui::theme::Theme;
 
 /// Draws it in the middle of `body`; `scroll` is put right for what there is to scroll.
 pub(super) fn draw(scroll: &mut usize, theme: Theme, body: Rect, buffer: &mut Buffer) {
     const KEYS: usize = 16;
-    let width = body.width.min(78);
+    let width = body.width.min(74);
     let room = usize::from(width) - 4;
     let mut lines = Vec::new();
     for binding in BINDINGS {
-        let place = match binding.scope {
-            Scope::Frames => ", where frames are listed",
-            Scope::Everywhere | Scope::Lists => "",
-        };
         let keys = binding.names(theme.ascii);
-        for (i, does) in wrap(&format!("{}{place}", binding.does), room - KEYS).into_iter().enumerate() {
+        for (i, does) in wrap(binding.does, room - KEYS).into_iter().enumerate() {
             let keys = left(if i == 0 { &keys } else { "" }, KEYS, "");
             lines.push(Line::from(vec![Span::styled(keys, Theme::strong()), Span::raw(does)]));
         }
     }
-    lines.push(Line::default());
-    lines.extend(wrap("mouse: a click selects, the wheel scrolls what is under it", room).into_iter().map(Line::raw));
+    lines.extend(
+        wrap("mouse           a click selects, the wheel scrolls what is under it", room).into_iter().map(Line::raw),
+    );
     let height = body.height.min(lines.len() as u16 + 2);
     let area = Rect { x: body.x + (body.width - width) / 2, y: body.y + (body.height - height) / 2, width, height };
     let mut offset = *scroll as u64;

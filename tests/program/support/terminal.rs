@@ -2,14 +2,18 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::num::NonZero;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{self, Winsize};
 use tempfile::TempDir;
@@ -17,13 +21,23 @@ use tempfile::TempDir;
 /// How long anything that has to happen may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long the thread that reads looks away.
+const TURN: Duration = Duration::from_millis(10);
+
+/// What the thread that reads does.
+const READS: u8 = 0;
+const STOPPED: u8 = 1;
+const GONE: u8 = 2;
+
 /// `wsinspect` running in a terminal.
 pub(crate) struct Terminal {
-    child: Child,
+    /// There until the terminal dies.
+    child: Option<Child>,
     keyboard: File,
     output: Receiver<Vec<u8>>,
     emulator: vt100::Parser,
-    state: TempDir,
+    reading: Arc<AtomicU8>,
+    _state: TempDir,
 }
 
 impl Terminal {
@@ -67,29 +81,45 @@ impl Terminal {
                 Ok(())
             });
         }
-        let child = command.spawn().unwrap();
+        let child = Some(command.spawn().unwrap());
         drop(command);
         let mut screen = File::from(OwnedFd::from(master.try_clone().unwrap()));
         let (sender, output) = mpsc::channel();
+        let reading = Arc::new(AtomicU8::new(READS));
+        let state_of_reader = reading.clone();
         thread::spawn(move || {
             let mut buffer = vec![0; 64 * 1024];
-            while let Ok(n @ 1..) = screen.read(&mut buffer) {
-                if sender.send(buffer[..n].to_vec()).is_err() {
-                    break;
+            loop {
+                match state_of_reader.load(Ordering::Relaxed) {
+                    READS => {}
+                    STOPPED => {
+                        thread::sleep(TURN);
+                        continue;
+                    }
+                    _ => return,
+                }
+                let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(TURN.subsec_nanos()) };
+                let ready = poll(&mut [PollFd::new(&screen, PollFlags::IN)], Some(&timeout));
+                if ready.is_ok_and(|ready| ready == 0) {
+                    continue;
+                }
+                match screen.read(&mut buffer) {
+                    Ok(n @ 1..) if sender.send(buffer[..n].to_vec()).is_ok() => {}
+                    _ => return,
                 }
             }
         });
-        let emulator = vt100::Parser::new(rows, columns, 0);
-        Self { child, keyboard: File::from(master), output, emulator, state }
+        let emulator = vt100::Parser::new(at_least_one(rows), at_least_one(columns), 0);
+        Self { child, keyboard: File::from(master), output, emulator, reading, _state: state }
     }
 
-    /// The folder that the program takes for `$XDG_STATE_HOME`.
-    pub(crate) fn state_folder(&self) -> &Path {
-        self.state.path()
+    /// From now on nobody reads what the program writes.
+    pub(crate) fn stop_reading(&self) {
+        self.reading.store(STOPPED, Ordering::Relaxed);
     }
 
     pub(crate) fn process(&self) -> u32 {
-        self.child.id()
+        self.child.as_ref().unwrap().id()
     }
 
     /// Types `keys`.
@@ -98,7 +128,7 @@ impl Terminal {
     }
 
     pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
-        self.emulator.screen_mut().set_size(rows, columns);
+        self.emulator.screen_mut().set_size(at_least_one(rows), at_least_one(columns));
         set_size(&self.keyboard, columns, rows);
     }
 
@@ -149,7 +179,7 @@ impl Terminal {
         loop {
             if let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(20)) {
                 self.emulator.process(&bytes);
-            } else if let Some(status) = self.child.try_wait().unwrap() {
+            } else if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
                 return status;
             }
             assert!(Instant::now() < deadline, "the program goes on:\n{}", self.emulator.screen().contents());
@@ -157,15 +187,41 @@ impl Terminal {
     }
 }
 
+impl Terminal {
+    /// The same while nobody reads.
+    pub(crate) fn wait_for_end_unread(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the program goes on");
+            thread::sleep(TURN);
+        }
+    }
+
+    /// The terminal is gone, as when its window was closed; the program is left to itself.
+    pub(crate) fn die(mut self) -> Child {
+        self.child.take().unwrap()
+    }
+}
+
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // it may have ended already
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.reading.store(GONE, Ordering::Relaxed);
+        if let Some(child) = &mut self.child {
+            // it may have ended already
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
 fn set_size(terminal: &impl AsFd, columns: u16, rows: u16) {
     let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     termios::tcsetwinsize(terminal, size).unwrap();
+}
+
+fn at_least_one(n: u16) -> NonZero<u16> {
+    NonZero::new(n).expect("a terminal has rows and columns")
 }
