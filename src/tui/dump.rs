@@ -25,6 +25,7 @@ pub(super) enum Part {
 
 #[derive(Clone, Copy, Debug)]
 struct Section {
+    heading: &'static str,
     part: Part,
     start: u64,
     length: u64,
@@ -35,16 +36,6 @@ struct Section {
 pub(super) struct Dump {
     sections: Vec<Section>,
     width: u64,
-}
-
-impl Part {
-    const fn heading(self) -> &'static str {
-        match self {
-            Self::Header => "header",
-            Self::Plain => "payload",
-            Self::Masked => "payload as it crossed the wire, masked",
-        }
-    }
 }
 
 impl Section {
@@ -58,12 +49,14 @@ impl Dump {
     pub(super) fn new(entry: &FrameEntry, width: usize) -> Self {
         let header = entry.header();
         let start = header.len() as u64;
-        let mut sections = vec![Section { part: Part::Header, start: 0, length: start }];
-        if header.length > 0 {
-            sections.push(Section { part: Part::Plain, start, length: header.length });
-            if header.masking_key.is_some() {
-                sections.push(Section { part: Part::Masked, start, length: header.length });
-            }
+        let length = header.length;
+        let mut sections = vec![Section { heading: "header", part: Part::Header, start: 0, length: start }];
+        if length > 0 && header.masking_key.is_none() {
+            sections.push(Section { heading: "payload", part: Part::Plain, start, length });
+        } else if length > 0 {
+            sections.push(Section { heading: "payload, unmasked", part: Part::Plain, start, length });
+            let heading = "payload as it crossed the wire, masked";
+            sections.push(Section { heading, part: Part::Masked, start, length });
         }
         Self { sections, width: width.max(1) as u64 }
     }
@@ -84,7 +77,7 @@ impl Dump {
                 continue;
             }
             if skip == 0 && out.len() < height {
-                out.push(DumpRow::Heading(section.part.heading()));
+                out.push(DumpRow::Heading(section.heading));
             }
             let from = skip.saturating_sub(1) * self.width;
             skip = 0;
