@@ -1,7 +1,6 @@
-#![cfg(feature = "program")]
 //! The program as users and scripts meet it: its binary, over real sockets, pipes and signals.
+#![cfg(feature = "program")]
 
-mod screen;
 mod support;
 
 mod broken_rules;
@@ -14,4 +13,5 @@ mod handshake;
 mod json;
 mod recording;
 mod refusals;
+mod screen;
 mod text;
