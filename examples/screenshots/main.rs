@@ -113,6 +113,7 @@ impl Traffic {
         let mut feed = open("/feed", "Origin: http://localhost:8080\r\n")?;
         exchange(&mut feed, &client_frame(Opcode::BINARY, &[7; 300]))?;
         exchange(&mut feed, &client_frame(Opcode::CLOSE, &CloseBody::encode(CloseCode(4001), "session expired")))?;
+        feed.shutdown(Shutdown::Write)?;
 
         let mut broken = open("/broken", "")?;
         let payload = b"Hello";

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::support::{Output, Program, run};
+use crate::support::{Output, Program, run, run_with};
 
 /// It failed with `code` and one line on standard error.
 #[track_caller]
@@ -88,4 +88,9 @@ fn a_recording_that_cannot_be_is_exit_code_1() {
         1,
         "cannot record to",
     );
+    // where unnamed recordings would lie is no folder
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let state = [("XDG_STATE_HOME", file.to_str().unwrap())];
+    failed(&run_with(&["serve", "0", "--headless"], b"", &state), 1, "cannot record to");
 }

@@ -1,12 +1,17 @@
-#![cfg(feature = "program")]
 //! The program as users and scripts meet it: its binary, over real sockets, pipes and signals.
+#![cfg(feature = "program")]
 
-mod screen;
 mod support;
 
+mod broken_rules;
+mod clients;
 mod command_line;
 mod endings;
-mod flow;
+mod explain;
 mod handshake;
 mod json;
+mod recording;
+mod refusals;
+mod screen;
 mod text;
+mod traffic;

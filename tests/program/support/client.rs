@@ -198,7 +198,7 @@ impl Client {
 
     #[track_caller]
     fn read_some(&mut self) -> usize {
-        let mut bytes = [0; 64 * 1024];
+        let mut bytes = [0; 16 * 1024];
         loop {
             match self.stream.read(&mut bytes) {
                 Ok(n) => {

@@ -160,10 +160,6 @@ impl Program {
         self.unread.take().expect("stdout is not read")
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Waits for the first event that `probe` takes; every line up to it is JSON.
     #[track_caller]
     pub(crate) fn event(&self, what: &str, probe: impl Fn(&Value) -> bool) -> Value {
@@ -198,10 +194,6 @@ impl Program {
     #[track_caller]
     pub(crate) fn wait(&mut self, patience: Duration) -> ExitStatus {
         wait(&mut self.child, patience)
-    }
-
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
     }
 
     /// Megabytes of memory that it holds.
@@ -240,6 +232,18 @@ pub(crate) struct Output {
 #[track_caller]
 pub(crate) fn run<S: AsRef<OsStr>>(arguments: &[S]) -> Output {
     run_with(arguments, b"", &[])
+}
+
+/// The same with its output into a pipe whose reader is gone.
+#[track_caller]
+pub(crate) fn run_unread(arguments: &[&str]) -> Output {
+    let home = TempDir::new().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut child = command(home.path()).args(arguments).stdout(writer).spawn().expect("the program starts");
+    let stderr = Lines::follow(child.stderr.take().unwrap());
+    let code = wait(&mut child, PATIENCE).code();
+    Output { code, stdout: String::new(), stderr: stderr.all().join("\n") }
 }
 
 /// The same with something on its standard input and in its environment.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::num::NonZero;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -83,7 +83,7 @@ impl Terminal {
         }
         let child = Some(command.spawn().unwrap());
         drop(command);
-        let mut screen = File::from(OwnedFd::from(master.try_clone().unwrap()));
+        let mut screen = File::from(master.try_clone().unwrap());
         let (sender, output) = mpsc::channel();
         let reading = Arc::new(AtomicU8::new(READS));
         let state_of_reader = reading.clone();

@@ -86,9 +86,10 @@ fn a_message_that_never_ends_costs_no_more_than_the_limit() {
     let mut client = Client::open(program.address());
     let start = masked(Opcode::BINARY, 64 << 10).with_fin(false);
     let more = Header { opcode: Opcode::CONTINUATION, ..start };
-    client.send_frame(&start, &[0; 64 << 10]);
+    let piece = vec![0; 64 << 10];
+    client.send_frame(&start, &piece);
     for _ in 0..16 {
-        client.send_frame(&more, &[0; 64 << 10]);
+        client.send_frame(&more, &piece);
     }
     assert_eq!(client.read_close().0, Some(CloseCode::MESSAGE_TOO_BIG));
     // a length alone reserves nothing
@@ -97,6 +98,23 @@ fn a_message_that_never_ends_costs_no_more_than_the_limit() {
     boaster.send_frame(&boast, b"a");
     Client::open(program.address()).echoes("served");
     assert!(program.resident_megabytes() < BOUND);
+}
+
+#[test]
+fn with_tolerant_a_frame_beyond_every_limit_passes_at_bounded_memory() {
+    let program = Program::json(&["--tolerant", "--max-frame", "1M", "--max-message", "1M", "--payload-limit", "10"]);
+    let mut client = Client::open(program.address());
+    let piece = vec![0; 1 << 20];
+    client.send_frame(&Header { length: 150 << 20, ..masked(Opcode::BINARY, 1 << 16) }, b"");
+    for _ in 0..150 {
+        client.send(&piece);
+    }
+    client.message(Opcode::PING, b"through");
+    while client.read_frame().1 != b"through" {}
+    assert!(program.resident_megabytes() < BOUND, "{} MB", program.resident_megabytes());
+    let event = program.event("the frame", |event| event["type"] == "binary" && event["from"] == "client");
+    assert_eq!((&event["length"], &event["truncated"]), (&json!(150 << 20), &json!(true)));
+    assert_eq!(event["findings"][0]["rule"], "frame-too-big");
 }
 
 #[test]
