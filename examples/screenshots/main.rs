@@ -57,10 +57,6 @@ fn live(program: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     save(&mut terminal, folder, "handshake")?;
     terminal.keys("1f");
     save(&mut terminal, folder, "fragments")?;
-    terminal.keys("\x1b");
-    terminal.settled();
-    terminal.keys("?");
-    save(&mut terminal, folder, "help")?;
     drop(traffic);
     Ok(())
 }

@@ -30,6 +30,8 @@ pub struct Connection {
     pub request_too_long: bool,
     /// The status that was answered.
     pub status: Option<u16>,
+    /// The first line of the body of an answer that refuses, shortened.
+    pub answer: Option<String>,
     /// The subprotocol agreed on.
     pub subprotocol: Option<String>,
     /// The extensions agreed on, as answered.
@@ -113,6 +115,7 @@ impl Connection {
             target: String::new(),
             request_too_long: false,
             status: None,
+            answer: None,
             subprotocol: None,
             extensions: None,
             heads: [None, None],
@@ -148,7 +151,10 @@ impl Connection {
             return finding.sees();
         }
         match (self.status, self.heads[Side::Client as usize]) {
-            (Some(status), _) => format!("The server answered with status {status}."),
+            (Some(status), _) => match &self.answer {
+                Some(answer) => format!("The server answered with status {status}: {answer}"),
+                None => format!("The server answered with status {status}."),
+            },
             (None, None) => "The connection ended before the request was whole.".to_owned(),
             (None, Some(_)) => "The connection ended before the server answered.".to_owned(),
         }
@@ -193,7 +199,7 @@ impl Connection {
             return format!("{what}; programs report that as 1006, which is never on the wire.");
         };
         let with = match close.code {
-            Some(code) => format!("with {code}"),
+            Some(code) => format!("with {} ({})", code.0, code.name()),
             None => "without a code, which programs report as 1005".to_owned(),
         };
         let answer = match (clean, how, self.cause) {

@@ -86,7 +86,11 @@ impl Dissector {
             }
             (Phase::Response(_) | Phase::Request | Phase::Unread, Side::Server) => {
                 if let Some(head) = self.head(from, &mut chunk) {
-                    self.response(&Response::read(head), chunk.time, steps);
+                    let response = Response::read(head);
+                    if response.status != Some(101) {
+                        self.connection.answer = first_line(chunk.rest());
+                    }
+                    self.response(&response, chunk.time, steps);
                     self.chunk_rest(from, chunk, steps);
                 }
             }
@@ -227,6 +231,13 @@ fn opening_of(request: &Request) -> Opening {
         subprotocols: request.subprotocols(),
         extensions: Vec::new(),
     })
+}
+
+/// The first line of a body that is text, shortened.
+fn first_line(body: &[u8]) -> Option<String> {
+    let line = body.split(|&byte| byte == b'\r' || byte == b'\n').next()?;
+    let text = std::str::from_utf8(line).ok().filter(|text| !text.is_empty() && !text.starts_with('<'))?;
+    Some(text.chars().take(200).collect())
 }
 
 fn note_close(connection: &mut Connection, from: Side, body: &[u8], origin: Origin) {

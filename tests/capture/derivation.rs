@@ -169,7 +169,7 @@ fn the_verdict_says_who_closed_with_what_and_how() {
     assert_eq!((by, how, clean, code), (By::Side(Side::Client), How::Handshake, true, Some(4001)));
     assert_eq!(
         sentence,
-        "The client closed with 4001 private use, and the other side answered: the closing handshake is complete."
+        "The client closed with 4001 (private use), and the other side answered: the closing handshake is complete."
     );
 
     let reset = open().ended(1, Side::Client, SocketEnd::Reset);

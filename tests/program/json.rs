@@ -161,7 +161,7 @@ fn a_session_is_reported_event_by_event_with_every_field() {
     let verdict = close.as_object_mut().unwrap().remove("verdict").unwrap();
     assert_eq!(
         verdict,
-        "The client closed with 3999 library or framework, and the other side answered: the closing handshake is complete."
+        "The client closed with 3999 (library or framework), and the other side answered: the closing handshake is complete."
     );
     assert_eq!(
         close,

@@ -1,0 +1,85 @@
+//! Every command of the README does what it says there.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use wsinspect::tui;
+
+use crate::support::{Client, Program, run};
+
+const README: &str = include_str!("../../README.md");
+
+/// What is run elsewhere: by whoever runs the tests, and by all of them.
+const CARGO: [&str; 2] = ["cargo run --release -- serve 9002", "cargo test"];
+
+/// The commands of the shell examples, without their comments.
+fn commands() -> Vec<&'static str> {
+    let blocks = README.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let lines = blocks.flat_map(str::lines);
+    lines.map(|line| line.split("  #").next().unwrap().trim()).filter(|line| !line.is_empty()).collect()
+}
+
+/// The words of a command after `wsinspect`; quotes hold words together.
+fn words(command: &'static str) -> Vec<&'static str> {
+    let mut words = Vec::new();
+    for (i, part) in command.split('"').enumerate() {
+        if i % 2 == 0 { words.extend(part.split_whitespace()) } else { words.push(part) }
+    }
+    assert_eq!(words.remove(0), "wsinspect", "{command}");
+    words
+}
+
+#[test]
+fn every_serve_command_serves_and_ends_in_order() {
+    let mut served = 0;
+    for command in commands().into_iter().filter(|command| command.starts_with("wsinspect serve ")) {
+        let words = words(command);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("chat.pcapng");
+        let host = words[1].rsplit_once(':').map_or("127.0.0.1", |(host, _)| host);
+        let arguments: Vec<&str> =
+            words[2..].iter().map(|&word| if word == "chat.pcapng" { file.to_str().unwrap() } else { word }).collect();
+        let mut program = Program::start(&format!("{host}:0"), &arguments, &[], true);
+        let mut address = program.address();
+        address.set_ip([127, 0, 0, 1].into());
+        let mut client = Client::open(address);
+        if !command.contains("--reply none") {
+            client.echoes("from the README");
+        }
+        client.close(wsinspect::wire::CloseCode::NORMAL, "");
+        program.signal(Signal::TERM);
+        assert_eq!(program.wait(Duration::from_secs(10)).code(), Some(0), "{command}");
+        assert_eq!(file.exists(), command.contains("--record"), "{command}");
+        served += 1;
+    }
+    assert!(served > 10);
+}
+
+#[test]
+fn every_other_command_explains_what_it_is_given() {
+    for command in commands().into_iter().filter(|command| !command.contains("serve") && !CARGO.contains(command)) {
+        let output = run(&words(command));
+        // 3 is what --fail-on asks for
+        let expected = if command.contains("--fail-on") { 3 } else { 0 };
+        assert_eq!(output.code, Some(expected), "{command}: {}", output.stderr);
+        assert!(output.stdout.lines().count() > 3, "{command}: {}", output.stdout);
+    }
+}
+
+#[test]
+fn the_two_commands_come_first_and_the_key_table_is_the_keymap() {
+    assert_eq!(commands()[..2], CARGO);
+    assert!(README.contains(&tui::key_table()), "replace the table by:\n{}", tui::key_table());
+}
+
+#[test]
+fn every_picture_that_is_shown_is_there_and_every_picture_there_is_shown() {
+    let shown: BTreeSet<_> =
+        README.split("](screenshots/").skip(1).map(|rest| rest.split(')').next().unwrap().to_owned()).collect();
+    let there: BTreeSet<_> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/screenshots"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(shown, there);
+}
