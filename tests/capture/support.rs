@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tempfile::TempDir;
 use wsinspect::capture::{
     self, Capture, Cause, ConnectionId, Event, EventKind, Follower, Item, Note, Recording, SocketEnd, Timestamp,
+    Vantage,
 };
 use wsinspect::lint::Limits;
 use wsinspect::wire::{Header, MaskingKey, Opcode, Side, frame};
@@ -42,7 +43,10 @@ impl Script {
 
     pub(crate) fn connected(self, id: u32) -> Self {
         let client = SocketAddr::from(([127, 0, 0, 1], 50_000 + id as u16));
-        self.event(id, EventKind::Opened { client, server: SocketAddr::from(([127, 0, 0, 1], 9002)) })
+        self.event(
+            id,
+            EventKind::Opened { client, server: SocketAddr::from(([127, 0, 0, 1], 9002)), vantage: Vantage::Beside },
+        )
     }
 
     pub(crate) fn chunk(self, id: u32, from: Side, bytes: &[u8]) -> Self {
