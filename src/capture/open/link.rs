@@ -10,6 +10,8 @@ pub(super) struct Segment<'a> {
     pub(super) source: SocketAddr,
     pub(super) destination: SocketAddr,
     pub(super) sequence: u32,
+    /// The sequence number that the other side is to go on with.
+    pub(super) acknowledged: u32,
     flags: u8,
     pub(super) payload: &'a [u8],
     /// Bytes of payload that were sent and not captured, because packets were cut short.
@@ -114,11 +116,16 @@ fn ip(packet: &[u8]) -> Option<Segment<'_>> {
     Some(Segment {
         source: SocketAddr::new(source, u16_at(tcp, 0)?),
         destination: SocketAddr::new(destination, u16_at(tcp, 2)?),
-        sequence: u32::from(u16_at(tcp, 4)?) << 16 | u32::from(u16_at(tcp, 6)?),
+        sequence: u32_at(tcp, 4)?,
+        acknowledged: u32_at(tcp, 8)?,
         flags: tcp[13],
         payload,
         cut: length.saturating_sub(packet.len()) as u32,
     })
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {

@@ -76,17 +76,15 @@ impl Ours {
         if self.pending.is_some() && !self.goes_on(connection, from, time, &segment) {
             self.settle();
         }
-        let next = &mut self.sequences[connection][from as usize];
         if segment.syn() {
-            *next = segment.sequence.wrapping_add(1);
+            self.sequences[connection][from as usize] = segment.sequence.wrapping_add(1);
             return;
         }
-        let gap = segment.sequence.wrapping_sub(*next);
-        *next = segment.sequence.wrapping_add(segment.payload.len() as u32 + u32::from(segment.fin()));
-        if gap != 0 && gap < 1 << 31 {
-            self.missing += u64::from(gap);
-            self.event(connection, time, EventKind::Gap { from, bytes: gap.into() });
-        }
+        // every packet says how far both sides have come, also where what they sent could not be written
+        self.reach(connection, from, segment.sequence, time);
+        self.reach(connection, from.other(), segment.acknowledged, time);
+        let counted = segment.payload.len() as u32 + u32::from(segment.fin());
+        self.sequences[connection][from as usize] = segment.sequence.wrapping_add(counted);
         if !segment.payload.is_empty() {
             self.chunk(connection, from, time, &segment, packet.block, notes);
         }
@@ -107,6 +105,17 @@ impl Ours {
         if let Some(Pending { connection, from, time, bytes, blocks, notes }) = self.pending.take() {
             let kind = EventKind::Chunk { from, bytes: bytes.freeze(), notes };
             self.deriver.event(&Event { connection: id(connection), time, kind }, &blocks);
+        }
+    }
+
+    /// A side has come as far as `sequence`; what it sent until there and is not in the file is missing.
+    fn reach(&mut self, connection: usize, from: Side, sequence: u32, time: Timestamp) {
+        let next = &mut self.sequences[connection][from as usize];
+        let gap = sequence.wrapping_sub(*next);
+        if gap != 0 && gap < 1 << 31 {
+            *next = sequence;
+            self.missing += u64::from(gap);
+            self.event(connection, time, EventKind::Gap { from, bytes: gap.into() });
         }
     }
 
