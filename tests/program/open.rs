@@ -297,7 +297,7 @@ fn frames_of_tshark(file: &Path, port: u16) -> Vec<[String; 6]> {
             let hex = value.strip_prefix("0x").map(|hex| u64::from_str_radix(hex, 16).unwrap());
             hex.unwrap_or_else(|| value.parse().unwrap()).to_string()
         };
-        for n in 0..columns[2].len() {
+        for (n, opcode) in columns[2].iter().enumerate() {
             let length = match columns[5][n] {
                 "126" => (*long.next().unwrap()).to_owned(),
                 "127" => (*longer.next().unwrap()).to_owned(),
@@ -305,7 +305,7 @@ fn frames_of_tshark(file: &Path, port: u16) -> Vec<[String; 6]> {
             };
             let mask = bit(columns[3][n]);
             let key = if mask == "1" { keys.next().unwrap().replace(':', "").replace("0x", "") } else { String::new() };
-            frames.push([bit(columns[0][n]), number(columns[1][n]), columns[2][n].to_owned(), mask, key, length]);
+            frames.push([bit(columns[0][n]), number(columns[1][n]), (*opcode).to_owned(), mask, key, length]);
         }
     }
     frames
@@ -367,7 +367,7 @@ fn what_tcpdump_takes_on_loopback_opens_to_the_frames_that_were_sent() {
     client.message(Opcode::BINARY, &vec![9; 300_000]);
     client.read_frame();
     client.close(CloseCode::NORMAL, "bye");
-    let sent: String = program.finish().iter().map(|event| format!("{event}\n")).collect();
+    let sent = program.finish().iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     eventually("the end in the capture", || open(&file, &[]).stdout.contains("closed").then_some(()));
     assert_eq!(frames(&open(&file, &["--format", "json"]).stdout), frames(&sent));
 }
