@@ -343,21 +343,29 @@ fn frame_by_frame_it_agrees_with_tshark() {
 }
 
 #[test]
-fn what_tcpdump_takes_on_loopback_opens_to_the_frames_that_were_sent() {
-    if !have("tcpdump", "--version") {
-        return skip("what tcpdump takes on loopback opens", "tcpdump");
-    }
+fn what_is_captured_on_loopback_opens_to_the_frames_that_were_sent() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("loopback.pcap");
     let program = Program::json(&[]);
-    let mut tcpdump = Command::new("tcpdump");
-    tcpdump.args(["-i", "lo", "-U", "-w", file.to_str().unwrap(), &format!("tcp port {}", program.port())]);
+    let filter = format!("tcp port {}", program.port());
+    let path = file.to_str().unwrap();
+    let mut tcpdump = if have("tcpdump", "--version") {
+        let mut tcpdump = Command::new("tcpdump");
+        tcpdump.args(["-i", "lo", "-U", "-w", path, &filter]);
+        tcpdump
+    } else if have("dumpcap", "--version") {
+        let mut dumpcap = Command::new("dumpcap");
+        dumpcap.args(["-q", "-i", "lo", "-w", path, "-f", &filter]);
+        dumpcap
+    } else {
+        return skip("what is captured on loopback opens", "tcpdump, and dumpcap,");
+    };
     let mut tcpdump = Running(tcpdump.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
     let errors = Lines::follow(tcpdump.0.stderr.take().unwrap());
     let deadline = Instant::now() + PATIENCE;
     while !file.exists() {
         if tcpdump.0.try_wait().unwrap().is_some() {
-            return skip(&format!("what tcpdump takes on loopback opens: {:?}", errors.all()), "the right to capture");
+            return skip(&format!("what is captured on loopback opens: {:?}", errors.all()), "the right to capture");
         }
         assert!(Instant::now() < deadline);
         std::thread::sleep(Duration::from_millis(5));
