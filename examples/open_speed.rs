@@ -27,7 +27,9 @@ fn main() {
         recording.remove_unless_kept();
     }
     println!("wsinspect: {} frames in {seconds:.2} s", totals.frames);
-    sentences.iter().for_each(|sentence| println!("{sentence}"));
+    for sentence in sentences {
+        println!("{sentence}");
+    }
     let began = Instant::now();
     let mut tshark = Command::new("tshark");
     tshark.arg("-r").arg(&file).args(["-Y", "websocket"]).stdout(Stdio::null()).stderr(Stdio::null());

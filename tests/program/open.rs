@@ -297,7 +297,7 @@ fn frames_of_tshark(file: &Path, port: u16) -> Vec<[String; 6]> {
             let hex = value.strip_prefix("0x").map(|hex| u64::from_str_radix(hex, 16).unwrap());
             hex.unwrap_or_else(|| value.parse().unwrap()).to_string()
         };
-        for n in 0..columns[2].len() {
+        for (n, opcode) in columns[2].iter().enumerate() {
             let length = match columns[5][n] {
                 "126" => (*long.next().unwrap()).to_owned(),
                 "127" => (*longer.next().unwrap()).to_owned(),
@@ -305,7 +305,7 @@ fn frames_of_tshark(file: &Path, port: u16) -> Vec<[String; 6]> {
             };
             let mask = bit(columns[3][n]);
             let key = if mask == "1" { keys.next().unwrap().replace(':', "").replace("0x", "") } else { String::new() };
-            frames.push([bit(columns[0][n]), number(columns[1][n]), columns[2][n].to_owned(), mask, key, length]);
+            frames.push([bit(columns[0][n]), number(columns[1][n]), (*opcode).to_owned(), mask, key, length]);
         }
     }
     frames
@@ -343,21 +343,29 @@ fn frame_by_frame_it_agrees_with_tshark() {
 }
 
 #[test]
-fn what_tcpdump_takes_on_loopback_opens_to_the_frames_that_were_sent() {
-    if !have("tcpdump", "--version") {
-        return skip("what tcpdump takes on loopback opens", "tcpdump");
-    }
+fn what_is_captured_on_loopback_opens_to_the_frames_that_were_sent() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("loopback.pcap");
     let program = Program::json(&[]);
-    let mut tcpdump = Command::new("tcpdump");
-    tcpdump.args(["-i", "lo", "-U", "-w", file.to_str().unwrap(), &format!("tcp port {}", program.port())]);
+    let filter = format!("tcp port {}", program.port());
+    let path = file.to_str().unwrap();
+    let mut tcpdump = if have("tcpdump", "--version") {
+        let mut tcpdump = Command::new("tcpdump");
+        tcpdump.args(["-i", "lo", "-U", "-w", path, &filter]);
+        tcpdump
+    } else if have("dumpcap", "--version") {
+        let mut dumpcap = Command::new("dumpcap");
+        dumpcap.args(["-q", "-i", "lo", "-w", path, "-f", &filter]);
+        dumpcap
+    } else {
+        return skip("what is captured on loopback opens", "tcpdump, and dumpcap,");
+    };
     let mut tcpdump = Running(tcpdump.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
     let errors = Lines::follow(tcpdump.0.stderr.take().unwrap());
     let deadline = Instant::now() + PATIENCE;
     while !file.exists() {
         if tcpdump.0.try_wait().unwrap().is_some() {
-            return skip(&format!("what tcpdump takes on loopback opens: {:?}", errors.all()), "the right to capture");
+            return skip(&format!("what is captured on loopback opens: {:?}", errors.all()), "the right to capture");
         }
         assert!(Instant::now() < deadline);
         std::thread::sleep(Duration::from_millis(5));
@@ -367,7 +375,7 @@ fn what_tcpdump_takes_on_loopback_opens_to_the_frames_that_were_sent() {
     client.message(Opcode::BINARY, &vec![9; 300_000]);
     client.read_frame();
     client.close(CloseCode::NORMAL, "bye");
-    let sent: String = program.finish().iter().map(|event| format!("{event}\n")).collect();
+    let sent = program.finish().iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     eventually("the end in the capture", || open(&file, &[]).stdout.contains("closed").then_some(()));
     assert_eq!(frames(&open(&file, &["--format", "json"]).stdout), frames(&sent));
 }
