@@ -10,8 +10,11 @@ mod event;
 mod file;
 mod follower;
 mod index;
+mod mark;
+mod packets;
 mod pcapng;
 mod pings;
+mod place;
 mod recorder;
 mod recording;
 mod tcp;
@@ -26,8 +29,10 @@ pub use event::{Cause, Clock, ConnectionId, Event, EventKind, Note, Origin, Sock
 pub use file::{CaptureReader, CaptureWriter, Position};
 pub use follower::{Follower, Item};
 pub use index::{FrameEntry, Index, Milestone, MilestoneKind, Totals};
-pub use recorder::{Recorder, RecorderThread, start};
-pub use recording::{Recording, RecordingError};
+pub use mark::Mark;
+pub use packets::PacketWriter;
+pub use recorder::{Marker, Recorder, RecorderThread, start};
+pub use recording::{KeepError, Recording, RecordingError};
 
 use crate::wire::{Side, mask};
 

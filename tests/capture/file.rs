@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use wsinspect::capture::{ConnectionId, Recording};
 use wsinspect::wire::{Opcode, Side};
 
-use crate::support::{Script, masked, plain};
+use crate::support::{Feed, Script, masked, plain};
 
 #[test]
 fn payloads_are_read_back_whole_from_interleaved_connections_and_split_packets() {
@@ -52,4 +52,76 @@ fn a_recording_is_readable_by_its_owner_alone_and_replaces_nothing_unasked() {
     assert!(Recording::create(Some(&recorded.path), true).is_ok());
     let error = Recording::create(Some(&recorded.path.join("below")), false).unwrap_err().to_string();
     assert!(error.starts_with("cannot record to "), "{error}");
+}
+
+#[test]
+fn a_kept_recording_has_a_name_and_goes_on_there_whether_it_was_linked_or_copied() {
+    // the unnamed file lies on another file system than the folder if /dev/shm is one
+    let elsewhere = std::path::Path::new("/dev/shm");
+    let folders = [
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir_in(elsewhere).unwrap_or_else(|_| tempfile::tempdir().unwrap()),
+    ];
+    for folder in folders {
+        let path = folder.path().join("kept.pcapng");
+        let mut recorder = Feed::unnamed();
+        recorder.feed(Script::new().opened(1).chunk(1, Side::Client, &masked(Opcode::TEXT, b"before")), 1);
+        recorder.recording.keep(&path).unwrap();
+        assert_eq!(recorder.recording.name().as_deref(), Some(path.as_path()));
+        recorder.feed(Script::new().chunk(1, Side::Client, &masked(Opcode::TEXT, b"and after")), 2);
+        let error = recorder.recording.keep(&folder.path().join("other.pcapng")).unwrap_err().to_string();
+        assert!(error.contains("is kept already") && error.contains("kept.pcapng"), "{error}");
+        recorder.recording.remove_unless_kept();
+        let recorded = recorder.done();
+        assert_eq!(recorded.payload(1), b"before");
+        assert_eq!(recorded.payload(2), b"and after");
+        let file = std::fs::read(&path).unwrap();
+        assert_eq!(file.len() as u64, recorded.capture.index().totals().file_length);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(recorded.capture.reader().path(), path);
+    }
+}
+
+#[test]
+fn keeping_replaces_no_file_and_a_failure_leaves_everything_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = folder.path().join("taken.pcapng");
+    std::fs::write(&taken, "mine").unwrap();
+    let mut recorder = Feed::unnamed();
+    for (path, says) in
+        [(&taken, "exists already"), (&folder.path().join("no/folder.pcapng"), "there is no such folder")]
+    {
+        let error = recorder.recording.keep(path).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+    assert_eq!(recorder.recording.name(), None);
+    recorder.feed(Script::new().opened(1).chunk(1, Side::Client, &masked(Opcode::TEXT, b"on it goes")), 1);
+    assert_eq!(std::fs::read(&taken).unwrap(), b"mine");
+    let unnamed = recorder.recording.reader().path();
+    assert!(unnamed.exists());
+    recorder.recording.remove_unless_kept();
+    assert!(!unnamed.exists());
+    assert_eq!(recorder.done().payload(1), b"on it goes");
+}
+
+#[test]
+fn marks_are_kept_as_comments_and_are_no_part_of_any_conversation() {
+    let mut recorder = Feed::unnamed();
+    let half = masked(Opcode::TEXT, &[b'x'; 300]);
+    recorder.feed(Script::new().opened(1).chunk(1, Side::Client, &masked(Opcode::TEXT, b"one")), 1);
+    recorder.feed(Script::new().chunk(1, Side::Client, &half[..100]), 1);
+    recorder.mark(1, Some("look here"));
+    recorder.mark(1, None);
+    recorder.mark(1, Some(""));
+    recorder.feed(Script::new().chunk(1, Side::Client, &half[100..]), 2);
+    recorder.feed(Script::new().closed(1, None), 2);
+    recorder.mark(2, Some("after the end"));
+    let file = recorder.file();
+    let recorded = recorder.done();
+    assert_eq!(recorded.payload(2), [b'x'; 300], "a mark does not cut a frame in two");
+    let index = recorded.capture.index();
+    assert_eq!((index.mark(1), index.mark(2), index.mark(3)), (Some(""), Some("after the end"), None));
+    let text = String::from_utf8_lossy(&file);
+    let said: Vec<_> = text.match_indices("wsinspect: ").map(|(at, _)| &text[at + 11..at + 25]).collect();
+    assert_eq!(said, ["connection 1\0\0", "mark frame=1 t", "unmark frame=1", "mark frame=1\0\0", "mark frame=2 t"]);
 }

@@ -10,6 +10,7 @@ mod endings;
 mod explain;
 mod handshake;
 mod json;
+mod loss;
 mod readme;
 mod recording;
 mod refusals;
