@@ -2,5 +2,6 @@
 #![cfg(feature = "program")]
 
 mod derivation;
+mod export;
 mod file;
 mod support;
