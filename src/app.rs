@@ -10,7 +10,7 @@ use anyhow::{Context as _, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::capture::{self, Capture, Clock, Recording};
+use crate::capture::{self, Capture, Clock, Marker, Recording};
 use crate::cli::{self, Cli, Command, Common, Format};
 use crate::control::Control;
 use crate::endpoint::{self, Page};
@@ -51,7 +51,7 @@ async fn serve_until_told(serve: cli::Serve) -> anyhow::Result<ExitCode> {
     let address = listener.local_addr().context("cannot tell which address is listened on")?;
     let common = &serve.common;
     let limits = Limits { max_frame: common.max_frame, max_message: common.max_message };
-    let recording = Recording::create(common.record.as_deref(), common.force)?;
+    let recording = Arc::new(Recording::create(common.record.as_deref(), common.force)?);
     let capture = Arc::new(Capture::new(recording.reader()));
     let writer = recording.writer(&command_line())?;
     let (recorder, recorder_thread) =
@@ -59,8 +59,9 @@ async fn serve_until_told(serve: cli::Serve) -> anyhow::Result<ExitCode> {
     let (control, commands) = Control::new();
     let clock = Clock::start();
     let options = ServeOptions { endpoint: Arc::new(endpoint_config(&serve, limits)), clock };
+    let marker = recorder.marker();
     let server = net::serve(listener, options, recorder, commands);
-    let parts = Parts { capture: capture.clone(), control, clock };
+    let parts = Parts { capture: capture.clone(), recording: recording.clone(), marker, control, clock };
     let mut view = View::start(&serve, parts, address)?;
 
     let has_screen = matches!(view, View::Screen { .. });
@@ -115,7 +116,8 @@ impl View {
             capture: parts.capture,
             control: parts.control,
             title: format!("serve {address}"),
-            recording: common.record.as_ref().map(|path| path.display().to_string()),
+            recording: Some(parts.recording),
+            marker: Some(parts.marker),
             ascii: common.look.ascii,
             color: common.look.is_colored(),
             clock: parts.clock,
@@ -173,6 +175,8 @@ impl View {
 /// What a view needs.
 struct Parts {
     capture: Arc<Capture>,
+    recording: Arc<Recording>,
+    marker: Marker,
     control: Control,
     clock: Clock,
 }

@@ -71,15 +71,14 @@ impl CaptureWriter {
     pub fn flush(&mut self) -> io::Result<()> {
         let current = self.place.current();
         let written = current.file.write_all_at(&self.pending, self.length);
-        match written {
-            Ok(()) => self.length += self.pending.len() as u64,
-            Err(_) => {
-                // the file ends where it did before; if even that fails, the next write goes over the torn block
-                let _ = current.file.set_len(self.length);
-                for lost in &self.pending_bytes {
-                    self.missing += lost.bytes;
-                    self.packets.lost(lost.connection, lost.from, lost.bytes + lost.told);
-                }
+        if written.is_ok() {
+            self.length += self.pending.len() as u64;
+        } else {
+            // the file ends where it did before; if even that fails, the next write goes over the torn block
+            let _ = current.file.set_len(self.length);
+            for lost in &self.pending_bytes {
+                self.missing += lost.bytes;
+                self.packets.lost(lost.connection, lost.from, lost.bytes + lost.told);
             }
         }
         self.pending.clear();

@@ -141,7 +141,7 @@ pub(super) fn message_of(capture: &Capture, n: u64) -> Option<Assembled> {
                 continue;
             }
             let interrupted = assembler.directions.get(&(connection, from)).and_then(|one| one.sequence.unfinished());
-            let before = interrupted.filter(|_| number > n && !continues(&entry)).is_some();
+            let before = interrupted.is_some() && number > n && !continues(&entry);
             if before && let Some(message) = assembler.unfinished(connection).find(|message| message.holds(n)) {
                 return Some(message);
             }

@@ -68,9 +68,11 @@ fn of_connection(recorded: &Recorded, id: u32) -> Selection {
     Selection::Frames(numbers.filter(|n| index.frame(*n).unwrap().connection() == ConnectionId(id)).collect())
 }
 
+type Check = fn(&Value) -> bool;
+
 /// What Chrome's importer demands of an object: fields with their kinds.
 #[track_caller]
-fn assert_fields(object: &Value, what: &str, fields: &[(&str, fn(&Value) -> bool)]) {
+fn assert_fields(object: &Value, what: &str, fields: &[(&str, Check)]) {
     for (name, is_right) in fields {
         let value = &object[*name];
         assert!(is_right(value), "{what}.{name} is {value:.100}");
@@ -133,7 +135,7 @@ fn assert_importable(har: &Value) {
         assert_eq!(entry["_resourceType"], "websocket");
         for message in entry["_webSocketMessages"].as_array().unwrap() {
             assert!(["send", "receive"].contains(&message["type"].as_str().unwrap()));
-            let kinds: [(&str, fn(&Value) -> bool); 3] =
+            let kinds: [(&str, Check); 3] =
                 [("time", Value::is_f64), ("opcode", Value::is_u64), ("data", Value::is_string)];
             assert_fields(message, "message", &kinds);
         }

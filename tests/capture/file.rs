@@ -64,15 +64,15 @@ fn a_kept_recording_has_a_name_and_goes_on_there_whether_it_was_linked_or_copied
     ];
     for folder in folders {
         let path = folder.path().join("kept.pcapng");
-        let mut recorder = Feed::unnamed();
-        recorder.feed(Script::new().opened(1).chunk(1, Side::Client, &masked(Opcode::TEXT, b"before")), 1);
-        recorder.recording.keep(&path).unwrap();
-        assert_eq!(recorder.recording.name().as_deref(), Some(path.as_path()));
-        recorder.feed(Script::new().chunk(1, Side::Client, &masked(Opcode::TEXT, b"and after")), 2);
-        let error = recorder.recording.keep(&folder.path().join("other.pcapng")).unwrap_err().to_string();
+        let mut feed = Feed::unnamed();
+        feed.feed(Script::new().opened(1).chunk(1, Side::Client, &masked(Opcode::TEXT, b"before")), 1);
+        feed.recording.keep(&path).unwrap();
+        assert_eq!(feed.recording.name().as_deref(), Some(path.as_path()));
+        feed.feed(Script::new().chunk(1, Side::Client, &masked(Opcode::TEXT, b"and after")), 2);
+        let error = feed.recording.keep(&folder.path().join("other.pcapng")).unwrap_err().to_string();
         assert!(error.contains("is kept already") && error.contains("kept.pcapng"), "{error}");
-        recorder.recording.remove_unless_kept();
-        let recorded = recorder.done();
+        feed.recording.remove_unless_kept();
+        let recorded = feed.done();
         assert_eq!(recorded.payload(1), b"before");
         assert_eq!(recorded.payload(2), b"and after");
         let file = std::fs::read(&path).unwrap();
@@ -87,37 +87,37 @@ fn keeping_replaces_no_file_and_a_failure_leaves_everything_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let taken = folder.path().join("taken.pcapng");
     std::fs::write(&taken, "mine").unwrap();
-    let mut recorder = Feed::unnamed();
+    let mut feed = Feed::unnamed();
     for (path, says) in
         [(&taken, "exists already"), (&folder.path().join("no/folder.pcapng"), "there is no such folder")]
     {
-        let error = recorder.recording.keep(path).unwrap_err().to_string();
+        let error = feed.recording.keep(path).unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
     }
-    assert_eq!(recorder.recording.name(), None);
-    recorder.feed(Script::new().opened(1).chunk(1, Side::Client, &masked(Opcode::TEXT, b"on it goes")), 1);
+    assert_eq!(feed.recording.name(), None);
+    feed.feed(Script::new().opened(1).chunk(1, Side::Client, &masked(Opcode::TEXT, b"on it goes")), 1);
     assert_eq!(std::fs::read(&taken).unwrap(), b"mine");
-    let unnamed = recorder.recording.reader().path();
+    let unnamed = feed.recording.reader().path();
     assert!(unnamed.exists());
-    recorder.recording.remove_unless_kept();
+    feed.recording.remove_unless_kept();
     assert!(!unnamed.exists());
-    assert_eq!(recorder.done().payload(1), b"on it goes");
+    assert_eq!(feed.done().payload(1), b"on it goes");
 }
 
 #[test]
 fn marks_are_kept_as_comments_and_are_no_part_of_any_conversation() {
-    let mut recorder = Feed::unnamed();
+    let mut feed = Feed::unnamed();
     let half = masked(Opcode::TEXT, &[b'x'; 300]);
-    recorder.feed(Script::new().opened(1).chunk(1, Side::Client, &masked(Opcode::TEXT, b"one")), 1);
-    recorder.feed(Script::new().chunk(1, Side::Client, &half[..100]), 1);
-    recorder.mark(1, Some("look here"));
-    recorder.mark(1, None);
-    recorder.mark(1, Some(""));
-    recorder.feed(Script::new().chunk(1, Side::Client, &half[100..]), 2);
-    recorder.feed(Script::new().closed(1, None), 2);
-    recorder.mark(2, Some("after the end"));
-    let file = recorder.file();
-    let recorded = recorder.done();
+    feed.feed(Script::new().opened(1).chunk(1, Side::Client, &masked(Opcode::TEXT, b"one")), 1);
+    feed.feed(Script::new().chunk(1, Side::Client, &half[..100]), 1);
+    feed.mark(1, Some("look here"));
+    feed.mark(1, None);
+    feed.mark(1, Some(""));
+    feed.feed(Script::new().chunk(1, Side::Client, &half[100..]), 2);
+    feed.feed(Script::new().closed(1, None), 2);
+    feed.mark(2, Some("after the end"));
+    let file = feed.file();
+    let recorded = feed.done();
     assert_eq!(recorded.payload(2), [b'x'; 300], "a mark does not cut a frame in two");
     let index = recorded.capture.index();
     assert_eq!((index.mark(1), index.mark(2), index.mark(3)), (Some(""), Some("after the end"), None));

@@ -116,13 +116,15 @@ fn whenever_the_program_is_killed_under_load_the_recording_holds_every_frame_tha
                 let (mut up, mut down) = (stream.try_clone().unwrap(), stream.try_clone().unwrap());
                 let sends = std::thread::spawn(move || {
                     // until the program is gone
-                    (0..).map(|n| n * 131 % 9000).all(|length| {
+                    for length in (0..).map(|n: usize| n * 131 % 9000) {
                         let bytes = frame(&masked(Opcode::BINARY, length), &vec![0; length]);
-                        up.write_all(&bytes).is_ok()
-                    });
+                        if up.write_all(&bytes).is_err() {
+                            break;
+                        }
+                    }
                 });
                 let reads = std::thread::spawn(move || {
-                    let mut buffer = [0; 64 * 1024];
+                    let mut buffer = vec![0; 64 * 1024];
                     while down.read(&mut buffer).is_ok_and(|n| n > 0) {}
                 });
                 [sends, reads]
@@ -134,7 +136,9 @@ fn whenever_the_program_is_killed_under_load_the_recording_holds_every_frame_tha
         std::thread::sleep(Duration::from_micros(u64::from(nanoseconds / 1000 % 150_000)));
         program.signal(Signal::KILL);
         program.wait(PATIENCE);
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         let server = program.port();
         shown += assert_holds(&path, &program.stdout().all(), server, round);
     }

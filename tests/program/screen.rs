@@ -31,7 +31,7 @@ fn row_with(terminal: &Terminal, text: &str) -> String {
     screen.lines().find(|line| line.contains(text)).unwrap_or_else(|| panic!("no {text:?} in:\n{screen}")).to_owned()
 }
 
-fn quit(terminal: &mut Terminal) {
+pub(crate) fn quit(terminal: &mut Terminal) {
     terminal.keys("q");
     assert_eq!(terminal.wait_for_end().code(), Some(0));
     assert!(!terminal.screen().alternate_screen(), "the screen from before is back");

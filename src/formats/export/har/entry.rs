@@ -126,7 +126,7 @@ pub(super) fn entry(capture: &Capture, connection: &Connection) -> io::Result<En
         started_date_time: format!("{started:.3}"),
         time: wait + receive,
         request: request(head(Side::Client)?, connection),
-        response: response(head(Side::Server)?, connection),
+        response: response(head(Side::Server)?.as_ref(), connection),
         cache: Nothing {},
         timings: Timings { blocked: -1.0, dns: -1.0, connect: -1.0, ssl: -1.0, send: 0.0, wait, receive },
         server_ip_address: connection.server.ip().to_string(),
@@ -175,9 +175,9 @@ fn request(head: Option<Head>, connection: &Connection) -> RequestJson {
     RequestJson { method, url, http_version, cookies, headers, query_string, headers_size, body_size: 0 }
 }
 
-fn response(head: Option<Head>, connection: &Connection) -> ResponseJson {
-    let headers = pairs(head.as_ref());
-    let line = head.as_ref().map(|head| head.start_line().into_owned()).unwrap_or_default();
+fn response(head: Option<&Head>, connection: &Connection) -> ResponseJson {
+    let headers = pairs(head);
+    let line = head.map(|head| head.start_line().into_owned()).unwrap_or_default();
     let mut words = line.splitn(3, ' ');
     let http_version = words.next().unwrap_or_default().to_owned();
     let value = |name: &str| {
@@ -191,7 +191,7 @@ fn response(head: Option<Head>, connection: &Connection) -> ResponseJson {
         cookies: cookies(&headers, "set-cookie"),
         content: Content { size: 0, mime_type: value("content-type") },
         redirect_url: value("location"),
-        headers_size: size(head.as_ref()),
+        headers_size: size(head),
         headers,
         // what comes after the head of a 101 are frames
         body_size: if connection.status == Some(101) { 0 } else { -1 },
@@ -204,7 +204,7 @@ fn pairs(head: Option<&Head>) -> Vec<Pair> {
 }
 
 fn size(head: Option<&Head>) -> i64 {
-    head.map_or(-1, |head| head.raw().len() as i64)
+    head.and_then(|head| head.raw().len().try_into().ok()).unwrap_or(-1)
 }
 
 fn cookies(headers: &[Pair], header: &str) -> Vec<Pair> {

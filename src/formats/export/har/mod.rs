@@ -44,8 +44,10 @@ pub(super) fn write(walk: &mut Walk<'_>, out: &mut dyn Write) -> Result<(), Stop
     Ok(())
 }
 
+type FrameNumbers = HashMap<ConnectionId, Vec<u64>>;
+
 /// The chosen connections, and the numbers of all their frames.
-fn by_connection(walk: &Walk<'_>) -> Result<(Vec<Connection>, HashMap<ConnectionId, Vec<u64>>), Stop> {
+fn by_connection(walk: &Walk<'_>) -> Result<(Vec<Connection>, FrameNumbers), Stop> {
     const BATCH: u64 = 8192;
     let chosen = walk.connections();
     let is_chosen = |id: &ConnectionId| chosen.as_ref().is_none_or(|chosen| chosen.contains(id));
@@ -54,7 +56,7 @@ fn by_connection(walk: &Walk<'_>) -> Result<(Vec<Connection>, HashMap<Connection
     let connections = index.connections().iter().filter(|connection| is_chosen(&connection.id));
     let connections: Vec<_> = connections.filter(is_websocket).cloned().collect();
     drop(index);
-    let mut frames: HashMap<_, Vec<u64>> = HashMap::new();
+    let mut frames = FrameNumbers::new();
     for start in (1..=walk.last).step_by(BATCH as usize) {
         walk.progress.is_at(0)?;
         let end = (start + BATCH).min(walk.last + 1);
