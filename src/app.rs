@@ -1,7 +1,9 @@
 //! Builds the parts of the program, joins them and takes them down.
 
+mod open;
+
 use std::io::{self, IsTerminal as _, Write as _};
-use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::capture::{self, Capture, Clock, Marker, Recording};
-use crate::cli::{self, Cli, Command, Common, Format};
+use crate::cli::{self, Cli, Command, Format, Show, UsageError};
 use crate::control::Control;
 use crate::endpoint::{self, Page};
 use crate::formats::{jsonl, text};
@@ -29,6 +31,7 @@ const TEXT_PAYLOAD: u64 = 100;
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(serve) => run_serve(serve),
+        Command::Open(open) => open::run(&open),
         Command::Explain(explain) => cli::run_explain(&explain),
         Command::Rules(rules) => cli::run_rules(&rules),
         Command::Completions(completions) => cli::run_completions(&completions),
@@ -49,11 +52,16 @@ fn run_serve(serve: cli::Serve) -> anyhow::Result<ExitCode> {
 
 async fn serve_until_told(serve: cli::Serve) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen().context("cannot listen to signals")?;
+    let common = &serve.common;
+    let streams = common.record.as_deref() == Some(Path::new(STANDARD_OUTPUT));
+    if streams && io::stdout().is_terminal() {
+        let error = "a recording is not written to a terminal; pipe it on, for example to wireshark -k -i -";
+        return Err(UsageError(error.to_owned()).into());
+    }
     let listener = net::listen(&serve.listen.host, serve.listen.port).await?;
     let address = listener.local_addr().context("cannot tell which address is listened on")?;
-    let common = &serve.common;
-    let limits = Limits { max_frame: common.max_frame, max_message: common.max_message };
-    let recording = Arc::new(Recording::create(common.record.as_deref(), common.force)?);
+    let limits = common.show.limits();
+    let recording = Arc::new(Recording::create(common.record.as_deref().filter(|_| !streams), common.force)?);
     let capture = Arc::new(Capture::new(recording.reader()));
     let writer = recording.writer(&command_line())?;
     let (recorder, recorder_thread) =
@@ -63,8 +71,20 @@ async fn serve_until_told(serve: cli::Serve) -> anyhow::Result<ExitCode> {
     let options = ServeOptions { endpoint: Arc::new(endpoint_config(&serve, limits)), clock };
     let marker = recorder.marker();
     let server = net::serve(listener, options, recorder, commands);
-    let parts = Parts { capture: capture.clone(), recording: recording.clone(), marker, control, clock };
-    let mut view = View::start(&serve, parts, address)?;
+    let parts = Parts {
+        capture: capture.clone(),
+        control: Some(control),
+        clock,
+        title: format!("serve {address}"),
+        recording: Some(recording.clone()),
+        marker: Some(marker),
+        follow: true,
+    };
+    let mut view =
+        if streams { View::print(parts.capture, Form::Recording)? } else { View::start(&common.show, parts)? };
+    if !matches!(view, View::Screen { .. }) {
+        let _ = writeln!(io::stderr(), "listening on ws://{address}");
+    }
 
     let has_screen = matches!(view, View::Screen { .. });
     // a view that failed is no reason to leave the clients and the recording behind
@@ -106,22 +126,20 @@ enum View {
 }
 
 impl View {
-    fn start(serve: &cli::Serve, parts: Parts, address: SocketAddr) -> anyhow::Result<Self> {
-        let common = &serve.common;
-        if common.headless || !io::stdout().is_terminal() {
-            let _ = writeln!(io::stderr(), "listening on ws://{address}");
-            let printer = Printer::start(parts.capture, form(common)).context("cannot start the thread that prints")?;
-            return Ok(Self::Printed(printer));
+    fn start(show: &Show, parts: Parts) -> anyhow::Result<Self> {
+        if show.headless || !io::stdout().is_terminal() {
+            return Self::print(parts.capture, form(show));
         }
         let stop = StopScreen::default();
         let screen = Screen {
             capture: parts.capture,
             control: parts.control,
-            title: format!("serve {address}"),
-            recording: Some(parts.recording),
-            marker: Some(parts.marker),
-            ascii: common.look.ascii,
-            color: common.look.is_colored(),
+            title: parts.title,
+            recording: parts.recording,
+            marker: parts.marker,
+            ascii: show.look.ascii,
+            color: show.look.is_colored(),
+            follow: parts.follow,
             clock: parts.clock,
             stop: stop.clone(),
         };
@@ -132,6 +150,11 @@ impl View {
             .spawn(move || drop(end.send(tui::run(screen))))
             .context("cannot start the thread that draws")?;
         Ok(Self::Screen { stop, ended })
+    }
+
+    fn print(capture: Arc<Capture>, form: Form) -> anyhow::Result<Self> {
+        let printer = Printer::start(capture, form).context("cannot start the thread that prints")?;
+        Ok(Self::Printed(printer))
     }
 
     /// Waits until whoever looks has seen enough.
@@ -177,27 +200,36 @@ impl View {
 /// What a view needs.
 struct Parts {
     capture: Arc<Capture>,
-    recording: Arc<Recording>,
-    marker: Marker,
-    control: Control,
+    /// What is being recorded, and where marks go, if anything is.
+    recording: Option<Arc<Recording>>,
+    marker: Option<Marker>,
+    /// Where wishes go; a capture that was opened takes none.
+    control: Option<Control>,
     clock: Clock,
+    /// What runs: `serve 127.0.0.1:9002`.
+    title: String,
+    /// Whether the newest frame is what is of interest.
+    follow: bool,
 }
+
+/// The name of a file that stands for standard input or output.
+const STANDARD_OUTPUT: &str = "-";
 
 /// How long the screen may take to give the terminal back.
 const SCREEN_PATIENCE: Duration = Duration::from_millis(300);
 const CANNOT_PRINT: &str = "cannot write to standard output";
 
-fn form(common: &Common) -> Form {
-    match common.format {
+fn form(show: &Show) -> Form {
+    match show.format {
         Format::Json => Form::Json(jsonl::Options {
             // no larger frame or message is let in, but where no rule is enforced
-            payload_limit: common.payload_limit.unwrap_or(common.max_frame.max(common.max_message)),
-            messages: common.messages,
+            payload_limit: show.payload_limit.unwrap_or(show.max_frame.max(show.max_message)),
+            messages: show.messages,
         }),
         Format::Text => Form::Text(text::Options {
-            payload_limit: common.payload_limit.unwrap_or(TEXT_PAYLOAD),
-            color: common.look.is_colored(),
-            ascii: common.look.ascii,
+            payload_limit: show.payload_limit.unwrap_or(TEXT_PAYLOAD),
+            color: show.look.is_colored(),
+            ascii: show.look.ascii,
         }),
     }
 }

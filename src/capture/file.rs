@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::event::{ConnectionId, Event, EventKind};
 use super::packets::PacketWriter;
-use super::pcapng::{PACKET_PREFIX, PacketPrefix};
+use super::pcapng::{BlockPrefix, PACKET_PREFIX};
 use super::place::Place;
 use super::tcp::{Conversation, MAX_HEADERS, Recognised};
 use crate::wire::Side;
@@ -60,9 +60,13 @@ impl CaptureWriter {
     /// Takes an event in. Where in the file the parts of a chunk will begin is added to `blocks`.
     pub fn push(&mut self, event: &Event, blocks: &mut Vec<u64>) {
         let told = self.packets.push(event, self.length, &mut self.pending, blocks);
-        if let EventKind::Chunk { from, bytes, .. } = &event.kind {
-            let bytes = bytes.len() as u64;
-            self.pending_bytes.push(PendingBytes { connection: event.connection, from: *from, bytes, told });
+        match &event.kind {
+            EventKind::Chunk { from, bytes, .. } => {
+                let bytes = bytes.len() as u64;
+                self.pending_bytes.push(PendingBytes { connection: event.connection, from: *from, bytes, told });
+            }
+            EventKind::Gap { bytes, .. } => self.missing += bytes,
+            _ => {}
         }
     }
 
@@ -127,6 +131,12 @@ impl CaptureReader {
         self.place.current().file.clone()
     }
 
+    /// Bytes of the file itself.
+    pub fn file_bytes(&self, at: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        self.file().read_exact_at(&mut bytes, at).map(|()| bytes)
+    }
+
     /// Reads `length` bytes that `from` sent on the connection between `client` and `server`, after passing over `skip`
     /// bytes from `position` on. Fewer come back where the file ends first.
     pub fn read(
@@ -146,10 +156,12 @@ impl CaptureReader {
         let mut start = [0; PACKET_PREFIX + MAX_HEADERS];
         while bytes.len() < length {
             let got = read_up_to(&file, &mut start, block)?;
-            let Some(prefix) = PacketPrefix::parse(&start[..got]) else { break };
-            let packet = &start[PACKET_PREFIX..got];
-            if let Some(Recognised { headers, sequence, .. }) =
-                conversation.recognise(packet).filter(|packet| packet.from == from)
+            let Some(prefix) = BlockPrefix::parse(&start[..got]) else { break };
+            let packet = start[..got].get(PACKET_PREFIX..).unwrap_or_default();
+            // between packets there may be blocks that other programs have added
+            if prefix.is_packet
+                && let Some(Recognised { headers, sequence, .. }) =
+                    conversation.recognise(packet).filter(|packet| packet.from == from)
             {
                 let payload = u64::from(prefix.packet_length).saturating_sub(headers as u64);
                 // what could not be written leaves a hole, and what follows it is something else

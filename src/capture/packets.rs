@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use super::event::{ConnectionId, Event, EventKind, Note, Origin, SocketEnd};
+use super::event::{ConnectionId, Event, EventKind, Note, Origin, SocketEnd, Vantage};
 use super::mark::Mark;
 use super::pcapng;
+use super::remark::Remark;
 use super::tcp::{Conversation, MAX_SEGMENT, Segment, write_note};
 use crate::wire::Side;
 
@@ -18,6 +19,9 @@ pub struct PacketWriter {
 #[derive(Debug)]
 struct Tracked {
     conversation: Conversation,
+    vantage: Vantage,
+    /// The side whose next packet acknowledges that the other one has ended.
+    owes: Option<Side>,
     /// Bytes of each side that are in no packet, and that no comment has told of yet.
     missing: [u64; 2],
 }
@@ -35,8 +39,8 @@ impl PacketWriter {
     pub fn push(&mut self, event: &Event, start: u64, out: &mut Vec<u8>, blocks: &mut Vec<u64>) -> u64 {
         let time = event.time.0;
         match &event.kind {
-            EventKind::Opened { client, server } => {
-                self.open(out, event.connection, time, *client, *server);
+            EventKind::Opened { client, server, vantage } => {
+                self.open(out, event, *client, *server, *vantage);
                 return 0;
             }
             EventKind::Mark(mark) => {
@@ -45,14 +49,19 @@ impl PacketWriter {
             }
             _ => {}
         }
-        let Some(Tracked { conversation, missing }) = self.conversations.get_mut(&event.connection) else { return 0 };
+        let Some(Tracked { conversation, vantage, owes, missing }) = self.conversations.get_mut(&event.connection)
+        else {
+            return 0;
+        };
         match &event.kind {
             EventKind::Opened { .. } | EventKind::Mark(_) => {}
             EventKind::Chunk { from, bytes, notes } => {
+                *owes = owes.filter(|side| side != from);
+                let expected = vantage.origin_of(*from);
                 let told = std::mem::take(&mut missing[*from as usize]);
                 for (i, segment) in bytes.chunks(MAX_SEGMENT).enumerate() {
                     blocks.push(start + out.len() as u64);
-                    let mut comments = comments(notes, i * MAX_SEGMENT, segment.len());
+                    let mut comments = comments(notes, i * MAX_SEGMENT, segment.len(), expected);
                     if i == 0 && told > 0 {
                         comments.insert(0, format!("wsinspect: {told} bytes missing"));
                     }
@@ -68,12 +77,15 @@ impl PacketWriter {
                     SocketEnd::Reset => Segment::Rst,
                 };
                 pcapng::write_packet(out, time, &[], |packet| conversation.write(packet, *from, segment));
-                if *how == SocketEnd::Fin {
-                    let other = from.other();
-                    pcapng::write_packet(out, time, &[], |packet| conversation.write(packet, other, Segment::Ack));
-                }
+                *owes = (*how == SocketEnd::Fin).then_some(from.other());
             }
-            EventKind::Closed { .. } => {
+            // sequence numbers count round
+            EventKind::Gap { from, bytes } => conversation.advance(*from, *bytes as u32),
+            EventKind::Closed { cause } => {
+                let comment = [Remark::Closed { cause: *cause }.to_string()];
+                // the last end is acknowledged; where there was none, a side gave up
+                let (from, segment) = owes.map_or((Side::Server, Segment::Rst), |side| (side, Segment::Ack));
+                pcapng::write_packet(out, time, &comment, |packet| conversation.write(packet, from, segment));
                 self.conversations.remove(&event.connection);
             }
         }
@@ -87,9 +99,10 @@ impl PacketWriter {
         }
     }
 
-    fn open(&mut self, out: &mut Vec<u8>, id: ConnectionId, time: u64, client: SocketAddr, server: SocketAddr) {
+    fn open(&mut self, out: &mut Vec<u8>, event: &Event, client: SocketAddr, server: SocketAddr, vantage: Vantage) {
+        let (id, time) = (event.connection, event.time.0);
         let mut conversation = Conversation::new(client, server);
-        let comment = [format!("wsinspect: connection {id}")];
+        let comment = [Remark::Connection { number: id.0, vantage }.to_string()];
         for (from, segment, comments) in [
             (Side::Client, Segment::Syn, &comment[..]),
             (Side::Server, Segment::SynAck, &[]),
@@ -97,7 +110,7 @@ impl PacketWriter {
         ] {
             pcapng::write_packet(out, time, comments, |packet| conversation.write(packet, from, segment));
         }
-        self.conversations.insert(id, Tracked { conversation, missing: [0, 0] });
+        self.conversations.insert(id, Tracked { conversation, vantage, owes: None, missing: [0, 0] });
     }
 }
 
@@ -106,12 +119,12 @@ fn write_mark(out: &mut Vec<u8>, time: u64, mark: &Mark) {
     pcapng::write_packet(out, time, &[mark.comment()], |packet| write_note(packet, mark.from.ip(), mark.to.ip()));
 }
 
-/// What bytes alone can't say, for the frames that begin in `[start, start + length)` of a chunk. Answers of our own
-/// endpoint are what everyone expects to find there; only what the user did is worth a comment.
-fn comments(notes: &[Note], start: usize, length: usize) -> Vec<String> {
+/// What bytes alone can't say, for the frames that begin in `[start, start + length)` of a chunk: who made them, where
+/// that is not `expected`.
+fn comments(notes: &[Note], start: usize, length: usize, expected: Origin) -> Vec<String> {
     notes
         .iter()
-        .filter(|note| note.origin == Origin::User && (start..start + length).contains(&note.offset))
-        .map(|note| format!("wsinspect: origin=user offset={}", note.offset - start))
+        .filter(|note| note.origin != expected && (start..start + length).contains(&note.offset))
+        .map(|note| Remark::Origin { origin: note.origin, offset: note.offset - start }.to_string())
         .collect()
 }

@@ -1,7 +1,7 @@
 //! Where the capture file lies: where the user wants it, or out of the way until the program ends.
 
 use std::fmt;
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -46,6 +46,10 @@ impl Recording {
     pub fn name(&self) -> Option<PathBuf> {
         let current = self.place.current();
         current.keep.then(|| current.path.clone())
+    }
+
+    pub(super) fn file(&self) -> Arc<File> {
+        self.place.current().file.clone()
     }
 
     /// Keeps a recording that has no name of its own, as `path`, and goes on recording there. The file only gets

@@ -146,7 +146,8 @@ impl Conversation {
         Some(Recognised { from, headers: ip_length + usize::from(tcp[12] >> 4) * 4, sequence })
     }
 
-    fn advance(&mut self, from: Side, by: u32) {
+    /// Passes over bytes of `from` that are not in any packet.
+    pub(super) fn advance(&mut self, from: Side, by: u32) {
         let sequence = &mut self.sequence[from as usize];
         *sequence = sequence.wrapping_add(by);
     }

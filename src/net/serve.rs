@@ -11,9 +11,10 @@ use tokio::task::JoinSet;
 
 use super::registry::{Inbox, Registry};
 use super::session;
-use crate::capture::{Clock, ConnectionId, Event, EventKind, Recorder};
+use crate::capture::{Clock, ConnectionId, Event, EventKind, Recorder, Vantage};
 use crate::control::Command;
 use crate::endpoint::Config;
+use crate::wire::Side;
 
 /// Connections at once; more wait in the listening queue.
 const MAX_CONNECTIONS: usize = 10_000;
@@ -81,7 +82,8 @@ async fn run(listener: TcpListener, shared: Shared, mut commands: mpsc::Unbounde
                 let id = ConnectionId(last);
                 // here and in order: connections are numbered as they are recorded
                 let time = shared.options.clock.now();
-                shared.recorder.record(Event { connection: id, time, kind: EventKind::Opened { client, server } }).await;
+                let vantage = Vantage::End(Side::Server);
+                shared.recorder.record(Event { connection: id, time, kind: EventKind::Opened { client, server, vantage } }).await;
                 let inbox = shared.registry.join(id);
                 let session = start(id, stream, inbox, shared.clone());
                 sessions.spawn(async move {

@@ -22,12 +22,12 @@ pub(super) struct Model {
     pub(super) title: String,
     /// The name of the file that is recorded to, if the user gave it one.
     pub(super) recording: Option<String>,
-    /// Something is being recorded, which can be kept and marked.
-    pub(super) records: bool,
     /// What is to be done with files next.
     pub(super) task: Option<Task>,
     /// What is being done with files.
     pub(super) work: Option<Work>,
+    /// Whether there is anyone to send to.
+    pub(super) live: bool,
     pub(super) theme: Theme,
     /// The zone that times of day are shown in.
     pub(super) zone: TimeZone,
@@ -80,9 +80,9 @@ impl Model {
         Self {
             title,
             recording,
-            records: true,
             task: None,
             work: None,
+            live: true,
             theme,
             zone: TimeZone::system(),
             size,

@@ -26,14 +26,16 @@ use crate::wire::Side;
 pub struct Screen {
     /// What was seen.
     pub capture: Arc<Capture>,
-    /// Takes what the user sends.
-    pub control: Control,
+    /// Takes what the user sends; `None` where there is nobody to send to.
+    pub control: Option<Control>,
     /// What runs: `serve 127.0.0.1:9002`.
     pub title: String,
     /// What is being recorded, if anything is.
     pub recording: Option<Arc<Recording>>,
     /// Takes the user's marks, where there is a recording.
     pub marker: Option<Marker>,
+    /// Whether the newest frame is followed from the start.
+    pub follow: bool,
     /// Whether only ASCII may be used.
     pub ascii: bool,
     /// Whether colours may be used.
@@ -92,7 +94,8 @@ pub fn run(screen: Screen) -> io::Result<Outcome> {
     let theme = Theme { color: screen.color, ascii: screen.ascii };
     let recording = screen.recording.as_ref().and_then(|recording| recording.name());
     let mut model = Model::new(screen.title.clone(), recording.map(|path| work::name(&path)), theme, size);
-    model.records = screen.recording.is_some() && screen.marker.is_some();
+    model.live = screen.control.is_some();
+    model.frames.follow = screen.follow;
     let output = terminal::screen(size)?;
     let mut panel = Panel { screen, model, output, reader: SnapshotReader::default(), drawn: None, changed: true };
     // when there is no drawing on the terminal, there is nobody to tell why
@@ -173,8 +176,10 @@ impl Panel {
         while crossterm::event::poll(SHORT)? {
             let event = crossterm::event::read()?;
             self.changed = true;
-            if let Some(command) = update::event(&mut self.model, event, &self.screen.capture) {
-                self.screen.control.send(command);
+            if let Some(command) = update::event(&mut self.model, event, &self.screen.capture)
+                && let Some(control) = &self.screen.control
+            {
+                control.send(command);
             }
             if self.model.quit {
                 break;
@@ -248,7 +253,9 @@ impl Panel {
     fn draw(&mut self) -> io::Result<()> {
         // before the snapshot: what comes meanwhile is drawn next time
         let generation = self.screen.capture.generation();
-        let snapshot = self.reader.take(&mut self.model, &self.screen.capture, self.screen.clock.now());
+        // what is over goes on no more
+        let now = if self.model.live { self.screen.clock.now() } else { self.screen.capture.index().latest() };
+        let snapshot = self.reader.take(&mut self.model, &self.screen.capture, now);
         let model = &mut self.model;
         self.output.draw(|frame| {
             if let Some(cursor) = view::draw(model, &snapshot, frame.buffer_mut()) {

@@ -17,7 +17,9 @@ use crate::control::{Command, Outgoing};
 pub(super) fn event(model: &mut Model, event: Event, capture: &Capture) -> Option<Command> {
     match event {
         Event::Key(key) if key.kind == KeyEventKind::Release => None,
-        Event::Key(key) if model.overlays.is_empty() => update(model, keymap::action(&key, model.view)?, capture),
+        Event::Key(key) if model.overlays.is_empty() => {
+            update(model, keymap::action(&key, model.view, model.live)?, capture)
+        }
         Event::Key(key) => overlay::key(model, key).filter(|command| is_open(model, command, capture)),
         Event::Paste(text) => {
             overlay::paste(model, &text);
@@ -251,9 +253,6 @@ fn ask(model: &mut Model, kind: FormKind, capture: &Capture) {
 
 fn mark(model: &mut Model, capture: &Capture) {
     let Some(n) = model.selected_frame() else { return model.say("there is no frame to mark") };
-    if !model.records {
-        return model.say("marks are kept in a recording, and nothing is recorded");
-    }
     if capture.index().mark(n).is_some() {
         model.task = Some(Task::Mark(n, None));
         model.say(format!("frame {n} is no longer marked"));
@@ -267,7 +266,6 @@ fn mark(model: &mut Model, capture: &Capture) {
 fn keep(model: &mut Model) {
     match &model.recording {
         Some(name) => model.say(format!("the recording is kept already, as {name}")),
-        None if !model.records => model.say("nothing is recorded; x exports what there is"),
         None if model.work.is_some() => model.say(BUSY),
         None => model.overlays.push(Overlay::Form(Form::keep(&model.zone))),
     }

@@ -4,4 +4,7 @@
 mod derivation;
 mod export;
 mod file;
+mod foreign;
+mod reopen;
 mod support;
+mod wire_file;

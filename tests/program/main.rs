@@ -8,6 +8,7 @@ mod clients;
 mod command_line;
 mod endings;
 mod explain;
+mod export;
 mod files;
 mod handshake;
 mod json;

@@ -24,7 +24,7 @@ pub(super) fn write(walk: &mut Walk<'_>, out: &mut dyn Write) -> Result<(), Stop
             packets.event(
                 connection,
                 connection.began,
-                EventKind::Opened { client: connection.client, server: connection.server },
+                EventKind::Opened { client: connection.client, server: connection.server, vantage: connection.vantage },
             )?;
             for (side, time) in
                 [(Side::Client, connection.began), (Side::Server, connection.answered.unwrap_or(connection.began))]

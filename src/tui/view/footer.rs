@@ -15,6 +15,7 @@ use crate::tui::theme::Theme;
 pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
     let width = usize::from(area.width);
     let target = match snapshot.target {
+        _ if !model.live => String::new(),
         Some(connection) => format!("to: {connection} "),
         None => "to: nobody ".to_owned(),
     };
@@ -35,7 +36,7 @@ pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut 
 
 fn keys(model: &Model, room: usize) -> Line<'static> {
     let mut line = Line::raw("");
-    for (key, short) in keymap::footer(model.view, model.theme.ascii) {
+    for (key, short) in keymap::footer(model.view, model.live, model.theme.ascii) {
         let entry = [Span::styled(format!(" {key}"), Theme::strong()), Span::raw(format!(" {short} "))];
         let width: usize = entry.iter().map(Span::width).sum();
         if line.width() + width > room {
