@@ -239,3 +239,34 @@ fn what_is_no_capture_is_refused_and_what_is_cut_short_is_read_up_to_there() {
         assert!(opened.sentences[0].starts_with("the file is cut short: the block at byte "), "{:?}", opened.sentences);
     }
 }
+
+#[test]
+fn no_damage_makes_it_fall_over() {
+    let mut conversation = opened(Link::Vlan, true);
+    conversation.data(0, &text("Hello"));
+    conversation.data(1, &plain(Opcode::BINARY, &[0; 300]));
+    let conversation = ended(conversation);
+    let mut random = 1_u32;
+    let mut next = |below: usize| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 8) as usize % below
+    };
+    for file in [conversation.pcap(), conversation.pcapng()] {
+        for _ in 0..400 {
+            let mut file = file.clone();
+            for _ in 0..3 {
+                // the first bytes tell that it is a capture
+                let at = 12 + next(file.len() - 12);
+                file[at] = next(256) as u8;
+            }
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("capture");
+            std::fs::write(&path, file).unwrap();
+            let Ok(opened) = capture::open(&path, Limits::default(), "a test") else { continue };
+            opened.reading.run(false, &AtomicBool::new(false));
+            if let Some(recording) = opened.recording {
+                recording.remove_unless_kept();
+            }
+        }
+    }
+}

@@ -44,7 +44,7 @@ fn script() -> Script {
         .noted_chunk(1, Side::Server, &plain(Opcode::TEXT, b"an echo"), note(0, Origin::Endpoint))
         .chunk(2, Side::Client, &plain(Opcode::new(3), b"broken"))
         .noted_chunk(2, Side::Server, &[0x82, 126, 0xFF, 0xFF], note(0, Origin::Endpoint))
-        .noted_chunk(2, Side::Server, &[7; 65_535], Vec::new())
+        .noted_chunk(2, Side::Server, &vec![7; 65_535], Vec::new())
         .chunk(1, Side::Client, &masked(Opcode::TEXT, b"half")[..7])
         .chunk(3, Side::Client, b"tail")
         .chunk(3, Side::Client, &masked(Opcode::TEXT, b"late"))

@@ -13,6 +13,7 @@ mod files;
 mod handshake;
 mod json;
 mod loss;
+mod open;
 mod readme;
 mod recording;
 mod refusals;

@@ -61,8 +61,40 @@ fn every_serve_command_serves_and_ends_in_order() {
 }
 
 #[test]
+fn every_open_command_opens_a_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("chat.pcapng");
+    let program = Program::json(&["--record", file.to_str().unwrap()]);
+    let mut client = Client::open(program.address());
+    client.echoes("from the README");
+    // a frame without a mask breaks a rule
+    client.send(&[0x81, 0]);
+    client.read_to_end();
+    program.finish();
+    let mut opened = 0;
+    for command in commands().into_iter().filter(|command| command.starts_with("wsinspect open ")) {
+        let exported = folder.path().join("chat.har");
+        let words = words(command).into_iter().map(|word| match word {
+            "chat.pcapng" => file.to_str().unwrap(),
+            "chat.har" => exported.to_str().unwrap(),
+            word => word,
+        });
+        let mut output = run(&words.collect::<Vec<_>>());
+        if command.contains("chat.har") {
+            output.stdout = std::fs::read_to_string(&exported).unwrap();
+        }
+        let expected = if command.contains("--fail-on") { 3 } else { 0 };
+        assert_eq!(output.code, Some(expected), "{command}: {}", output.stderr);
+        assert!(output.stdout.contains("from the README"), "{command}: {}", output.stdout);
+        opened += 1;
+    }
+    assert!(opened > 3);
+}
+
+#[test]
 fn every_other_command_explains_what_it_is_given() {
-    for command in commands().into_iter().filter(|command| !command.contains("serve") && !CARGO.contains(command)) {
+    let elsewhere = |command: &str| command.contains("serve") || command.contains("wsinspect open");
+    for command in commands().into_iter().filter(|command| !elsewhere(command) && !CARGO.contains(command)) {
         let output = run(&words(command));
         // 3 is what --fail-on asks for
         let expected = if command.contains("--fail-on") { 3 } else { 0 };

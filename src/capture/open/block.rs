@@ -125,14 +125,18 @@ pub(super) struct Found {
     pub(super) options: Range<usize>,
 }
 
-/// Reads a block that may hold a packet: `Some(None)` if it is of another kind, `None` if it is broken.
-pub(super) fn packet(kind: u32, body: &[u8], order: Order) -> Option<Option<Found>> {
+/// Whether a block of this kind holds a packet.
+pub(super) const fn holds_packet(kind: u32) -> bool {
+    matches!(kind, pcapng::ENHANCED_PACKET | OLD_PACKET | SIMPLE_PACKET)
+}
+
+/// Reads a block that holds a packet; `None` if it is broken.
+pub(super) fn packet(kind: u32, body: &[u8], order: Order) -> Option<Found> {
     let (interface, head, length) = match kind {
-        pcapng::ENHANCED_PACKET => (order.u32(body) as usize, 20, order.u32(body.get(12..)?) as usize),
         OLD_PACKET => (usize::from(order.u16(body)), 20, order.u32(body.get(12..)?) as usize),
         // as much as there is: the snap length cuts it
         SIMPLE_PACKET => (0, 4, (order.u32(body) as usize).min(body.len().checked_sub(4)?)),
-        _ => return Some(None),
+        _ => (order.u32(body) as usize, 20, order.u32(body.get(12..)?) as usize),
     };
     let end = head + length;
     if end > body.len() {
@@ -140,7 +144,7 @@ pub(super) fn packet(kind: u32, body: &[u8], order: Order) -> Option<Option<Foun
     }
     let ticks = (head == 20).then(|| u64::from(order.u32(&body[4..])) << 32 | u64::from(order.u32(&body[8..])));
     let options = end.next_multiple_of(4).min(body.len())..body.len();
-    Some(Some(Found { interface, ticks, data: head..end, options }))
+    Some(Found { interface, ticks, data: head..end, options })
 }
 
 /// The options at the end of a block: codes and values, up to the first that is broken.

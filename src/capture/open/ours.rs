@@ -59,7 +59,7 @@ impl Ours {
         let mut vantage = Vantage::Beside;
         for remark in packets.comments(packet).filter_map(Remark::parse) {
             match remark {
-                Remark::Connection { vantage: noted, .. } => vantage = noted,
+                Remark::Connection { vantage: seen_from, .. } => vantage = seen_from,
                 Remark::Origin { origin, offset } => notes.push(Note { offset, origin }),
                 Remark::Closed { cause } => closed = Some(EventKind::Closed { cause }),
             }
@@ -159,7 +159,9 @@ impl Ours {
             blocks: Vec::with_capacity(1),
             notes: Vec::new(),
         });
-        notes.iter_mut().for_each(|note| note.offset += pending.bytes.len());
+        for note in &mut notes {
+            note.offset += pending.bytes.len();
+        }
         pending.notes.append(&mut notes);
         pending.bytes.extend_from_slice(segment.payload);
         pending.blocks.push(block);

@@ -226,18 +226,19 @@ impl Packets {
                 let interface = Interface::read(&whole[body], self.order).ok_or(broken)?;
                 self.interfaces.push(interface);
             }
-            kind => {
-                if let Some(found) = block::packet(kind, &whole[body], self.order).ok_or(broken)? {
-                    let Some(interface) = self.interfaces.get(found.interface) else {
-                        return Err(Stop::Damaged(at, "a packet of an interface that was not described"));
-                    };
-                    let time = found.ticks.map_or(self.time, |ticks| interface.time(ticks));
-                    let shift = |range: Range<usize>| self.start + 8 + range.start..self.start + 8 + range.end;
-                    let (data, options) = (shift(found.data), shift(found.options));
-                    packet = Some(Packet { block: at, time, link: interface.link, data, options });
-                    self.time = time;
-                }
+            kind if block::holds_packet(kind) => {
+                let found = block::packet(kind, &whole[body], self.order).ok_or(broken)?;
+                let Some(interface) = self.interfaces.get(found.interface) else {
+                    return Err(Stop::Damaged(at, "a packet of an interface that was not described"));
+                };
+                let time = found.ticks.map_or(self.time, |ticks| interface.time(ticks));
+                let shift = |range: Range<usize>| self.start + 8 + range.start..self.start + 8 + range.end;
+                let (data, options) = (shift(found.data), shift(found.options));
+                packet = Some(Packet { block: at, time, link: interface.link, data, options });
+                self.time = time;
             }
+            // names, statistics, what other programs add
+            _ => {}
         }
         self.pass(length);
         Ok(packet)
