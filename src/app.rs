@@ -12,7 +12,7 @@ use anyhow::{Context as _, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::capture::{self, Capture, Clock, Recording};
+use crate::capture::{self, Capture, Clock, Marker, Recording};
 use crate::cli::{self, Cli, Command, Format, Show, UsageError};
 use crate::control::Control;
 use crate::endpoint::{self, Page};
@@ -61,7 +61,7 @@ async fn serve_until_told(serve: cli::Serve) -> anyhow::Result<ExitCode> {
     let listener = net::listen(&serve.listen.host, serve.listen.port).await?;
     let address = listener.local_addr().context("cannot tell which address is listened on")?;
     let limits = common.show.limits();
-    let recording = Recording::create(common.record.as_deref().filter(|_| !streams), common.force)?;
+    let recording = Arc::new(Recording::create(common.record.as_deref().filter(|_| !streams), common.force)?);
     let capture = Arc::new(Capture::new(recording.reader()));
     let writer = recording.writer(&command_line())?;
     let (recorder, recorder_thread) =
@@ -69,13 +69,15 @@ async fn serve_until_told(serve: cli::Serve) -> anyhow::Result<ExitCode> {
     let (control, commands) = Control::new();
     let clock = Clock::start();
     let options = ServeOptions { endpoint: Arc::new(endpoint_config(&serve, limits)), clock };
+    let marker = recorder.marker();
     let server = net::serve(listener, options, recorder, commands);
     let parts = Parts {
         capture: capture.clone(),
         control: Some(control),
         clock,
         title: format!("serve {address}"),
-        recording: common.record.as_ref().map(|path| path.display().to_string()),
+        recording: Some(recording.clone()),
+        marker: Some(marker),
         follow: true,
     };
     let mut view =
@@ -134,6 +136,7 @@ impl View {
             control: parts.control,
             title: parts.title,
             recording: parts.recording,
+            marker: parts.marker,
             ascii: show.look.ascii,
             color: show.look.is_colored(),
             follow: parts.follow,
@@ -197,13 +200,14 @@ impl View {
 /// What a view needs.
 struct Parts {
     capture: Arc<Capture>,
+    /// What is being recorded, and where marks go, if anything is.
+    recording: Option<Arc<Recording>>,
+    marker: Option<Marker>,
     /// Where wishes go; a capture that was opened takes none.
     control: Option<Control>,
     clock: Clock,
     /// What runs: `serve 127.0.0.1:9002`.
     title: String,
-    /// The name of the file, if the user asked for a recording.
-    recording: Option<String>,
     /// Whether the newest frame is what is of interest.
     follow: bool,
 }
@@ -284,11 +288,14 @@ struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    /// A file may grow no more: listened to so that it does not end the program. The write fails, as on a full disk.
+    _file_size: Signal,
 }
 
 impl Signals {
     fn listen() -> io::Result<Self> {
         Ok(Self {
+            _file_size: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,

@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 
+use super::mark::Mark;
 use crate::wire::Side;
 
 /// A connection's number: 1, 2, … in order of acceptance.
@@ -154,6 +155,8 @@ pub enum EventKind {
         /// Why, where bytes alone don't tell.
         cause: Option<Cause>,
     },
+    /// The user marks one of its frames; it may be over by then.
+    Mark(Mark),
 }
 
 /// From where a connection is looked at.

@@ -46,6 +46,11 @@ impl JsonLines {
         }
     }
 
+    /// Takes note of a frame that is not written: it may be part of a message that is.
+    pub fn pass(&mut self, n: u64, entry: &FrameEntry) {
+        self.assembler.frame(n, entry);
+    }
+
     fn frame(
         &mut self,
         out: &mut impl Write,
@@ -200,7 +205,7 @@ fn head_json(capture: &Capture, connection: &Connection, side: Side) -> io::Resu
     }))
 }
 
-fn finding_json(finding: &Finding) -> FindingJson {
+pub(super) fn finding_json(finding: &Finding) -> FindingJson {
     FindingJson {
         rule: finding.rule.id(),
         section: finding.rule.section(),
@@ -321,7 +326,7 @@ struct CloseJson {
 }
 
 #[derive(Serialize)]
-struct FindingJson {
+pub(super) struct FindingJson {
     rule: &'static str,
     section: &'static str,
     level: &'static str,

@@ -47,6 +47,12 @@ pub(super) enum Action {
     Fragments,
     /// Asks for a text and sends it.
     Text,
+    /// Marks the selected frame, or takes its mark away.
+    Mark,
+    /// Gives the recording a name and keeps it.
+    Keep,
+    /// Writes what there is, or a part of it, to a file of another kind.
+    Export,
     /// Shows the keys.
     Help,
     /// Ends the panel.
