@@ -3,4 +3,5 @@
 
 mod derivation;
 mod file;
+mod filter;
 mod support;
