@@ -107,7 +107,9 @@ impl View {
         let common = &serve.common;
         if common.headless || !io::stdout().is_terminal() {
             let _ = writeln!(io::stderr(), "listening on ws://{address}");
-            let printer = Printer::start(parts.capture, form(common)).context("cannot start the thread that prints")?;
+            let filter = common.filter.clone().map(|argument| argument.filter);
+            let printer =
+                Printer::start(parts.capture, form(common), filter).context("cannot start the thread that prints")?;
             return Ok(Self::Printed(printer));
         }
         let stop = StopScreen::default();
@@ -116,6 +118,7 @@ impl View {
             control: parts.control,
             title: format!("serve {address}"),
             recording: common.record.as_ref().map(|path| path.display().to_string()),
+            filter: common.filter.clone().map(|argument| (argument.text, argument.filter)),
             ascii: common.look.ascii,
             color: common.look.is_colored(),
             clock: parts.clock,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use explain::{run_explain, run_rules};
-pub use values::{HeaderArgument, ListenAddress};
+pub use values::{FilterArgument, HeaderArgument, ListenAddress};
 use values::{parse_duration, parse_size};
 
 use crate::wire::Side;
@@ -96,6 +96,10 @@ pub struct Common {
     /// Replace FILE if it exists
     #[arg(long, requires = "record")]
     pub force: bool,
+
+    /// Show only frames that match, such as 'opcode == text and payload contains "price"'
+    #[arg(short = 'Y', long, value_name = "EXPR")]
+    pub filter: Option<FilterArgument>,
 
     /// No screen: print what happens to standard output, as when that is no terminal
     #[arg(long)]
@@ -301,6 +305,7 @@ mod tests {
             ("wsinspect serv 9002", "unrecognized subcommand 'serv'; a similar subcommand exists: 'serve'"),
             ("wsinspect serve 9002 -H nocolon", "expected 'Name: value'"),
             ("wsinspect serve 9002 --force", "--record <FILE>"),
+            ("wsinspect serve 9002 -Y opcode==", "--filter <EXPR>': column 9: expected a value after \"==\""),
         ] {
             match read(line) {
                 Err(Usage::Wrong(error)) => {

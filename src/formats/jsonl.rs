@@ -46,6 +46,17 @@ impl JsonLines {
         }
     }
 
+    /// Leaves out a frame that a filter does not let through. The message that it ends is written if any other of its
+    /// frames was.
+    pub fn skip(&mut self, out: &mut impl Write, capture: &Capture, n: u64, entry: &FrameEntry) -> io::Result<()> {
+        match self.assembler.frame(n, entry, false) {
+            (_, Some(message)) if self.options.messages && message.shown => {
+                self.message(out, capture, entry.time(), &message)
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn frame(
         &mut self,
         out: &mut impl Write,
@@ -56,7 +67,7 @@ impl JsonLines {
     ) -> io::Result<()> {
         let header = entry.header();
         let header_len = header.len() as u64;
-        let (message_opcode, assembled) = self.assembler.frame(n, entry);
+        let (message_opcode, assembled) = self.assembler.frame(n, entry, true);
         let shown = header.length.min(self.options.payload_limit);
         // a close frame is understood whole, however short its payload is shown
         let is_close = header.opcode == Opcode::CLOSE;

@@ -32,6 +32,8 @@ pub(super) struct Assembled {
     pub(super) fragments: u64,
     /// Payload bytes of all its frames.
     pub(super) length: u64,
+    /// Whether any of its frames is shown.
+    pub(super) shown: bool,
     parts: Vec<FrameEntry>,
 }
 
@@ -39,8 +41,8 @@ impl Assembler {
     /// The most frames of one message whose payload is shown: 12 MiB of memory.
     const MAX_PARTS: usize = 1 << 18;
 
-    /// Takes the next frame; returns the opcode of the message that it belongs to, and the message if it completes it.
-    pub(super) fn frame(&mut self, n: u64, entry: &FrameEntry) -> (Option<Opcode>, Option<Assembled>) {
+    /// Takes the next frame, which is `shown` or left out; returns the opcode of the message that it belongs to, and the message if it completes it.
+    pub(super) fn frame(&mut self, n: u64, entry: &FrameEntry, shown: bool) -> (Option<Opcode>, Option<Assembled>) {
         let (connection, from, header) = (entry.connection(), entry.from(), entry.header());
         let direction = self.directions.entry((connection, from)).or_default();
         match direction.sequence.place(&header) {
@@ -55,6 +57,7 @@ impl Assembler {
                     last: n,
                     fragments: 0,
                     length: 0,
+                    shown: false,
                     parts: Vec::new(),
                 });
             }
@@ -63,6 +66,7 @@ impl Assembler {
         let opcode = direction.message.as_ref().map(|message| message.opcode);
         if let Some(message) = &mut direction.message {
             message.last = n;
+            message.shown |= shown;
             message.fragments += 1;
             message.length = message.length.saturating_add(header.length);
             if message.parts.len() < Self::MAX_PARTS {

@@ -15,6 +15,7 @@ use super::snapshot::SnapshotReader;
 use super::terminal::{self, Keys, Output, Waited};
 use super::theme::Theme;
 use super::{update, view};
+use crate::capture::filter::Filter;
 use crate::capture::{Capture, Clock};
 use crate::control::Control;
 
@@ -29,6 +30,8 @@ pub struct Screen {
     pub title: String,
     /// The name of the file, if the user asked for a recording.
     pub recording: Option<String>,
+    /// The filter to begin with, and how it was written.
+    pub filter: Option<(String, Filter)>,
     /// Whether only ASCII may be used.
     pub ascii: bool,
     /// Whether colours may be used.
@@ -87,7 +90,12 @@ pub fn run(screen: Screen) -> io::Result<Outcome> {
     terminal::take()?;
     let _restored = Restore;
     let theme = Theme { color: screen.color, ascii: screen.ascii };
-    let model = Model::new(screen.title.clone(), screen.recording.clone(), theme, size);
+    let mut model = Model::new(screen.title.clone(), screen.recording.clone(), theme, size);
+    if let Some((expression, filter)) = screen.filter.clone() {
+        model.filters.push(expression.clone());
+        model.listing.filter(expression, Some(filter));
+        model.sift(&screen.capture);
+    }
     let output = terminal::screen(size)?;
     let mut panel = Panel { screen, model, output, reader: SnapshotReader::default(), drawn: None, changed: true };
     // when there is no drawing on the terminal, there is nobody to tell why
@@ -120,6 +128,8 @@ struct Panel {
 struct Drawn {
     at: Instant,
     generation: u64,
+    /// How far the filter had come.
+    looked_at: Option<u64>,
 }
 
 impl Panel {
@@ -187,7 +197,8 @@ impl Panel {
         if self.changed {
             return true;
         }
-        let traffic = self.screen.capture.generation() != drawn.generation;
+        let traffic =
+            self.screen.capture.generation() != drawn.generation || self.model.listing.looked_at() != drawn.looked_at;
         let pause = if self.model.frozen.is_some() { FROZEN } else { FRAME };
         let ticks = self.model.view == View::Connections && self.model.frozen.is_none();
         (traffic && since >= pause) || (ticks && since >= TICK)
@@ -196,6 +207,7 @@ impl Panel {
     fn draw(&mut self) -> io::Result<()> {
         // before the snapshot: what comes meanwhile is drawn next time
         let generation = self.screen.capture.generation();
+        let looked_at = self.model.listing.looked_at();
         let snapshot = self.reader.take(&mut self.model, &self.screen.capture, self.screen.clock.now());
         let model = &mut self.model;
         self.output.draw(|frame| {
@@ -203,7 +215,7 @@ impl Panel {
                 frame.set_cursor_position(cursor);
             }
         })?;
-        self.drawn = Some(Drawn { at: Instant::now(), generation });
+        self.drawn = Some(Drawn { at: Instant::now(), generation, looked_at });
         self.changed = false;
         Ok(())
     }

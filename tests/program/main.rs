@@ -8,6 +8,7 @@ mod clients;
 mod command_line;
 mod endings;
 mod explain;
+mod filter;
 mod handshake;
 mod json;
 mod readme;

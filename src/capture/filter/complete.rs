@@ -44,17 +44,15 @@ fn value_of(earlier: &[Token<'_>]) -> Option<Field> {
         Token::Word(name) => Field::named(name),
         _ => None,
     };
-    match earlier {
-        [.., field, Token::Sign("==" | "!=" | "<" | "<=" | ">" | ">=")] => named(field),
-        // within a set
-        _ => {
-            let open = earlier.iter().rposition(|token| *token == Token::Sign("{"))?;
-            let inside = !earlier[open..].contains(&Token::Sign("}"));
-            match &earlier[..open] {
-                [.., field, Token::Word("in")] if inside => named(field),
-                _ => None,
-            }
-        }
+    if let [.., field, Token::Sign("==" | "!=" | "<" | "<=" | ">" | ">=")] = earlier {
+        return named(field);
+    }
+    // within a set
+    let open = earlier.iter().rposition(|token| *token == Token::Sign("{"))?;
+    let inside = !earlier[open..].contains(&Token::Sign("}"));
+    match &earlier[..open] {
+        [.., field, Token::Word("in")] if inside => named(field),
+        _ => None,
     }
 }
 

@@ -205,9 +205,9 @@ fn number(field: Field, facts: &Facts<'_>) -> Option<u64> {
         Field::Compressed => facts.entry.is_compressed().into(),
         Field::Finding => facts.entry.has_findings().into(),
         Field::Rtt => facts.rtt?,
-        // no frame of a capture was held and edited: nothing that wsinspect does so far changes one on its way
-        Field::Edit => return None,
-        Field::Payload
+        // no frame is edited on its way so far, and the others are no numbers of the index
+        Field::Edit
+        | Field::Payload
         | Field::PayloadText
         | Field::StatusCode
         | Field::Time
@@ -261,11 +261,10 @@ impl Compare {
     /// The same of a number that may still grow.
     const fn of_at_least(self, number: u64, value: u64) -> Truth {
         match self {
-            Self::Greater if number > value => Truth::Yes,
+            Self::Greater | Self::Unequal if number > value => Truth::Yes,
             Self::GreaterOrEqual if number >= value => Truth::Yes,
             Self::Less if number >= value => Truth::No,
             Self::LessOrEqual | Self::Equal if number > value => Truth::No,
-            Self::Unequal if number > value => Truth::Yes,
             _ => Truth::Unsure,
         }
     }

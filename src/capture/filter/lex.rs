@@ -123,9 +123,9 @@ mod tests {
 
     #[test]
     fn words_signs_and_strings_stand_where_they_stand() {
+        use Token::{Quoted, Sign, Word};
         let seen = tokens("opcode==1 && !(\"a \\\" b\") || n in {1..5, 7} payload.text");
         let only: Vec<_> = seen.iter().map(|(token, _)| *token).collect();
-        use Token::{Quoted, Sign, Word};
         assert_eq!(
             only,
             [

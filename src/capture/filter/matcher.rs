@@ -83,10 +83,11 @@ impl Matcher {
     /// Looks at the frames up to `last`, as far as they are there, and adds the numbers of those that match, in no order.
     pub fn look(&mut self, capture: &Capture, last: u64, matches: &mut Vec<u64>) {
         let mut step = Step::default();
-        while self.next <= last {
+        loop {
             let before = self.next;
+            // at least once: a connection may have ended since
             self.step(capture, last, &AtomicBool::new(false), &mut step);
-            if self.next == before {
+            if self.next == before || self.next > last {
                 break;
             }
         }
@@ -102,7 +103,7 @@ impl Matcher {
     }
 
     /// Looks at the next frames, up to `last`. If `stop` is set meanwhile, payloads are no longer read.
-    pub(super) fn step(&mut self, capture: &Capture, last: u64, stop: &AtomicBool, step: &mut Step) {
+    pub(super) fn step(&mut self, capture: &Capture, last: u64, stop: &AtomicBool, found: &mut Step) {
         let mut candidates = Vec::new();
         let mut finished = Vec::new();
         let mut over = Vec::new();
@@ -111,7 +112,7 @@ impl Matcher {
         while self.next <= end
             && let Some(entry) = index.frame(self.next)
         {
-            self.header(&index, entry, step, &mut candidates, &mut finished);
+            self.header(&index, entry, found, &mut candidates, &mut finished);
             self.next += 1;
         }
         while let Some(milestone) = index.milestones(self.next_milestone).first()
@@ -127,13 +128,13 @@ impl Matcher {
             if stop.load(Ordering::Relaxed) {
                 return;
             }
-            self.payload(capture, candidate, step);
+            self.payload(capture, candidate, found);
         }
         for connection in over {
             self.pings.remove(&connection);
             finished.extend(self.threads.end(connection));
         }
-        self.finish(capture, finished, step);
+        self.finish(capture, finished, found);
     }
 
     /// What a frame's header tells.
@@ -141,7 +142,7 @@ impl Matcher {
         &mut self,
         index: &Index,
         entry: &FrameEntry,
-        step: &mut Step,
+        found: &mut Step,
         candidates: &mut Vec<Candidate>,
         finished: &mut Vec<Thread>,
     ) {
@@ -150,7 +151,7 @@ impl Matcher {
         let placed = if self.follows_messages {
             let placed = self.threads.place(n, entry, &header);
             if let Some(thread) = placed.changed {
-                step.threads.insert(thread.first.into(), thread);
+                found.threads.insert(thread.first.into(), thread);
             }
             finished.extend(placed.finished);
             placed
@@ -158,7 +159,7 @@ impl Matcher {
             Placed { head: n, message: None, fragments: Fragments::None, changed: None, finished: None }
         };
         let Some(filter) = &self.filter else {
-            step.matches.push((n, placed.head));
+            found.matches.push((n, placed.head));
             return;
         };
         let findings = if filter.asks_rules && entry.has_findings() { index.findings(n) } else { &[] };
@@ -171,7 +172,7 @@ impl Matcher {
             filter.expr.eval(&facts, &mut None)
         };
         match truth {
-            Truth::Yes => step.matches.push((n, placed.head)),
+            Truth::Yes => found.matches.push((n, placed.head)),
             Truth::No => {}
             Truth::Unread | Truth::Unsure => {
                 candidates.push(Candidate { n, entry: *entry, findings: findings.to_vec(), placed, rtt: None });
@@ -180,13 +181,13 @@ impl Matcher {
     }
 
     /// What its payload tells.
-    fn payload(&mut self, capture: &Capture, mut candidate: Candidate, step: &mut Step) {
+    fn payload(&mut self, capture: &Capture, mut candidate: Candidate, found: &mut Step) {
         let Some(filter) = &self.filter else { return };
         if filter.asks_round_trips {
             candidate.rtt = round_trip(&mut self.pings, capture, &candidate.entry);
         }
         match candidate.eval(filter, capture) {
-            Truth::Yes => step.matches.push((candidate.n, candidate.placed.head)),
+            Truth::Yes => found.matches.push((candidate.n, candidate.placed.head)),
             Truth::Unsure => {
                 let waiting = self.later.entry(candidate.placed.head).or_default();
                 if waiting.len() < Self::MOST_LATER {
@@ -198,13 +199,13 @@ impl Matcher {
     }
 
     /// Decides on what has waited for the end of these messages.
-    fn finish(&mut self, capture: &Capture, finished: Vec<Thread>, step: &mut Step) {
+    fn finish(&mut self, capture: &Capture, finished: Vec<Thread>, found: &mut Step) {
         let Some(filter) = &self.filter else { return };
         for thread in finished {
             for mut candidate in self.later.remove(&thread.first.into()).unwrap_or_default() {
                 candidate.placed.fragments = Fragments::Exactly(thread.fragments.into());
                 if candidate.eval(filter, capture) == Truth::Yes {
-                    step.matches.push((candidate.n, candidate.placed.head));
+                    found.matches.push((candidate.n, candidate.placed.head));
                 }
             }
         }

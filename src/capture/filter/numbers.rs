@@ -59,7 +59,9 @@ impl Numbers {
                 piece.truncate(place % Self::PIECE);
             }
             self.push(small(n));
-            after.into_iter().for_each(|n| self.push(n));
+            for n in after {
+                self.push(n);
+            }
         }
     }
 

@@ -105,7 +105,7 @@ impl<'a> Parser<'a> {
         match self.peek() {
             Some(Token::Quoted(raw)) => {
                 self.at += 1;
-                Ok(search(Search::Contains(finder(unescaped(raw)))))
+                Ok(search(Search::Contains(finder(&unescaped(raw)))))
             }
             Some(Token::Word(name)) if !is_keyword(name) => {
                 self.at += 1;
@@ -114,7 +114,7 @@ impl<'a> Parser<'a> {
                     return match field {
                         Some(field) => Ok(Expr::Holds(field)),
                         None if name.starts_with(PREFIX) => Err(self.unknown(at, name)),
-                        None => Ok(search(Search::Contains(finder(name.into())))),
+                        None => Ok(search(Search::Contains(finder(name.as_bytes())))),
                     };
                 };
                 let field = field.ok_or_else(|| self.unknown(at, name))?;
@@ -306,15 +306,15 @@ fn search(search: Search) -> Expr {
     Expr::Payload(Field::Payload, search)
 }
 
-fn finder(bytes: Vec<u8>) -> Box<Finder<'static>> {
-    Box::new(Finder::new(&bytes).into_owned())
+fn finder(bytes: &[u8]) -> Box<Finder<'static>> {
+    Box::new(Finder::new(bytes).into_owned())
 }
 
 fn bytes_search(operator: Operator, bytes: Vec<u8>) -> Search {
     match operator {
         Operator::Compare(Compare::Equal) => Search::Equals(bytes),
         Operator::Compare(_) => Search::Differs(bytes),
-        _ => Search::Contains(finder(bytes)),
+        _ => Search::Contains(finder(&bytes)),
     }
 }
 
