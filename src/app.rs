@@ -31,6 +31,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(serve) => run_serve(serve),
         Command::Explain(explain) => cli::run_explain(&explain),
         Command::Rules(rules) => cli::run_rules(&rules),
+        Command::Completions(completions) => cli::run_completions(&completions),
+        Command::Man => cli::run_man(),
     }
 }
 

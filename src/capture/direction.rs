@@ -72,6 +72,8 @@ pub(super) struct Done<'a> {
 impl Direction {
     /// The most bytes that are held before the handshake is answered.
     const MAX_HELD: usize = 1 << 20;
+    /// Room for unmasking that is kept between chunks.
+    const SCRATCH: usize = 1024;
 
     pub(super) fn new(from: Side, limits: Limits) -> Self {
         Self {
@@ -171,6 +173,8 @@ impl Direction {
             }
         }
         self.stream += whole.len() as u64;
+        // thousands of connections at rest hold no more than a little each
+        self.scratch.shrink_to(Self::SCRATCH);
     }
 
     /// The frame that was cut short when the connection ended.

@@ -18,7 +18,7 @@ use crate::wire::Side;
 pub struct Position {
     /// Where the block of its packet begins.
     pub block: u64,
-    /// How many bytes of the packet's payload stand before it: below [`MAX_SEGMENT`].
+    /// How many bytes of the packet's payload stand before it: below 65 000.
     pub skip: u16,
 }
 
@@ -57,7 +57,7 @@ impl CaptureWriter {
         writer.flush().map(|()| writer)
     }
 
-    /// Takes an event in. A chunk becomes a block for each [`MAX_SEGMENT`] bytes of it; where those will begin is added
+    /// Takes an event in. A chunk becomes a block for each 65 000 bytes of it; where those will begin is added
     /// to `blocks`.
     pub fn push(&mut self, event: &Event, blocks: &mut Vec<u64>) {
         let time = event.time.0;

@@ -120,7 +120,8 @@ fn read_input() -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn print(text: &str, code: ExitCode) -> anyhow::Result<ExitCode> {
+/// Prints `text` on standard output.
+pub(super) fn print(text: &str, code: ExitCode) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // whoever closed our output has read enough

@@ -1,6 +1,7 @@
 //! The command line: arguments in, typed values out.
 
 mod explain;
+mod manual;
 mod values;
 
 use std::ffi::OsString;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use explain::{run_explain, run_rules};
+pub use manual::{Completions, run_completions, run_man};
 pub use values::{FilterArgument, HeaderArgument, ListenAddress};
 use values::{parse_duration, parse_size};
 
@@ -17,7 +19,7 @@ use crate::wire::Side;
 
 /// What is on my WebSocket? An interactive terminal inspector that shows every frame live, byte-exact and explained.
 #[derive(Debug, Parser)]
-#[command(name = "wsinspect", version, max_term_width = 100)]
+#[command(name = "wsinspect", version, max_term_width = 100, disable_help_subcommand = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -33,6 +35,10 @@ pub enum Command {
     Explain(Explain),
     /// Print the catalogue of rules: what RFC 6455 forbids and how a strict peer answers
     Rules(Rules),
+    /// Print completions for a shell
+    Completions(Completions),
+    /// Print the man page
+    Man,
 }
 
 /// `wsinspect serve`
@@ -264,7 +270,7 @@ impl Cli {
 /// clap's message, which has a paragraph for what is wrong and others for help, as one line.
 fn one_line(error: &clap::Error) -> String {
     if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "a command is missing: serve, explain or rules; see wsinspect --help".to_owned();
+        return "a command is missing, such as serve; see wsinspect --help".to_owned();
     }
     let text = error.render().to_string();
     let mut paragraphs = text.split("\n\n");

@@ -1,8 +1,8 @@
 //! The live panel: what the capture holds, on a terminal, and the keys that act on it.
 //!
 //! It has an operating-system thread of its own. It reads from [`crate::capture::Capture`] and asks for things through
-//! [`crate::control::Control`]; nothing here can hold up the traffic. Input becomes an action, [`update`] turns the
-//! model and the action into the next model and perhaps a command, and [`view`] draws the model and a snapshot of what
+//! [`crate::control::Control`]; nothing here can hold up the traffic. Input becomes an action, `update` turns the
+//! model and the action into the next model and perhaps a command, and `view` draws the model and a snapshot of what
 //! is in view.
 
 mod action;

@@ -42,7 +42,7 @@ pub struct Screen {
     pub stop: StopScreen,
 }
 
-/// Ends the panel from another thread: within a twentieth of a second, unless the terminal has stopped reading.
+/// Ends the panel from another thread: within a frame's time, unless the terminal has stopped reading.
 #[derive(Clone, Debug, Default)]
 pub struct StopScreen {
     stopped: Arc<AtomicBool>,
@@ -74,10 +74,6 @@ pub enum Outcome {
 const FRAME: Duration = Duration::from_millis(16);
 /// The least patience with which crossterm looks at all.
 const SHORT: Duration = Duration::from_millis(1);
-/// How often new traffic is looked for when there has been none for a while.
-const IDLE: Duration = Duration::from_millis(50);
-/// How long it takes without anything new until that is so.
-const ACTIVE: Duration = Duration::from_secs(1);
 /// How often the count of new frames is drawn while the view is frozen.
 const FROZEN: Duration = Duration::from_millis(250);
 /// How often a time that goes on is drawn.
@@ -134,7 +130,6 @@ struct Drawn {
 
 impl Panel {
     fn run(&mut self, keys: &Keys) -> io::Result<Outcome> {
-        let mut lively = Instant::now();
         loop {
             if self.screen.stop.is_stopped() {
                 return Ok(Outcome::Stopped);
@@ -147,11 +142,10 @@ impl Panel {
                 self.output = terminal::screen(self.model.size)?;
             }
             if self.is_due(Instant::now()) {
-                lively = Instant::now();
                 self.draw()?;
             }
-            let patience = if lively.elapsed() < ACTIVE { FRAME } else { IDLE };
-            match keys.wait(patience) {
+            // looking whether something came costs next to nothing; only what changed is drawn
+            match keys.wait(FRAME) {
                 Waited::Lost => return Ok(Outcome::TerminalLost),
                 Waited::Nothing => {}
                 Waited::Input => self.input()?,
