@@ -12,6 +12,7 @@ use anyhow::{Context as _, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
+use crate::capture::filter::Filter;
 use crate::capture::{self, Capture, Clock, Marker, Recording};
 use crate::cli::{self, Cli, Command, Format, Show, UsageError};
 use crate::control::Control;
@@ -81,7 +82,7 @@ async fn serve_until_told(serve: cli::Serve) -> anyhow::Result<ExitCode> {
         follow: true,
     };
     let mut view =
-        if streams { View::print(parts.capture, Form::Recording)? } else { View::start(&common.show, parts)? };
+        if streams { View::print(parts.capture, Form::Recording, None)? } else { View::start(&common.show, parts)? };
     if !matches!(view, View::Screen { .. }) {
         let _ = writeln!(io::stderr(), "listening on ws://{address}");
     }
@@ -128,7 +129,7 @@ enum View {
 impl View {
     fn start(show: &Show, parts: Parts) -> anyhow::Result<Self> {
         if show.headless || !io::stdout().is_terminal() {
-            return Self::print(parts.capture, form(show));
+            return Self::print(parts.capture, form(show), show.filter.clone().map(|argument| argument.filter));
         }
         let stop = StopScreen::default();
         let screen = Screen {
@@ -137,6 +138,7 @@ impl View {
             title: parts.title,
             recording: parts.recording,
             marker: parts.marker,
+            filter: show.filter.clone().map(|argument| (argument.text, argument.filter)),
             ascii: show.look.ascii,
             color: show.look.is_colored(),
             follow: parts.follow,
@@ -152,8 +154,8 @@ impl View {
         Ok(Self::Screen { stop, ended })
     }
 
-    fn print(capture: Arc<Capture>, form: Form) -> anyhow::Result<Self> {
-        let printer = Printer::start(capture, form).context("cannot start the thread that prints")?;
+    fn print(capture: Arc<Capture>, form: Form, filter: Option<Filter>) -> anyhow::Result<Self> {
+        let printer = Printer::start(capture, form, filter).context("cannot start the thread that prints")?;
         Ok(Self::Printed(printer))
     }
 

@@ -1,5 +1,6 @@
 //! No screen: what happens is printed to standard output, as it is recorded.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd as _;
@@ -10,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::capture::{Capture, Follower, Item};
+use crate::capture::filter::{Filter, Matcher};
+use crate::capture::{Capture, Follower, FrameEntry, Item};
 use crate::formats::{jsonl, text};
 
 /// In which form things are printed.
@@ -51,13 +53,13 @@ const BUFFER: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Printer {
-    /// Prints what happens in `capture`.
-    pub fn start(capture: Arc<Capture>, form: Form) -> io::Result<Self> {
+    /// Prints what happens in `capture`; of the frames only those that match `filter`.
+    pub fn start(capture: Arc<Capture>, form: Form, filter: Option<Filter>) -> io::Result<Self> {
         let progress = Arc::new(Progress::default());
         let (end, ended) = oneshot::channel();
         let (shared, seen) = (progress.clone(), capture.clone());
         thread::Builder::new().name("printer".to_owned()).spawn(move || {
-            let result = print(&seen, form, &shared);
+            let result = print(&seen, form, filter, &shared);
             // if nobody waits for the end any more, the program is on its way out
             let _ = end.send(match result {
                 // whoever read our output has had enough
@@ -124,7 +126,8 @@ impl<W: Write> Write for Watched<'_, W> {
     }
 }
 
-fn print(capture: &Capture, form: Form, progress: &Progress) -> io::Result<()> {
+fn print(capture: &Capture, form: Form, filter: Option<Filter>, progress: &Progress) -> io::Result<()> {
+    let mut screened = filter.map(Screened::new);
     // past the standard library's own buffer, which would hide how far the writing has come
     let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let mut out = io::BufWriter::with_capacity(BUFFER, Watched { inner: stdout, progress });
@@ -140,6 +143,12 @@ fn print(capture: &Capture, form: Form, progress: &Progress) -> io::Result<()> {
         let generation = capture.generation();
         let items = follower.next(capture, BATCH);
         if items.is_empty() {
+            if let Some(screened) = &mut screened
+                && last
+            {
+                screened.give_up_waiting(capture);
+                screened.write(&mut writer, &mut out, capture)?;
+            }
             out.flush()?;
             if last {
                 return Ok(());
@@ -147,8 +156,12 @@ fn print(capture: &Capture, form: Form, progress: &Progress) -> io::Result<()> {
             capture.wait(generation);
             continue;
         }
-        for item in &items {
-            writer.write(&mut out, capture, item)?;
+        match &mut screened {
+            Some(screened) => {
+                screened.take(capture, items);
+                screened.write(&mut writer, &mut out, capture)?;
+            }
+            None => items.iter().try_for_each(|item| writer.write(&mut out, capture, item))?,
         }
     }
 }
@@ -173,6 +186,58 @@ fn copy(out: &mut impl Write, capture: &Capture, progress: &Progress) -> io::Res
     }
 }
 
+/// What waits until a filter has decided on it: a frame's message may have to end first. Everything stays in order.
+struct Screened {
+    matcher: Matcher,
+    items: VecDeque<Item>,
+    matches: BTreeSet<u64>,
+}
+
+impl Screened {
+    /// The most that waits; beyond that the filter goes by what is known.
+    const MOST: usize = 1 << 16;
+
+    fn new(filter: Filter) -> Self {
+        Self { matcher: Matcher::of(filter), items: VecDeque::new(), matches: BTreeSet::new() }
+    }
+
+    fn take(&mut self, capture: &Capture, items: Vec<Item>) {
+        self.items.extend(items);
+        let mut matches = Vec::new();
+        let last = self.items.iter().rev().find_map(|item| match item {
+            Item::Frame(n, ..) => Some(*n),
+            _ => None,
+        });
+        self.matcher.look(capture, last.unwrap_or(0), &mut matches);
+        self.matches.extend(matches);
+        if self.items.len() > Self::MOST {
+            self.give_up_waiting(capture);
+        }
+    }
+
+    fn give_up_waiting(&mut self, capture: &Capture) {
+        let mut matches = Vec::new();
+        self.matcher.give_up_waiting(capture, &mut matches);
+        self.matches.extend(matches);
+    }
+
+    /// Writes what is decided on.
+    fn write(&mut self, writer: &mut Writer, out: &mut impl Write, capture: &Capture) -> io::Result<()> {
+        let decided = self.matcher.decided_below();
+        while let Some(item) = self.items.pop_front() {
+            match &item {
+                Item::Frame(n, ..) if *n >= decided => {
+                    self.items.push_front(item);
+                    break;
+                }
+                Item::Frame(n, entry, _) if !self.matches.remove(n) => writer.skip(out, capture, *n, entry)?,
+                _ => writer.write(out, capture, &item)?,
+            }
+        }
+        Ok(())
+    }
+}
+
 enum Writer {
     Text(text::TextLines),
     Json(jsonl::JsonLines),
@@ -183,6 +248,14 @@ impl Writer {
         match self {
             Self::Text(lines) => lines.write(out, capture, item),
             Self::Json(lines) => lines.write(out, capture, item),
+        }
+    }
+
+    /// Leaves a frame out.
+    fn skip(&mut self, out: &mut impl Write, capture: &Capture, n: u64, entry: &FrameEntry) -> io::Result<()> {
+        match self {
+            Self::Text(_) => Ok(()),
+            Self::Json(lines) => lines.skip(out, capture, n, entry),
         }
     }
 }

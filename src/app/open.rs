@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use tokio::sync::oneshot;
 
 use super::{INTERRUPTED, Parts, STANDARD_OUTPUT, Signals, View, command_line};
+use crate::capture::filter::{Filter, Matcher};
 use crate::capture::{self, Capture, Clock, Reading};
 use crate::cli::{self, FINDINGS, UsageError};
 use crate::formats::export::{self, Kind, Progress, Selection, Stop};
@@ -44,7 +45,11 @@ fn export(open: &cli::Open, out: &Path, capture: &Capture) -> anyhow::Result<Exi
         let names = Kind::ALL.map(Kind::name).join(", ");
         UsageError(format!("the suffix of {} says nothing of what to export; --as does: {names}", out.display()))
     })?;
-    let (selection, progress) = (Selection::All, Progress::default());
+    let selection = match &open.show.filter {
+        Some(argument) => Selection::Frames(matching(capture, argument.filter.clone())),
+        None => Selection::All,
+    };
+    let progress = Progress::default();
     if out == Path::new(STANDARD_OUTPUT) {
         let written = export::write(capture, kind, &selection, &progress, &mut io::stdout().lock());
         return match written {
@@ -56,6 +61,17 @@ fn export(open: &cli::Open, out: &Path, capture: &Capture) -> anyhow::Result<Exi
     let frames = export::to_file(capture, out, kind, &selection, &progress, open.force)?;
     say(&format!("{frames} frames exported to {}", out.display()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The numbers of the frames that `filter` lets through, once everything is read.
+fn matching(capture: &Capture, filter: Filter) -> Vec<u64> {
+    let mut matcher = Matcher::of(filter);
+    let mut numbers = Vec::new();
+    let last = capture.index().totals().frames;
+    matcher.look(capture, last, &mut numbers);
+    matcher.give_up_waiting(capture, &mut numbers);
+    numbers.sort_unstable();
+    numbers
 }
 
 async fn show(open: &cli::Open, capture: Arc<Capture>, reading: Reading) -> anyhow::Result<ExitCode> {

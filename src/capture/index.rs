@@ -162,6 +162,11 @@ impl FrameEntry {
         if self.has(MISSING) { None } else { Some(Position { block: self.block, skip: self.skip }) }
     }
 
+    /// Whether the same side of the same connection sent both.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        self.connection == other.connection && self.from() == other.from()
+    }
+
     const fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }

@@ -8,6 +8,7 @@ mod direction;
 mod dissector;
 mod event;
 mod file;
+pub mod filter;
 mod follower;
 mod index;
 mod mark;

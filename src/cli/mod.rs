@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use explain::{FINDINGS, run_explain, run_rules};
 pub use manual::{Completions, run_completions, run_man};
-pub use values::{HeaderArgument, ListenAddress};
+pub use values::{FilterArgument, HeaderArgument, ListenAddress};
 use values::{parse_duration, parse_size};
 
 use crate::formats::export::Kind;
@@ -115,6 +115,10 @@ pub struct Common {
 /// How every command that shows traffic does so.
 #[derive(Debug, Args)]
 pub struct Show {
+    /// Show only frames that match, such as 'opcode == text and payload contains "price"'
+    #[arg(short = 'Y', long, value_name = "EXPR")]
+    pub filter: Option<FilterArgument>,
+
     /// No screen: print what happens to standard output, as when that is no terminal
     #[arg(long)]
     pub headless: bool,
@@ -352,6 +356,7 @@ mod tests {
             ("wsinspect serv 9002", "unrecognized subcommand 'serv'; a similar subcommand exists: 'serve'"),
             ("wsinspect serve 9002 -H nocolon", "expected 'Name: value'"),
             ("wsinspect serve 9002 --force", "--record <FILE>"),
+            ("wsinspect serve 9002 -Y opcode==", "--filter <EXPR>': column 9: expected a value after \"==\""),
         ] {
             match read(line) {
                 Err(Usage::Wrong(error)) => {

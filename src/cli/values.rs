@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::capture::filter::{Filter, FilterError};
+
 /// `[HOST:]PORT`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenAddress {
@@ -64,6 +66,23 @@ impl FromStr for HeaderArgument {
             return Err(expected());
         }
         Ok(Self { name: name.to_owned(), value: value.trim().to_owned() })
+    }
+}
+
+/// A display filter, and how it was written.
+#[derive(Clone, Debug)]
+pub struct FilterArgument {
+    /// As it was written.
+    pub text: String,
+    /// What it means.
+    pub filter: Filter,
+}
+
+impl FromStr for FilterArgument {
+    type Err = FilterError;
+
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        Ok(Self { text: text.to_owned(), filter: Filter::parse(text)? })
     }
 }
 

@@ -48,7 +48,18 @@ impl JsonLines {
 
     /// Takes note of a frame that is not written: it may be part of a message that is.
     pub fn pass(&mut self, n: u64, entry: &FrameEntry) {
-        self.assembler.frame(n, entry);
+        self.assembler.frame(n, entry, false);
+    }
+
+    /// Leaves out a frame that a filter does not let through. The message that it ends is written if any other of its
+    /// frames was.
+    pub fn skip(&mut self, out: &mut impl Write, capture: &Capture, n: u64, entry: &FrameEntry) -> io::Result<()> {
+        match self.assembler.frame(n, entry, false) {
+            (_, Some(message)) if self.options.messages && message.shown => {
+                self.message(out, capture, entry.time(), &message)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn frame(
@@ -61,7 +72,7 @@ impl JsonLines {
     ) -> io::Result<()> {
         let header = entry.header();
         let header_len = header.len() as u64;
-        let (message_opcode, assembled) = self.assembler.frame(n, entry);
+        let (message_opcode, assembled) = self.assembler.frame(n, entry, true);
         let shown = header.length.min(self.options.payload_limit);
         // a close frame is understood whole, however short its payload is shown
         let is_close = header.opcode == Opcode::CLOSE;

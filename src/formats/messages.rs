@@ -34,14 +34,16 @@ pub(super) struct Assembled {
     pub(super) length: u64,
     /// Its frames with their numbers, no more than [`Assembler::MAX_PARTS`].
     pub(super) parts: Vec<(u64, FrameEntry)>,
+    /// Whether any of its frames is shown.
+    pub(super) shown: bool,
 }
 
 impl Assembler {
     /// The most frames of one message whose payload is shown: 14 MiB of memory.
     const MAX_PARTS: usize = 1 << 18;
 
-    /// Takes the next frame; returns the opcode of the message that it belongs to, and the message if it completes it.
-    pub(super) fn frame(&mut self, n: u64, entry: &FrameEntry) -> (Option<Opcode>, Option<Assembled>) {
+    /// Takes the next frame, which is `shown` or left out; returns the opcode of the message that it belongs to, and the message if it completes it.
+    pub(super) fn frame(&mut self, n: u64, entry: &FrameEntry, shown: bool) -> (Option<Opcode>, Option<Assembled>) {
         let (connection, from, header) = (entry.connection(), entry.from(), entry.header());
         let direction = self.directions.entry((connection, from)).or_default();
         match direction.sequence.place(&header) {
@@ -56,6 +58,7 @@ impl Assembler {
                     last: n,
                     fragments: 0,
                     length: 0,
+                    shown: false,
                     parts: Vec::new(),
                 });
             }
@@ -64,6 +67,7 @@ impl Assembler {
         let opcode = direction.message.as_ref().map(|message| message.opcode);
         if let Some(message) = &mut direction.message {
             message.last = n;
+            message.shown |= shown;
             message.fragments += 1;
             message.length = message.length.saturating_add(header.length);
             if message.parts.len() < Self::MAX_PARTS {
@@ -99,6 +103,7 @@ impl Assembled {
             first: n,
             last: n,
             fragments: 1,
+            shown: true,
             length: header.length,
             parts: vec![(n, *entry)],
         }
@@ -145,7 +150,7 @@ pub(super) fn message_of(capture: &Capture, n: u64) -> Option<Assembled> {
             if before && let Some(message) = assembler.unfinished(connection).find(|message| message.holds(n)) {
                 return Some(message);
             }
-            match assembler.frame(number, &entry) {
+            match assembler.frame(number, &entry, true) {
                 (None, _) if number == n => return Some(Assembled::alone(n, &entry)),
                 (_, Some(message)) if message.holds(n) => return Some(message),
                 _ => {}

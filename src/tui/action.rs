@@ -37,6 +37,10 @@ pub(super) enum Action {
     Freeze,
     /// The list begins anew, or shows everything again.
     Clear,
+    /// Asks for a filter.
+    Filter,
+    /// Rows are messages, or frames again.
+    Messages,
     /// Sends a ping.
     Ping,
     /// Sends a pong that nobody asked for.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::rows::{same_direction, without_cut_character};
+use super::rows::without_cut_character;
 use crate::anatomy::{self, Field, FrameAnatomy, FrameContext, Step};
 use crate::capture::{Capture, Connection, FrameEntry, Index};
 use crate::formats::sanitize::printable_bytes;
@@ -67,7 +67,7 @@ fn context(index: &Index, n: u64, entry: &FrameEntry, findings: &[Finding]) -> F
         Place::Continuation => (n.saturating_sub(LOOK_BACK).max(1)..n)
             .rev()
             .filter_map(|earlier| index.frame(earlier))
-            .filter(|earlier| same_direction(earlier, entry))
+            .filter(|earlier| earlier.is_beside(entry))
             .map(|earlier| earlier.header().opcode)
             .find(|opcode| !opcode.is_control() && *opcode != Opcode::CONTINUATION),
         _ => alone.message,

@@ -134,6 +134,18 @@ pub(super) const BINDINGS: &[Binding] = &[
         short: "",
         scope: Scope::Everywhere,
     },
+    Binding {
+        keys: &[(char('/'), Action::Filter)],
+        does: "filter the list by an expression",
+        short: "filter",
+        scope: Scope::Everywhere,
+    },
+    Binding {
+        keys: &[(char('v'), Action::Messages)],
+        does: "list messages, which Enter opens, or frames again",
+        short: "messages",
+        scope: Scope::Everywhere,
+    },
     Binding { keys: &[(char('p'), Action::Ping)], does: "send a ping", short: "ping", scope: Scope::Live },
     Binding {
         keys: &[(char('P'), Action::Pong)],
@@ -233,7 +245,7 @@ pub(super) fn footer(view: View, live: bool, ascii: bool) -> impl Iterator<Item 
 const fn rank(action: Action) -> u8 {
     match action {
         Action::Help | Action::Quit => 0,
-        Action::Enter => 1,
+        Action::Enter | Action::Filter => 1,
         Action::Ping | Action::Close | Action::Fragments | Action::Text => 2,
         _ => 3,
     }

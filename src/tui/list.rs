@@ -26,6 +26,15 @@ impl Cursor {
         self.reveal = true;
     }
 
+    /// What is selected stands in another row by now: the window goes with it.
+    pub(super) fn shift(&mut self, row: u64) {
+        if row != self.selected {
+            self.top = (self.top + row).saturating_sub(self.selected);
+            self.selected = row;
+            self.reveal = true;
+        }
+    }
+
     /// Moves the selection.
     pub(super) fn step(&mut self, rows: i64) {
         self.select(self.selected.saturating_add_signed(rows));

@@ -1,6 +1,5 @@
 //! The state of the panel: all that decides what is drawn, beside the capture itself.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use ratatui::layout::Size;
 use super::action::View;
 use super::layout::{Layout, Pane};
 use super::list::Cursor;
+use super::listing::{Anchor, Listing, Place};
 use super::overlay::Overlay;
 use super::theme::Theme;
 use super::work::{Task, Work};
@@ -38,8 +38,16 @@ pub(super) struct Model {
     /// The same of the connections view: the list or the details.
     pub(super) connection_pane: Pane,
     pub(super) maximised: bool,
-    /// Rows are frame numbers.
+    /// The cursor among the rows of `listing`.
     pub(super) frames: Cursor,
+    /// Which frames or messages are rows.
+    pub(super) listing: Listing,
+    /// What is selected, and the row that it stood in last.
+    anchor: Anchor,
+    placed: u64,
+    place: Option<Place>,
+    /// The filters of this session, the newest last.
+    pub(super) filters: Vec<String>,
     /// Frames up to this one are hidden.
     pub(super) hidden: u64,
     /// Rows are connection numbers.
@@ -91,6 +99,11 @@ impl Model {
             connection_pane: Pane::List,
             maximised: false,
             frames: Cursor::new(true),
+            listing: Listing::default(),
+            anchor: Anchor::default(),
+            placed: 0,
+            place: None,
+            filters: Vec::new(),
             hidden: 0,
             connections: Cursor::new(false),
             frame_scroll: 0,
@@ -148,9 +161,9 @@ impl Model {
         let connections = self.shown_connections(&index).len() as u64;
         drop(index);
         let rows = self.layout().map_or(0, |layout| layout.list_rows());
-        let selected = self.frames.selected;
-        self.frames.settle(self.hidden + 1, last, rows);
-        if self.frames.selected != selected {
+        let before = self.selected_frame();
+        self.settle_frames(capture, last, rows);
+        if self.selected_frame() != before {
             self.frame_scroll = 0;
             self.bytes_scroll = 0;
         }
@@ -161,14 +174,69 @@ impl Model {
         }
     }
 
-    /// The frame under the cursor, if there is any.
-    pub(super) fn selected_frame(&self) -> Option<u64> {
-        (self.frames.selected > self.hidden).then_some(self.frames.selected)
+    fn settle_frames(&mut self, capture: &Capture, last: u64, rows: usize) {
+        self.listing.refresh(capture);
+        let (first, last) = self.listing.rows(self.hidden, last);
+        // unless the cursor was moved, it goes where what it was on has gone
+        let moved = self.frames.selected != self.placed;
+        if !moved
+            && !self.frames.follow
+            && let Some(row) = self.listing.row(&mut self.anchor, capture)
+        {
+            self.frames.shift(row);
+        }
+        self.frames.settle(first, last, rows);
+        self.placed = self.frames.selected;
+        self.place = self.listing.place(self.placed).filter(|_| self.placed >= first);
+        if let Some(place) = self.place.filter(|_| moved || self.frames.follow) {
+            self.anchor = Anchor::at(place);
+        }
     }
 
-    /// The numbers of the frames that the list shows.
-    pub(super) fn listed(&self, index: &Index) -> RangeInclusive<u64> {
-        self.hidden + 1..=self.last_frame(index)
+    /// What stands in the row under the cursor.
+    pub(super) const fn selected_place(&self) -> Option<Place> {
+        self.place
+    }
+
+    /// The frame under the cursor, if there is any.
+    pub(super) fn selected_frame(&self) -> Option<u64> {
+        self.place.map(|place| place.n)
+    }
+
+    /// The frame that stays selected while rows come and go.
+    pub(super) const fn anchored(&self) -> u64 {
+        self.anchor.n
+    }
+
+    /// Selects a frame that is listed.
+    pub(super) fn select_frame(&mut self, n: u64) {
+        self.anchor = Anchor::frame(n);
+        self.placed = self.frames.selected;
+        self.frames.follow = false;
+        self.frames.reveal();
+    }
+
+    /// Begins to look for what the list is to show, if that is something else by now.
+    pub(super) fn sift(&mut self, capture: &Arc<Capture>) {
+        if let Err(error) = self.listing.start(capture) {
+            self.say(format!("cannot start the filter: {error}"));
+        }
+    }
+
+    /// The numbers of the frames that the list shows, in ascending order.
+    pub(super) fn listed(&self, index: &Index) -> Vec<u64> {
+        let all = self.hidden + 1..=self.last_frame(index);
+        match self.listing.matches() {
+            Some(matches) => matches.into_iter().filter(|n| all.contains(n)).collect(),
+            None => all.collect(),
+        }
+    }
+
+    /// How many those are.
+    pub(super) fn listed_count(&self, index: &Index) -> u64 {
+        let (hidden, last) = (self.hidden, self.last_frame(index));
+        let matching = self.listing.matching(hidden, last);
+        matching.unwrap_or_else(|| last.saturating_sub(hidden))
     }
 
     /// The connection that the view is about: the selected frame's, or the selected one.

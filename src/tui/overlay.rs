@@ -6,6 +6,7 @@ use super::action::{Action, View};
 use super::form::{Answer, Form};
 use super::keymap::{self, BINDINGS};
 use super::model::Model;
+use super::prompt::{Prompt, Prompted};
 use crate::control::{Command, Outgoing};
 
 /// Something that lies over the panel.
@@ -15,6 +16,8 @@ pub(super) enum Overlay {
     Help(usize),
     /// A form to fill in.
     Form(Form),
+    /// The prompt for a filter.
+    Filter(Box<Prompt>),
 }
 
 /// Hands a key to the topmost overlay, if there is one.
@@ -37,6 +40,21 @@ pub(super) fn key(model: &mut Model, key: KeyEvent) -> Option<Command> {
                 Some(Action::End) => *scroll = last,
                 Some(Action::Help | Action::Quit | Action::Back | Action::Enter) => drop(model.overlays.pop()),
                 _ => {}
+            }
+            None
+        }
+        Overlay::Filter(prompt) => {
+            match prompt.key(key, &model.filters) {
+                Prompted::Open => {}
+                Prompted::Cancelled => drop(model.overlays.pop()),
+                Prompted::Applied(expression, filter) => {
+                    model.overlays.pop();
+                    if !expression.is_empty() {
+                        model.filters.retain(|earlier| *earlier != expression);
+                        model.filters.push(expression.clone());
+                    }
+                    model.listing.filter(expression, filter);
+                }
             }
             None
         }
@@ -70,8 +88,10 @@ pub(super) fn mouse(model: &mut Model, action: Action) {
 
 /// Hands what was pasted to the topmost overlay.
 pub(super) fn paste(model: &mut Model, text: &str) {
-    if let Some(Overlay::Form(form)) = model.overlays.last_mut() {
-        form.paste(text);
+    match model.overlays.last_mut() {
+        Some(Overlay::Form(form)) => form.paste(text),
+        Some(Overlay::Filter(prompt)) => prompt.paste(text),
+        Some(Overlay::Help(_)) | None => {}
     }
 }
 

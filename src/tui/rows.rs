@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::listing::{Kind, Listing, Place};
+use crate::capture::filter::{Thread, parts_of};
 use crate::capture::{Capture, FrameEntry, Index};
 use crate::formats::sanitize::printable_bytes;
 use crate::lint::Rule;
@@ -20,6 +22,8 @@ pub(super) struct Row {
     pub(super) preview: Preview,
     /// What the user said when marking it.
     pub(super) mark: Option<String>,
+    /// What the row is beside a frame.
+    pub(super) message: Option<MessageRow>,
 }
 
 /// How a frame hangs on the message around it.
@@ -31,6 +35,8 @@ pub(super) enum Branch {
     Middle,
     /// The message ends here.
     Last,
+    /// It stands for a message.
+    Folded,
 }
 
 /// The beginning of a payload.
@@ -54,34 +60,122 @@ pub(super) enum Preview {
 const PREVIEW: u64 = 256;
 /// The most frames that are looked through to find the one that a control frame interrupts.
 const LOOK_BACK: u64 = 256;
+/// The most frames that are looked through for those of a message, to show its beginning and the rules that it breaks.
+const LOOK_AHEAD: u32 = 20_000;
+
+/// A message of several frames that a row stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct MessageRow {
+    pub(super) thread: Thread,
+    /// Whether its last frame has come.
+    pub(super) done: bool,
+    /// Whether its frames stand below it.
+    pub(super) open: bool,
+}
 
 /// The rows that were drawn last, so that only new ones are read.
 #[derive(Debug, Default)]
 pub(super) struct RowCache {
-    rows: HashMap<u64, Row>,
+    rows: HashMap<Place, Row>,
 }
 
 impl RowCache {
-    /// The frames with these numbers, as far as they are there.
-    pub(super) fn rows(&mut self, capture: &Capture, numbers: Range<u64>) -> Vec<Row> {
-        self.rows.retain(|n, row| numbers.contains(n) && row.preview != Preview::Missing);
+    /// The rows with these numbers, as far as they are there.
+    pub(super) fn rows(&mut self, capture: &Capture, listing: &Listing, numbers: Range<u64>) -> Vec<Row> {
+        let places: Vec<Place> = numbers.map_while(|row| listing.place(row)).collect();
+        let threads: HashMap<u64, Thread> = listing.threads(&places);
+        let thread_of = |place: &Place| match place.kind {
+            Kind::Frame => None,
+            Kind::Message => threads.get(&place.n).copied(),
+            Kind::Inside(first) => threads.get(&first).copied(),
+        };
+        self.rows.retain(|place, row| {
+            let message = row.message.map(|message| message.thread);
+            let same = place.kind != Kind::Message || message == thread_of(place);
+            // the last frame of a message that grows is the last one no longer
+            let settled = !matches!(place.kind, Kind::Inside(_)) || row.branch == Branch::Middle;
+            same && settled && row.preview != Preview::Missing && places.contains(place)
+        });
+        for place in &places {
+            if !self.rows.contains_key(place)
+                && let Some(row) = read(capture, *place, thread_of(place))
+            {
+                self.rows.insert(*place, row);
+            }
+        }
+        places
+            .iter()
+            .map_while(|place| {
+                let mut row = self.rows.get(place)?.clone();
+                row.mark = capture.index().mark(row.n).map(str::to_owned);
+                if let Some(message) = &mut row.message {
+                    message.open = listing.is_open(place.n);
+                }
+                Some(row)
+            })
+            .collect()
+    }
+}
+
+/// What stands in a row, `thread` being the message that it is, or is in.
+fn read(capture: &Capture, place: Place, thread: Option<Thread>) -> Option<Row> {
+    let n = place.n;
+    let index = capture.index();
+    let entry = *index.frame(n)?;
+    let mut rules: Vec<Rule> = index.findings(n).iter().map(|(_, finding)| finding.rule).collect();
+    let header = entry.header();
+    let branch = match (place.kind, &thread) {
+        (Kind::Frame, _) => branch(&index, n, &entry),
+        (Kind::Inside(_), Some(thread)) if n == u64::from(thread.last) => Branch::Last,
+        (Kind::Inside(_), _) => Branch::Middle,
+        (Kind::Message, _) => Branch::Folded,
+    };
+    drop(index);
+    let Some(thread) = thread.filter(|_| place.kind == Kind::Message) else {
+        let preview = preview(capture, &entry, &header);
+        return Some(Row { n, entry, header, rules, branch, preview, mark: None, message: None });
+    };
+    let mut data = Vec::new();
+    let mut done = false;
+    for part in
+        parts_of(capture, &Thread { last: thread.last.min(thread.first.saturating_add(LOOK_AHEAD)), ..thread }, n)
+            .into_iter()
+            .chain([thread.last.into()])
+    {
         let index = capture.index();
-        let mut fresh = Vec::new();
-        for n in numbers.clone().filter(|n| !self.rows.contains_key(n)) {
-            let Some(entry) = index.frame(n) else { break };
-            let rules = index.findings(n).iter().map(|(_, finding)| finding.rule).collect();
-            fresh.push((n, *entry, rules, branch(&index, n, entry)));
+        let Some(fragment) = index.frame(part).copied() else { break };
+        if fragment.has_findings() {
+            rules.extend(index.findings(part).iter().map(|(_, finding)| finding.rule));
         }
         drop(index);
-        for (n, entry, rules, branch) in fresh {
-            let header = entry.header();
-            let preview = preview(capture, &entry, &header);
-            self.rows.insert(n, Row { n, entry, header, rules, branch, preview, mark: None });
+        let header = fragment.header();
+        if !header.opcode.is_control() && !done {
+            done = part > n && header.fin && fragment.is_complete();
+            let room = PREVIEW.saturating_sub(data.len() as u64);
+            if room > 0 {
+                data.extend(capture.payload(&fragment, 0..room).unwrap_or_default());
+            }
         }
-        let index = capture.index();
-        let marked = |row: &Row| Row { mark: index.mark(row.n).map(str::to_owned), ..row.clone() };
-        numbers.map_while(|n| self.rows.get(&n).map(marked)).collect()
     }
+    let mut seen = Vec::new();
+    rules.retain(|rule| {
+        !seen.contains(rule) && {
+            seen.push(*rule);
+            true
+        }
+    });
+    let header = Header { fin: done, length: thread.length, ..header };
+    let preview = shown(data, &entry, &header);
+    Some(Row {
+        n,
+        entry,
+        header,
+        rules,
+        branch,
+        preview,
+        mark: None,
+        message: Some(MessageRow { thread, done, open: false }),
+    })
 }
 
 fn branch(index: &Index, n: u64, entry: &FrameEntry) -> Branch {
@@ -95,21 +189,23 @@ fn branch(index: &Index, n: u64, entry: &FrameEntry) -> Branch {
     let unfinished = (n.saturating_sub(LOOK_BACK).max(1)..n)
         .rev()
         .filter_map(|earlier| index.frame(earlier))
-        .find(|earlier| same_direction(earlier, entry) && !earlier.header().opcode.is_control())
+        .find(|earlier| earlier.is_beside(entry) && !earlier.header().opcode.is_control())
         .is_some_and(|earlier| !earlier.header().fin);
     if unfinished { Branch::Middle } else { Branch::None }
-}
-
-/// Whether the same side of the same connection sent both.
-pub(super) fn same_direction(one: &FrameEntry, other: &FrameEntry) -> bool {
-    one.connection() == other.connection() && one.from() == other.from()
 }
 
 fn preview(capture: &Capture, entry: &FrameEntry, header: &Header) -> Preview {
     if header.length == 0 {
         return Preview::Empty;
     }
-    let Ok(bytes) = capture.payload(entry, 0..PREVIEW) else { return Preview::Missing };
+    shown(capture.payload(entry, 0..PREVIEW).unwrap_or_default(), entry, header)
+}
+
+/// The beginning of a payload.
+fn shown(bytes: Vec<u8>, entry: &FrameEntry, header: &Header) -> Preview {
+    if header.length == 0 {
+        return Preview::Empty;
+    }
     if bytes.is_empty() {
         return Preview::Missing;
     }

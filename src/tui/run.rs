@@ -16,6 +16,7 @@ use super::terminal::{self, Keys, Output, Waited};
 use super::theme::Theme;
 use super::work::{self, Task, What, Work};
 use super::{update, view};
+use crate::capture::filter::Filter;
 use crate::capture::{Capture, Clock, Connection, Mark, Marker, Recording};
 use crate::control::Control;
 use crate::formats::export::Selection;
@@ -36,6 +37,8 @@ pub struct Screen {
     pub marker: Option<Marker>,
     /// Whether the newest frame is followed from the start.
     pub follow: bool,
+    /// The filter to begin with, and how it was written.
+    pub filter: Option<(String, Filter)>,
     /// Whether only ASCII may be used.
     pub ascii: bool,
     /// Whether colours may be used.
@@ -96,6 +99,11 @@ pub fn run(screen: Screen) -> io::Result<Outcome> {
     let mut model = Model::new(screen.title.clone(), recording.map(|path| work::name(&path)), theme, size);
     model.live = screen.control.is_some();
     model.frames.follow = screen.follow;
+    if let Some((expression, filter)) = screen.filter.clone() {
+        model.filters.push(expression.clone());
+        model.listing.filter(expression, Some(filter));
+        model.sift(&screen.capture);
+    }
     let output = terminal::screen(size)?;
     let mut panel = Panel { screen, model, output, reader: SnapshotReader::default(), drawn: None, changed: true };
     // when there is no drawing on the terminal, there is nobody to tell why
@@ -131,6 +139,8 @@ struct Panel {
 struct Drawn {
     at: Instant,
     generation: u64,
+    /// How far the filter had come.
+    looked_at: Option<u64>,
 }
 
 impl Panel {
@@ -204,7 +214,7 @@ impl Panel {
             (Task::Export { path, kind, what }, _) => {
                 let selection = match what {
                     What::All => Selection::All,
-                    What::Listed => Selection::Frames(self.model.listed(&capture.index()).collect()),
+                    What::Listed => Selection::Frames(self.model.listed(&capture.index())),
                     What::Payload(n) => Selection::Frames(vec![n]),
                 };
                 self.model.work = Some(Work::export(capture.clone(), path, kind, selection));
@@ -244,7 +254,8 @@ impl Panel {
         if self.model.work.is_some() && since >= WORK {
             return true;
         }
-        let traffic = self.screen.capture.generation() != drawn.generation;
+        let traffic =
+            self.screen.capture.generation() != drawn.generation || self.model.listing.looked_at() != drawn.looked_at;
         let pause = if self.model.frozen.is_some() { FROZEN } else { FRAME };
         let ticks = self.model.view == View::Connections && self.model.frozen.is_none();
         (traffic && since >= pause) || (ticks && since >= TICK)
@@ -253,6 +264,7 @@ impl Panel {
     fn draw(&mut self) -> io::Result<()> {
         // before the snapshot: what comes meanwhile is drawn next time
         let generation = self.screen.capture.generation();
+        let looked_at = self.model.listing.looked_at();
         // what is over goes on no more
         let now = if self.model.live { self.screen.clock.now() } else { self.screen.capture.index().latest() };
         let snapshot = self.reader.take(&mut self.model, &self.screen.capture, now);
@@ -262,7 +274,7 @@ impl Panel {
                 frame.set_cursor_position(cursor);
             }
         })?;
-        self.drawn = Some(Drawn { at: Instant::now(), generation });
+        self.drawn = Some(Drawn { at: Instant::now(), generation, looked_at });
         self.changed = false;
         Ok(())
     }

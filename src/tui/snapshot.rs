@@ -17,6 +17,10 @@ pub(super) struct Snapshot {
     pub(super) damage: Option<String>,
     /// The last frame that is shown.
     pub(super) last: u64,
+    /// The first and the last row of the list.
+    pub(super) listed: (u64, u64),
+    /// How many of the frames the filter has looked at, while it works.
+    pub(super) looked_at: Option<u64>,
     pub(super) rows: Vec<Row>,
     pub(super) detail: Option<FrameDetail>,
     pub(super) dump: Vec<DumpRow>,
@@ -84,9 +88,11 @@ impl SnapshotReader {
 
     fn frames(&mut self, model: &mut Model, capture: &Capture, snapshot: &mut Snapshot) {
         let Some(layout) = model.layout() else { return };
+        snapshot.listed = model.listing.rows(model.hidden, snapshot.last);
+        snapshot.looked_at = model.listing.looked_at().filter(|looked_at| looked_at * 100 < snapshot.last * 99);
         if layout.list.is_some() {
-            let end = (model.frames.top + layout.list_rows() as u64).min(snapshot.last + 1);
-            snapshot.rows = self.rows.rows(capture, model.frames.top.max(1)..end);
+            let end = (model.frames.top + layout.list_rows() as u64).min(snapshot.listed.1 + 1);
+            snapshot.rows = self.rows.rows(capture, &model.listing, model.frames.top.max(1)..end);
         }
         let selected = model.selected_frame();
         if self.detail.as_ref().map(|detail| detail.n) != selected {

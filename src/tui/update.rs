@@ -1,26 +1,34 @@
 //! From the model and an action to the next model, and perhaps a command for the traffic.
 
+use std::sync::Arc;
+
 use crossterm::event::{Event, KeyEventKind, MouseButton, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 
 use super::action::{Action, View};
 use super::form::{Form, FormKind};
 use super::layout::Pane;
+use super::listing::{Anchor, Kind};
 use super::model::{Frozen, Model};
 use super::overlay::Overlay;
+use super::prompt::Prompt;
 use super::work::{Task, Work};
 use super::{keymap, overlay};
 use crate::capture::{Capture, ConnectionId, ConnectionState};
 use crate::control::{Command, Outgoing};
 
 /// Takes what the terminal reports. The topmost overlay hears keys first.
-pub(super) fn event(model: &mut Model, event: Event, capture: &Capture) -> Option<Command> {
+pub(super) fn event(model: &mut Model, event: Event, capture: &Arc<Capture>) -> Option<Command> {
     match event {
         Event::Key(key) if key.kind == KeyEventKind::Release => None,
         Event::Key(key) if model.overlays.is_empty() => {
             update(model, keymap::action(&key, model.view, model.live)?, capture)
         }
-        Event::Key(key) => overlay::key(model, key).filter(|command| is_open(model, command, capture)),
+        Event::Key(key) => {
+            let command = overlay::key(model, key).filter(|command| is_open(model, command, capture));
+            model.sift(capture);
+            command
+        }
         Event::Paste(text) => {
             overlay::paste(model, &text);
             None
@@ -44,8 +52,17 @@ pub(super) fn event(model: &mut Model, event: Event, capture: &Capture) -> Optio
 }
 
 /// Does what `action` asks for.
-pub(super) fn update(model: &mut Model, action: Action, capture: &Capture) -> Option<Command> {
-    if matches!(action, Action::PreviousFinding | Action::NextFinding | Action::Follow | Action::Clear | Action::Mark) {
+pub(super) fn update(model: &mut Model, action: Action, capture: &Arc<Capture>) -> Option<Command> {
+    if matches!(
+        action,
+        Action::PreviousFinding
+            | Action::NextFinding
+            | Action::Follow
+            | Action::Clear
+            | Action::Filter
+            | Action::Messages
+            | Action::Mark
+    ) {
         // these are about the list of frames
         show(model, View::Frames, capture);
     }
@@ -67,6 +84,11 @@ pub(super) fn update(model: &mut Model, action: Action, capture: &Capture) -> Op
         Action::Follow => model.frames.follow = !model.frames.follow,
         Action::Freeze => freeze(model, capture),
         Action::Clear => clear(model, capture),
+        Action::Filter => model.overlays.push(Overlay::Filter(Box::new(Prompt::new(&model.listing.expression)))),
+        Action::Messages => {
+            model.listing.toggle_messages();
+            model.sift(capture);
+        }
         Action::Ping | Action::Pong => return heartbeat(model, action, capture),
         Action::Close => ask(model, FormKind::Close, capture),
         Action::Fragments => ask(model, FormKind::Fragments, capture),
@@ -152,6 +174,9 @@ fn enter(model: &mut Model) {
     match model.view {
         View::Frames if model.pane == Pane::List => {
             model.frames.follow = false;
+            if opens(model) {
+                return;
+            }
             model.pane = Pane::Frame;
             model.frames.reveal();
         }
@@ -163,6 +188,16 @@ fn enter(model: &mut Model) {
         View::Frames => model.pane = Pane::Bytes,
         View::Handshake => {}
     }
+}
+
+/// Opens the message under the cursor, or closes it, if it has more than one frame.
+fn opens(model: &mut Model) -> bool {
+    let Some(place) = model.selected_place().filter(|place| place.kind == Kind::Message) else { return false };
+    let opens = model.listing.sifted(|sifted| sifted.thread(place.n).is_some()) == Some(true);
+    if opens {
+        model.listing.toggle(place.n);
+    }
+    opens
 }
 
 fn back(model: &mut Model) {
@@ -204,15 +239,22 @@ fn show(model: &mut Model, view: View, capture: &Capture) {
 }
 
 fn find(model: &mut Model, forward: bool, capture: &Capture) {
-    let index = capture.index();
-    let (from, last) = (model.frames.selected, model.last_frame(&index));
-    let found = if forward { index.finding_after(from) } else { index.finding_before(from) };
-    drop(index);
-    match found.filter(|n| (model.hidden + 1..=last).contains(n)) {
-        Some(n) => model.frames.select(n),
-        None if forward => model.say("no later frame breaks a rule"),
-        None => model.say("no earlier frame breaks a rule"),
+    let last = model.last_frame(&capture.index());
+    let shown = model.hidden + 1..=last;
+    let mut from = model.anchored();
+    loop {
+        let index = capture.index();
+        let found = if forward { index.finding_after(from) } else { index.finding_before(from) };
+        drop(index);
+        let Some(n) = found.filter(|n| shown.contains(n)) else { break };
+        let row = model.listing.row_exactly(&mut Anchor::frame(n), capture);
+        if row.is_some_and(|row| row != model.frames.selected) {
+            model.select_frame(n);
+            return;
+        }
+        from = n;
     }
+    model.say(if forward { "no later frame breaks a rule" } else { "no earlier frame breaks a rule" });
 }
 
 fn freeze(model: &mut Model, capture: &Capture) {
@@ -276,7 +318,7 @@ fn export(model: &mut Model, capture: &Capture) {
         return model.say(BUSY);
     }
     let index = capture.index();
-    let (frames, listed) = (index.totals().frames, model.listed(&index).count() as u64);
+    let (frames, listed) = (index.totals().frames, model.listed_count(&index));
     drop(index);
     let form = Form::export(frames, listed, model.selected_frame(), &model.zone);
     model.overlays.push(Overlay::Form(form));

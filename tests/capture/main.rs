@@ -4,6 +4,7 @@
 mod derivation;
 mod export;
 mod file;
+mod filter;
 mod foreign;
 mod reopen;
 mod support;

@@ -181,6 +181,53 @@ impl Recorded {
     }
 }
 
+/// A capture that grows while it is looked at: frames of one server.
+pub(crate) struct Live {
+    pub(crate) capture: Arc<Capture>,
+    recorder: Recorder,
+    runtime: tokio::runtime::Runtime,
+    time: u64,
+    _folder: TempDir,
+}
+
+impl Live {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let recording = Recording::create(Some(&folder.path().join("capture.pcapng")), false).unwrap();
+        let capture = Arc::new(Capture::new(recording.reader()));
+        let writer = recording.writer("a test").unwrap();
+        let (recorder, _) = capture::start(writer, capture.clone(), Limits::default()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut live = Self { capture, recorder, runtime, time: 1_700_000_000_000_000_000, _folder: folder };
+        Script::new().opened(1).events.into_iter().for_each(|event| live.event(event.kind));
+        live
+    }
+
+    /// The server sends a frame.
+    pub(crate) fn frame(&mut self, opcode: Opcode, fin: bool, payload: &[u8]) {
+        let header = Header::new(opcode, None, payload.len() as u64).with_fin(fin);
+        let bytes = Bytes::from(frame(&header, payload));
+        self.event(EventKind::Chunk { from: Side::Server, bytes, notes: Vec::new() });
+    }
+
+    /// Waits until so many frames are recorded.
+    pub(crate) fn wait(&self, frames: u64) {
+        loop {
+            let generation = self.capture.generation();
+            if self.capture.index().totals().frames >= frames {
+                return;
+            }
+            self.capture.wait(generation);
+        }
+    }
+
+    fn event(&mut self, kind: EventKind) {
+        self.time += 1_000_000;
+        let event = Event { connection: ConnectionId(1), time: Timestamp(self.time), kind };
+        self.runtime.block_on(self.recorder.record(event));
+    }
+}
+
 /// A client's frame.
 pub(crate) fn masked(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let key = MaskingKey([0x37, 0xfa, 0x21, payload.len() as u8]);

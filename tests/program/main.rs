@@ -10,6 +10,7 @@ mod endings;
 mod explain;
 mod export;
 mod files;
+mod filter;
 mod handshake;
 mod json;
 mod loss;

@@ -188,6 +188,67 @@ fn a_hundred_thousand_frames_can_be_walked_frozen_and_followed() {
 }
 
 #[test]
+fn a_filter_is_typed_corrected_applied_and_cleared() {
+    let (mut terminal, address) = panel(WIDE, &["--reply", "none"]);
+    let mut client = Client::open(address);
+    for n in 0..20 {
+        client.message(Opcode::TEXT, format!("number {n}").as_bytes());
+        client.message(Opcode::BINARY, &[n]);
+    }
+    terminal.wait_for("row 40 of 40");
+    terminal.keys("/payload contains \"number 1\" andd");
+    terminal.wait_for("expected and, or, or the end, found \"andd\"");
+    terminal.keys("\x7f from == cl\t\r");
+    terminal.wait_for("11 of 40 frames");
+    assert!(row_with(&terminal, "11 of 40").contains("frames: payload contains \"number 1\" and from == client"));
+    terminal.wait_until("only matches", |screen| !screen.contents().contains("\"number 2\""));
+    client.message(Opcode::TEXT, b"number 100");
+    terminal.wait_for("12 of 41 frames");
+    terminal.keys("/\x1b[H");
+    terminal.wait_for("Enter applies");
+    terminal.keys("not \r");
+    terminal.wait_for("12 of 41 frames");
+    terminal.keys("/\x1b[A\x15\r");
+    terminal.wait_for("row 41 of 41");
+    quit(&mut terminal);
+}
+
+#[test]
+fn a_filter_of_the_command_line_is_there_from_the_beginning() {
+    let (mut terminal, address) = panel(WIDE, &["-Y", "opcode == ping"]);
+    let mut client = Client::open(address);
+    client.echoes("not shown");
+    client.message(Opcode::PING, b"shown");
+    terminal.wait_for("1 of 4 frames");
+    terminal.wait_for("\"shown\"");
+    assert!(!terminal.screen().contents().contains("not shown"));
+    quit(&mut terminal);
+}
+
+#[test]
+fn messages_are_rows_that_open_to_their_fragments() {
+    let (mut terminal, address) = panel(WIDE, &["--reply", "none", "--no-auto-pong"]);
+    let mut client = Client::open(address);
+    let mut part = |opcode, fin, payload: &[u8]| {
+        client.send_frame(&masked(opcode, payload.len()).with_fin(fin), payload);
+    };
+    part(Opcode::TEXT, false, b"one ");
+    part(Opcode::PING, true, b"between");
+    part(Opcode::CONTINUATION, true, b"two");
+    part(Opcode::TEXT, true, b"alone");
+    terminal.wait_for("\"alone\"");
+    terminal.keys("v");
+    terminal.wait_for("2 frames, 1 between  \"one two\"");
+    terminal.wait_until("no frames", |screen| !screen.contents().contains("\"between\""));
+    terminal.keys("g\r");
+    terminal.wait_for("\"between\"");
+    terminal.wait_for("└ continuation");
+    terminal.keys("jjjv");
+    terminal.wait_for("row 3 of 4");
+    quit(&mut terminal);
+}
+
+#[test]
 fn a_terminal_that_stops_reading_holds_up_no_echo() {
     let (mut terminal, address) = panel(WIDE, &[]);
     let mut client = Client::open(address);

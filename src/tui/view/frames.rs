@@ -18,15 +18,18 @@ use crate::tui::theme::Theme;
 pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
     let theme = model.theme;
     let focused = model.pane == layout::Pane::List;
-    let inner = Pane { theme, focused, title: Line::raw("frames"), note: note(model, snapshot) }.draw(area, buffer);
-    if snapshot.last <= model.hidden {
+    let note = note(model, snapshot);
+    let title = title(model, usize::from(area.width).saturating_sub(note.width() + 8));
+    let inner = Pane { theme, focused, title, note }.draw(area, buffer);
+    let (first, last) = snapshot.listed;
+    if last < first {
         empty(model, snapshot, inner, buffer);
         return;
     }
     let columns = Columns::new(inner.width.into(), snapshot.last);
     columns.headings().render(Rect { height: 1, ..inner }, buffer);
-    for (y, row) in (inner.y + 1..inner.bottom()).zip(&snapshot.rows) {
-        let at_cursor = row.n == model.frames.selected;
+    for ((y, row), number) in (inner.y + 1..inner.bottom()).zip(&snapshot.rows).zip(model.frames.top.max(1)..) {
+        let at_cursor = number == model.frames.selected;
         let line = columns.row(row, at_cursor, focused, &model.zone, theme);
         let row_area = Rect { y, height: 1, ..inner };
         if at_cursor && focused {
@@ -36,13 +39,33 @@ pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut 
     }
 }
 
+/// What the rows are, and the filter that they passed.
+fn title(model: &Model, room: usize) -> Line<'static> {
+    let name = if model.listing.messages { "messages" } else { "frames" };
+    let expression = model.theme.clean(&model.listing.expression);
+    if expression.is_empty() {
+        return Line::raw(name);
+    }
+    let expression = fit(&expression, room.saturating_sub(name.len() + 2), model.theme.ellipsis());
+    Line::from(vec![Span::raw(format!("{name}: ")), Span::styled(expression, Theme::strong())])
+}
+
 fn note(model: &Model, snapshot: &Snapshot) -> Line<'static> {
+    let (first, last) = snapshot.listed;
+    let shown = (last + 1).saturating_sub(first);
     let mut parts = Vec::new();
     if model.hidden > 0 {
         parts.push(format!("{} hidden", grouped(model.hidden)));
     }
-    if let Some(selected) = model.selected_frame() {
-        parts.push(format!("row {} of {}", grouped(selected - model.hidden), grouped(snapshot.last - model.hidden)));
+    let row = model.frames.selected.checked_sub(first).filter(|_| shown > 0).map(|before| grouped(before + 1));
+    if model.listing.expression.is_empty() || model.listing.messages {
+        parts.extend(row.map(|row| format!("row {row} of {}", grouped(shown))));
+    } else {
+        parts.extend(row.map(|row| format!("row {row}")));
+        parts.push(format!("{} of {}", grouped(shown), counted(snapshot.last - model.hidden, "frame")));
+    }
+    if let Some(looked_at) = snapshot.looked_at {
+        parts.push(format!("filtering {} %", looked_at * 100 / snapshot.last));
     }
     let mut spans = vec![Span::styled(parts.join(", "), Style::new())];
     let state = match (&model.frozen, model.frames.follow) {
@@ -58,7 +81,11 @@ fn note(model: &Model, snapshot: &Snapshot) -> Line<'static> {
 }
 
 fn empty(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
-    let text = if model.hidden > 0 {
+    let text = if snapshot.last > model.hidden && snapshot.looked_at.is_some() {
+        "Nothing that matches so far.".to_owned()
+    } else if snapshot.last > model.hidden {
+        "No frame matches. / changes the filter.".to_owned()
+    } else if model.hidden > 0 {
         format!("Cleared. {} from before hidden; z shows them again.", counted(model.hidden, "frame"))
     } else {
         match snapshot.totals.open {

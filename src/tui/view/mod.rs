@@ -11,6 +11,7 @@ mod handshake;
 mod header;
 mod help;
 mod pane;
+mod prompt;
 mod row;
 
 use ratatui::buffer::Buffer;
@@ -63,6 +64,7 @@ pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, buffer: &mut Buffer) 
                 None
             }
             Overlay::Form(form) => form::draw(form, model.theme, layout.body, buffer),
+            Overlay::Filter(prompt) => Some(prompt::draw(prompt, model.theme, layout.body, buffer)),
         };
     }
     cursor

@@ -5,8 +5,8 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use crate::capture::Timestamp;
-use crate::tui::rows::{Branch, Preview, Row};
-use crate::tui::text::{fit, grouped, left, right};
+use crate::tui::rows::{Branch, MessageRow, Preview, Row};
+use crate::tui::text::{counted, fit, grouped, left, right};
 use crate::tui::theme::Theme;
 use crate::wire::{Header, Opcode};
 
@@ -146,6 +146,8 @@ fn cell(row: &Row, column: Column, width: usize, zone: &TimeZone, theme: Theme) 
         Column::Length => (right(&length(header.length, width), width, cut), Style::new()),
         Column::Mask => (left(&format!(" {}", bit(header.masking_key.is_some())), width, cut), Style::new()),
         Column::Key => match header.masking_key {
+            // each frame of a message has its own
+            Some(_) if row.message.is_some() => (left(theme.ellipsis(), width, cut), Theme::quiet()),
             Some(key) => (key.to_string(), Theme::quiet()),
             None => (left(theme.dot(), width, cut), Theme::quiet()),
         },
@@ -167,6 +169,11 @@ fn kind(row: &Row, short: bool, theme: Theme) -> String {
         Branch::None => "",
         Branch::Middle => theme.sign("├ ", "|-"),
         Branch::Last => theme.sign("└ ", "`-"),
+        Branch::Folded => match row.message {
+            None => "  ",
+            Some(MessageRow { open: false, .. }) => theme.sign("▸ ", "+ "),
+            Some(MessageRow { open: true, .. }) => theme.sign("▾ ", "- "),
+        },
     };
     let opcode = row.header.opcode;
     match opcode {
@@ -225,6 +232,16 @@ fn payload(row: &Row, width: usize, theme: Theme) -> Vec<Span<'static>> {
         let text = fit("cut short  ", room, "");
         room = room.saturating_sub(text.len());
         spans.push(Span::styled(text, theme.alarm()));
+    }
+    if let Some(MessageRow { thread, done, .. }) = row.message {
+        let so_far = if done { "" } else { " so far" };
+        let between = match thread.inside {
+            0 => String::new(),
+            inside => format!(", {inside} between"),
+        };
+        let text = fit(&format!("{}{so_far}{between}  ", counted(thread.fragments.into(), "frame")), room, "");
+        room = room.saturating_sub(text.len());
+        spans.push(Span::styled(text, Theme::quiet()));
     }
     let (text, style) = preview(&row.preview, theme);
     spans.push(Span::styled(fit(&text, room, theme.ellipsis()), style));

@@ -74,7 +74,7 @@ impl<'a> Messages<'a> {
         let entry = walk.capture.index().frame(n).copied();
         // whoever has its number has seen it
         let Some(entry) = entry else { return Ok(()) };
-        match self.assembler.frame(n, &entry) {
+        match self.assembler.frame(n, &entry, true) {
             (None, _) => self.message(walk, &Assembled::alone(n, &entry)),
             (Some(_), Some(message)) => self.message(walk, &message),
             (Some(_), None) => Ok(()),

@@ -1,0 +1,298 @@
+//! An expression as a tree, and what it says of a frame.
+
+use jiff::tz::TimeZone;
+use memchr::memmem::Finder;
+use regex::bytes::Regex;
+
+use super::field::{Field, Kind};
+use super::value::TimeValue;
+use crate::capture::{Capture, FrameEntry, Timestamp};
+use crate::lint::Finding;
+use crate::wire::{CloseBody, Header, Opcode};
+
+/// An expression.
+#[derive(Clone, Debug)]
+pub(super) enum Expr {
+    All(Vec<Expr>),
+    Any(Vec<Expr>),
+    Not(Box<Expr>),
+    /// A flag is set, or there is something in the field.
+    Holds(Field),
+    Number(Field, Compare, u64),
+    Time(Compare, TimeValue),
+    Payload(Field, Search),
+}
+
+/// How a number is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compare {
+    Equal,
+    Unequal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// How bytes are looked at.
+#[derive(Clone, Debug)]
+pub(super) enum Search {
+    Contains(Box<Finder<'static>>),
+    Matches(Box<Regex>),
+    Equals(Vec<u8>),
+    Differs(Vec<u8>),
+}
+
+/// What an expression says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Truth {
+    No,
+    Yes,
+    /// The payload decides.
+    Unread,
+    /// It depends on frames that are still to come.
+    Unsure,
+}
+
+/// How many frames a message has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fragments {
+    /// The frame belongs to no message.
+    None,
+    Exactly(u64),
+    /// So many have come by now.
+    AtLeast(u64),
+}
+
+/// What is known of a frame without its payload.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Facts<'a> {
+    pub(super) n: u64,
+    pub(super) entry: &'a FrameEntry,
+    pub(super) header: Header,
+    pub(super) findings: &'a [(u64, Finding)],
+    /// The opcode of the message that it belongs to.
+    pub(super) message: Option<Opcode>,
+    pub(super) fragments: Fragments,
+    /// Nanoseconds from a ping to the pong that this is.
+    pub(super) rtt: Option<u64>,
+    pub(super) zone: &'a TimeZone,
+}
+
+/// A payload, read when it is asked for.
+pub(super) struct Payload<'a> {
+    capture: &'a Capture,
+    read: Option<Vec<u8>>,
+}
+
+impl<'a> Payload<'a> {
+    /// Bytes of a frame that are searched: no larger one is let in by default.
+    const MOST: u64 = 64 << 20;
+
+    pub(super) fn of(capture: &'a Capture) -> Self {
+        Self { capture, read: None }
+    }
+
+    fn bytes(&mut self, facts: &Facts<'_>) -> &[u8] {
+        // what can't be read back is not there
+        self.read.get_or_insert_with(|| self.capture.payload(facts.entry, 0..Self::MOST).unwrap_or_default())
+    }
+}
+
+impl Expr {
+    /// What it says of a frame. Without `payload` only what the header tells is looked at.
+    pub(super) fn eval(&self, facts: &Facts<'_>, payload: &mut Option<Payload<'_>>) -> Truth {
+        match self {
+            Self::All(parts) => join(parts, Truth::No, facts, payload),
+            Self::Any(parts) => join(parts, Truth::Yes, facts, payload),
+            Self::Not(part) => match part.eval(facts, payload) {
+                Truth::No => Truth::Yes,
+                Truth::Yes => Truth::No,
+                open => open,
+            },
+            Self::Holds(field) => holds(*field, facts),
+            Self::Number(Field::Fragments, compare, value) => match facts.fragments {
+                Fragments::None => Truth::No,
+                Fragments::Exactly(count) => compare.of(count, *value).into(),
+                Fragments::AtLeast(count) => compare.of_at_least(count, *value),
+            },
+            Self::Number(Field::Rule | Field::Level, compare, value) => {
+                rules(matches!(self, Self::Number(Field::Level, ..)), *compare, *value, facts).into()
+            }
+            Self::Number(Field::StatusCode, compare, value) => status_code(*compare, *value, facts, payload),
+            Self::Number(field, compare, value) => {
+                number(*field, facts).is_some_and(|number| compare.of(number, *value)).into()
+            }
+            Self::Time(compare, value) => {
+                let since = if value.of_day { of_day(facts.entry.time(), facts.zone) } else { facts.entry.time().0 };
+                compare.of(since - since % value.unit, value.nanoseconds).into()
+            }
+            Self::Payload(field, search) => {
+                if *field == Field::PayloadText && facts.message != Some(Opcode::TEXT) {
+                    return Truth::No;
+                }
+                search.eval(facts, payload)
+            }
+        }
+    }
+
+    /// Whether some part of it is about one of `fields`.
+    pub(super) fn asks(&self, fields: &[Field]) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(|part| part.asks(fields)),
+            Self::Not(part) => part.asks(fields),
+            Self::Holds(field) | Self::Number(field, ..) | Self::Payload(field, _) => fields.contains(field),
+            Self::Time(..) => fields.contains(&Field::Time),
+        }
+    }
+}
+
+/// Looks at `parts` until one says `decisive`; what is cheap first, what needs the payload after that.
+fn join(parts: &[Expr], decisive: Truth, facts: &Facts<'_>, payload: &mut Option<Payload<'_>>) -> Truth {
+    let mut open = None;
+    for part in parts {
+        match part.eval(facts, &mut None) {
+            truth if truth == decisive => return decisive,
+            Truth::Unread => open = Some(Truth::Unread),
+            Truth::Unsure => open = open.or(Some(Truth::Unsure)),
+            Truth::No | Truth::Yes => {}
+        }
+    }
+    let other = if decisive == Truth::No { Truth::Yes } else { Truth::No };
+    if open != Some(Truth::Unread) || payload.is_none() {
+        return open.unwrap_or(other);
+    }
+    let mut outcome = other;
+    for part in parts {
+        match part.eval(facts, payload) {
+            truth if truth == decisive => return decisive,
+            Truth::No | Truth::Yes => {}
+            open => outcome = open,
+        }
+    }
+    outcome
+}
+
+fn holds(field: Field, facts: &Facts<'_>) -> Truth {
+    match field {
+        Field::Payload => facts.header.length > 0,
+        Field::PayloadText => facts.message == Some(Opcode::TEXT),
+        Field::StatusCode => facts.header.opcode == Opcode::CLOSE && facts.header.length >= 2,
+        Field::Fragments => facts.fragments != Fragments::None,
+        Field::Rule | Field::Level | Field::Finding => facts.entry.has_findings(),
+        Field::Time => true,
+        field if field.kind() == Kind::Flag => number(field, facts) == Some(1),
+        field => number(field, facts).is_some(),
+    }
+    .into()
+}
+
+/// The fields that are, or stand for, one number that the index has.
+fn number(field: Field, facts: &Facts<'_>) -> Option<u64> {
+    let header = &facts.header;
+    Some(match field {
+        Field::Fin => header.fin.into(),
+        Field::Rsv => header.rsv.value().into(),
+        Field::Opcode => header.opcode.value().into(),
+        Field::Mask => header.masking_key.is_some().into(),
+        Field::MaskingKey => u32::from_be_bytes(header.masking_key?.0).into(),
+        Field::PayloadLength => header.length,
+        Field::Conn => facts.entry.connection().0.into(),
+        Field::N => facts.n,
+        Field::From => facts.entry.from() as u64,
+        Field::Origin => facts.entry.origin() as u64,
+        Field::Chunks => facts.entry.chunks().into(),
+        Field::Compressed => facts.entry.is_compressed().into(),
+        Field::Finding => facts.entry.has_findings().into(),
+        Field::Rtt => facts.rtt?,
+        // no frame is edited on its way so far, and the others are no numbers of the index
+        Field::Edit
+        | Field::Payload
+        | Field::PayloadText
+        | Field::StatusCode
+        | Field::Time
+        | Field::Fragments
+        | Field::Rule
+        | Field::Level => return None,
+    })
+}
+
+/// A frame may break several rules: one of them is enough, and none may be the one that is excluded.
+fn rules(levels: bool, compare: Compare, value: u64, facts: &Facts<'_>) -> bool {
+    let mut numbers = facts
+        .findings
+        .iter()
+        .map(|(_, finding)| if levels { finding.rule.level() as u64 } else { finding.rule as u64 });
+    match compare {
+        Compare::Unequal => !facts.findings.is_empty() && numbers.all(|number| number != value),
+        compare => numbers.any(|number| compare.of(number, value)),
+    }
+}
+
+fn status_code(compare: Compare, value: u64, facts: &Facts<'_>, payload: &mut Option<Payload<'_>>) -> Truth {
+    if facts.header.opcode != Opcode::CLOSE || facts.header.length < 2 {
+        return Truth::No;
+    }
+    let Some(payload) = payload else { return Truth::Unread };
+    CloseBody::parse(payload.bytes(facts)).code().is_some_and(|code| compare.of(code.0.into(), value)).into()
+}
+
+/// Nanoseconds since midnight in the time zone.
+fn of_day(time: Timestamp, zone: &TimeZone) -> u64 {
+    const DAY: i128 = 86_400_000_000_000;
+    let offset = jiff::Timestamp::from_nanosecond(time.0.into()).map_or(0, |at| zone.to_offset(at).seconds());
+    let local = i128::from(time.0) + i128::from(offset) * 1_000_000_000;
+    // below a day, hence fits
+    local.rem_euclid(DAY) as u64
+}
+
+impl Compare {
+    pub(super) const fn of(self, number: u64, value: u64) -> bool {
+        match self {
+            Self::Equal => number == value,
+            Self::Unequal => number != value,
+            Self::Less => number < value,
+            Self::LessOrEqual => number <= value,
+            Self::Greater => number > value,
+            Self::GreaterOrEqual => number >= value,
+        }
+    }
+
+    /// The same of a number that may still grow.
+    const fn of_at_least(self, number: u64, value: u64) -> Truth {
+        match self {
+            Self::Greater | Self::Unequal if number > value => Truth::Yes,
+            Self::GreaterOrEqual if number >= value => Truth::Yes,
+            Self::Less if number >= value => Truth::No,
+            Self::LessOrEqual | Self::Equal if number > value => Truth::No,
+            _ => Truth::Unsure,
+        }
+    }
+}
+
+impl Search {
+    fn eval(&self, facts: &Facts<'_>, payload: &mut Option<Payload<'_>>) -> Truth {
+        let length = facts.header.length;
+        match self {
+            Self::Contains(finder) if length < finder.needle().len() as u64 => return Truth::No,
+            Self::Equals(bytes) if length != bytes.len() as u64 => return Truth::No,
+            Self::Differs(bytes) if length != bytes.len() as u64 => return Truth::Yes,
+            _ => {}
+        }
+        let Some(payload) = payload else { return Truth::Unread };
+        let found = payload.bytes(facts);
+        match self {
+            Self::Contains(finder) => finder.find(found).is_some(),
+            Self::Matches(regex) => regex.is_match(found),
+            Self::Equals(bytes) => found == bytes,
+            Self::Differs(bytes) => found != bytes,
+        }
+        .into()
+    }
+}
+
+impl From<bool> for Truth {
+    fn from(holds: bool) -> Self {
+        if holds { Self::Yes } else { Self::No }
+    }
+}

@@ -1,0 +1,244 @@
+//! A filter held against the frames of a capture, in their order.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::Filter;
+use super::expr::{Facts, Fragments, Payload, Truth};
+use super::threads::{Placed, Thread, Threads};
+use crate::capture::pings::Pings;
+use crate::capture::{Capture, ConnectionId, FrameEntry, Index, MilestoneKind};
+use crate::lint::Finding;
+use crate::wire::Opcode;
+
+/// Holds a filter against every frame, from the first one on. Headers are looked at under the index's lock, a piece at a
+/// time; payloads are read after that, and only those that decide.
+#[derive(Debug)]
+pub struct Matcher {
+    filter: Option<Filter>,
+    /// Whether it is told which message each frame belongs to.
+    follows_messages: bool,
+    threads: Threads,
+    pings: HashMap<ConnectionId, Pings>,
+    next: u64,
+    next_milestone: usize,
+    /// What waits for the end of the message that begins with this frame.
+    later: BTreeMap<u64, Vec<Candidate>>,
+}
+
+/// A frame that its header alone did not decide on.
+#[derive(Debug)]
+struct Candidate {
+    n: u64,
+    entry: FrameEntry,
+    findings: Vec<(u64, Finding)>,
+    placed: Placed,
+    rtt: Option<u64>,
+}
+
+/// What a step of the matcher came to.
+#[derive(Debug, Default)]
+pub(super) struct Step {
+    /// Frames that match, each with the first frame of its message. Not in order.
+    pub(super) matches: Vec<(u64, u64)>,
+    /// Messages of several frames that have begun or grown, by their first frame.
+    pub(super) threads: BTreeMap<u64, Thread>,
+}
+
+impl Matcher {
+    /// Frames that are looked at before the recorder gets its turn.
+    const PIECE: u64 = 4096;
+    /// The most frames that wait for the end of one message; those after them don't.
+    const MOST_LATER: usize = 1 << 16;
+
+    /// Holds `filter` against frames; without one all of them match. `messages` are followed in any case if the filter asks
+    /// for them.
+    pub(super) fn new(filter: Option<Filter>, messages: bool) -> Self {
+        Self {
+            follows_messages: messages || filter.as_ref().is_some_and(|filter| filter.asks_messages),
+            filter,
+            threads: Threads::default(),
+            pings: HashMap::new(),
+            next: 1,
+            next_milestone: 0,
+            later: BTreeMap::new(),
+        }
+    }
+
+    /// Holds `filter` against the frames of a capture.
+    pub fn of(filter: Filter) -> Self {
+        Self::new(Some(filter), false)
+    }
+
+    /// The next frame that will be looked at.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Every frame below this one is decided on.
+    pub fn decided_below(&self) -> u64 {
+        self.later.values().filter_map(|waiting| waiting.first()).map(|one| one.n).min().unwrap_or(self.next)
+    }
+
+    /// Looks at the frames up to `last`, as far as they are there, and adds the numbers of those that match, in no order.
+    pub fn look(&mut self, capture: &Capture, last: u64, matches: &mut Vec<u64>) {
+        let mut step = Step::default();
+        loop {
+            let before = self.next;
+            // at least once: a connection may have ended since
+            self.step(capture, last, &AtomicBool::new(false), &mut step);
+            if self.next == before || self.next > last {
+                break;
+            }
+        }
+        matches.extend(step.matches.into_iter().map(|(n, _)| n));
+    }
+
+    /// Decides on the frames that wait for the end of their message, although it has not come.
+    pub fn give_up_waiting(&mut self, capture: &Capture, matches: &mut Vec<u64>) {
+        let mut step = Step::default();
+        let unfinished: Vec<_> = self.threads.unfinished().collect();
+        self.finish(capture, unfinished, &mut step);
+        matches.extend(step.matches.into_iter().map(|(n, _)| n));
+    }
+
+    /// Looks at the next frames, up to `last`. If `stop` is set meanwhile, payloads are no longer read.
+    pub(super) fn step(&mut self, capture: &Capture, last: u64, stop: &AtomicBool, found: &mut Step) {
+        let mut candidates = Vec::new();
+        let mut finished = Vec::new();
+        let mut over = Vec::new();
+        let index = capture.index();
+        let end = last.min(self.next.saturating_add(Self::PIECE - 1));
+        while self.next <= end
+            && let Some(entry) = index.frame(self.next)
+        {
+            self.header(&index, entry, found, &mut candidates, &mut finished);
+            self.next += 1;
+        }
+        while let Some(milestone) = index.milestones(self.next_milestone).first()
+            && milestone.after_frame < self.next
+        {
+            self.next_milestone += 1;
+            if milestone.kind == MilestoneKind::Closed {
+                over.push(milestone.connection);
+            }
+        }
+        drop(index);
+        for candidate in candidates {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            self.payload(capture, candidate, found);
+        }
+        for connection in over {
+            self.pings.remove(&connection);
+            finished.extend(self.threads.end(connection));
+        }
+        self.finish(capture, finished, found);
+    }
+
+    /// What a frame's header tells.
+    fn header(
+        &mut self,
+        index: &Index,
+        entry: &FrameEntry,
+        found: &mut Step,
+        candidates: &mut Vec<Candidate>,
+        finished: &mut Vec<Thread>,
+    ) {
+        let n = self.next;
+        let header = entry.header();
+        let placed = if self.follows_messages {
+            let placed = self.threads.place(n, entry, &header);
+            if let Some(thread) = placed.changed {
+                found.threads.insert(thread.first.into(), thread);
+            }
+            finished.extend(placed.finished);
+            placed
+        } else {
+            Placed { head: n, message: None, fragments: Fragments::None, changed: None, finished: None }
+        };
+        let Some(filter) = &self.filter else {
+            found.matches.push((n, placed.head));
+            return;
+        };
+        let findings = if filter.asks_rules && entry.has_findings() { index.findings(n) } else { &[] };
+        let measured = filter.asks_round_trips && matches!(header.opcode, Opcode::PING | Opcode::PONG);
+        let truth = if measured {
+            Truth::Unread
+        } else {
+            let (message, fragments) = (placed.message, placed.fragments);
+            let facts = Facts { n, entry, header, findings, message, fragments, rtt: None, zone: &filter.zone };
+            filter.expr.eval(&facts, &mut None)
+        };
+        match truth {
+            Truth::Yes => found.matches.push((n, placed.head)),
+            Truth::No => {}
+            Truth::Unread | Truth::Unsure => {
+                candidates.push(Candidate { n, entry: *entry, findings: findings.to_vec(), placed, rtt: None });
+            }
+        }
+    }
+
+    /// What its payload tells.
+    fn payload(&mut self, capture: &Capture, mut candidate: Candidate, found: &mut Step) {
+        let Some(filter) = &self.filter else { return };
+        if filter.asks_round_trips {
+            candidate.rtt = round_trip(&mut self.pings, capture, &candidate.entry);
+        }
+        match candidate.eval(filter, capture) {
+            Truth::Yes => found.matches.push((candidate.n, candidate.placed.head)),
+            Truth::Unsure => {
+                let waiting = self.later.entry(candidate.placed.head).or_default();
+                if waiting.len() < Self::MOST_LATER {
+                    waiting.push(candidate);
+                }
+            }
+            Truth::No | Truth::Unread => {}
+        }
+    }
+
+    /// Decides on what has waited for the end of these messages.
+    fn finish(&mut self, capture: &Capture, finished: Vec<Thread>, found: &mut Step) {
+        let Some(filter) = &self.filter else { return };
+        for thread in finished {
+            for mut candidate in self.later.remove(&thread.first.into()).unwrap_or_default() {
+                candidate.placed.fragments = Fragments::Exactly(thread.fragments.into());
+                if candidate.eval(filter, capture) == Truth::Yes {
+                    found.matches.push((candidate.n, candidate.placed.head));
+                }
+            }
+        }
+    }
+}
+
+impl Candidate {
+    fn eval(&self, filter: &Filter, capture: &Capture) -> Truth {
+        let facts = Facts {
+            n: self.n,
+            entry: &self.entry,
+            header: self.entry.header(),
+            findings: &self.findings,
+            message: self.placed.message,
+            fragments: self.placed.fragments,
+            rtt: self.rtt,
+            zone: &filter.zone,
+        };
+        filter.expr.eval(&facts, &mut Some(Payload::of(capture)))
+    }
+}
+
+/// How long the ping waited that this pong answers, found as the recorder finds it.
+fn round_trip(pings: &mut HashMap<ConnectionId, Pings>, capture: &Capture, entry: &FrameEntry) -> Option<u64> {
+    let opcode = entry.header().opcode;
+    if !matches!(opcode, Opcode::PING | Opcode::PONG) {
+        return None;
+    }
+    let pings = pings.entry(entry.connection()).or_default();
+    let payload = capture.payload(entry, 0..125).unwrap_or_default();
+    if opcode == Opcode::PING {
+        pings.ping(entry.from(), &payload, entry.time());
+        return None;
+    }
+    pings.pong(entry.from(), &payload, entry.time())
+}

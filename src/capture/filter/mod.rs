@@ -1,0 +1,62 @@
+//! The display filter: a language for asking which frames are of interest. Wireshark's names and operators work.
+//!
+//! ```text
+//! opcode == text and payload contains "price" and not finding
+//! ```
+//!
+//! A comparison with a field that a frame does not have is false, whichever way it is asked.
+
+mod complete;
+mod error;
+mod expr;
+mod field;
+mod lex;
+mod matcher;
+mod numbers;
+mod parse;
+mod sieve;
+mod threads;
+mod value;
+
+use jiff::tz::TimeZone;
+
+pub use complete::{Completion, complete};
+pub use error::{FilterError, Problem};
+pub use matcher::Matcher;
+pub use numbers::Numbers;
+pub use sieve::{Sieve, Sifted};
+pub use threads::{Thread, head_of, parts_of};
+
+use expr::Expr;
+use field::Field;
+
+/// An expression that frames are held against.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    expr: Expr,
+    zone: TimeZone,
+    /// Whether it asks which message a frame belongs to, and how long a ping waited.
+    asks_messages: bool,
+    asks_round_trips: bool,
+    /// Whether it asks for the rules that a frame breaks.
+    asks_rules: bool,
+}
+
+impl Filter {
+    /// Understands an expression. Times of day in it are in the system's time zone.
+    pub fn parse(text: &str) -> Result<Self, FilterError> {
+        Self::parse_in(text, TimeZone::system())
+    }
+
+    /// Understands an expression, with times of day in this zone.
+    pub fn parse_in(text: &str, zone: TimeZone) -> Result<Self, FilterError> {
+        let expr = parse::parse(text)?;
+        Ok(Self {
+            asks_messages: expr.asks(&[Field::PayloadText, Field::Fragments]),
+            asks_round_trips: expr.asks(&[Field::Rtt]),
+            asks_rules: expr.asks(&[Field::Rule, Field::Level]),
+            expr,
+            zone,
+        })
+    }
+}

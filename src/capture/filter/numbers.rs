@@ -1,0 +1,100 @@
+//! Frame numbers in ascending order, four bytes each.
+
+/// Frame numbers in ascending order, in pieces, so that growing never moves what is there.
+#[derive(Clone, Debug, Default)]
+pub struct Numbers {
+    /// All but the last are full, and none is empty.
+    pieces: Vec<Vec<u32>>,
+}
+
+/// A frame's number in four bytes: an index of more frames than that would take 200 GB.
+pub(super) fn small(n: u64) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+impl Numbers {
+    const PIECE: usize = 8192;
+
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        let last = self.pieces.last().map_or(0, Vec::len);
+        (self.pieces.len().saturating_sub(1) * Self::PIECE + last) as u64
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// The one at `place`, from 0.
+    pub fn get(&self, place: u64) -> Option<u64> {
+        let place = usize::try_from(place).ok()?;
+        self.pieces.get(place / Self::PIECE)?.get(place % Self::PIECE).map(|&n| n.into())
+    }
+
+    /// How many are not above `n`.
+    pub fn count_to(&self, n: u64) -> u64 {
+        let n = small(n);
+        let before = self.pieces.partition_point(|piece| piece.last().is_some_and(|&last| last <= n));
+        // past the last one, which need not be full
+        let Some(piece) = self.pieces.get(before) else { return self.len() };
+        (before * Self::PIECE + piece.partition_point(|&number| number <= n)) as u64
+    }
+
+    /// Whether `n` is among them.
+    pub fn contains(&self, n: u64) -> bool {
+        self.count_to(n).checked_sub(1).and_then(|place| self.get(place)) == Some(n)
+    }
+
+    /// Adds a number, if it is not there. That is quick near the end.
+    pub(super) fn insert(&mut self, n: u64) {
+        let last = self.pieces.last().and_then(|piece| piece.last()).copied();
+        if last.is_none_or(|last| u64::from(last) < n) {
+            self.push(small(n));
+        } else if !self.contains(n) {
+            let place = self.count_to(n) as usize;
+            let after: Vec<u32> = (place as u64..self.len()).filter_map(|place| self.get(place).map(small)).collect();
+            self.pieces.truncate(place.div_ceil(Self::PIECE));
+            if let Some(piece) = self.pieces.get_mut(place / Self::PIECE) {
+                piece.truncate(place % Self::PIECE);
+            }
+            self.push(small(n));
+            for n in after {
+                self.push(n);
+            }
+        }
+    }
+
+    fn push(&mut self, n: u32) {
+        match self.pieces.last_mut() {
+            Some(piece) if piece.len() < Self::PIECE => piece.push(n),
+            _ => self.pieces.push(vec![n]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_kept_in_order_however_they_come() {
+        let mut numbers = Numbers::default();
+        let late = [1, 8191, 8192, 8193, 8194, 20_000, 29_999, 30_000];
+        (1..=30_000).filter(|n| !late.contains(n)).for_each(|n| numbers.insert(n));
+        late.iter().rev().chain(&late).for_each(|&n| numbers.insert(n));
+        assert_eq!(numbers.len(), 30_000);
+        assert!((0..30_000).all(|place| numbers.get(place) == Some(place + 1)));
+    }
+
+    #[test]
+    fn ranks_are_found_between_numbers_too() {
+        let mut numbers = Numbers::default();
+        assert_eq!((numbers.count_to(5), numbers.contains(5), numbers.get(0)), (0, false, None));
+        (1..=20_000).for_each(|n| numbers.insert(n * 10));
+        for (n, rank) in [(9, 0), (10, 1), (81_920, 8192), (81_925, 8192), (200_000, 20_000), (u64::MAX, 20_000)] {
+            assert_eq!(numbers.count_to(n), rank, "{n}");
+        }
+        assert!(numbers.contains(81_920) && !numbers.contains(81_925));
+    }
+}

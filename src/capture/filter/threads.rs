@@ -1,0 +1,158 @@
+//! Which frames make a message: a first one, its continuations, and the control frames that the same side sent in
+//! between (RFC 6455 5.4).
+
+use std::collections::BTreeMap;
+
+use super::expr::Fragments;
+use super::numbers::small;
+use crate::capture::{Capture, ConnectionId, FrameEntry};
+use crate::wire::{Header, Opcode};
+
+/// A message that takes more than one frame. The one before its last frame may still grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// The number of its first frame.
+    pub first: u32,
+    /// The number of the last frame of it, or in between, that has come.
+    pub last: u32,
+    /// How many frames carry it.
+    pub fragments: u32,
+    /// How many control frames came in between.
+    pub inside: u32,
+    /// Payload bytes of all its frames.
+    pub length: u64,
+}
+
+/// A frame among the messages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed {
+    /// The first frame of the message that it belongs to or came into; itself if there is none.
+    pub(super) head: u64,
+    /// What kind of message it belongs to.
+    pub(super) message: Option<Opcode>,
+    pub(super) fragments: Fragments,
+    /// The message as it is by now, if it takes several frames.
+    pub(super) changed: Option<Thread>,
+    /// The message that grows no more.
+    pub(super) finished: Option<Thread>,
+}
+
+/// Follows the messages of every direction. Only unfinished ones are kept.
+#[derive(Debug, Default)]
+pub(super) struct Threads {
+    open: BTreeMap<(ConnectionId, bool), (Thread, Opcode)>,
+}
+
+impl Threads {
+    /// Takes the next frame.
+    pub(super) fn place(&mut self, n: u64, entry: &FrameEntry, header: &Header) -> Placed {
+        let is_control = header.opcode.is_control();
+        let continues = header.opcode == Opcode::CONTINUATION;
+        let alone = Placed {
+            head: n,
+            message: (!is_control && !continues).then_some(header.opcode),
+            fragments: if is_control { Fragments::None } else { Fragments::Exactly(1) },
+            changed: None,
+            finished: None,
+        };
+        // most traffic has no fragments
+        if self.open.is_empty() && (header.fin || is_control || continues) {
+            return alone;
+        }
+        let key = (entry.connection(), entry.from() == crate::wire::Side::Server);
+        if !is_control && !continues {
+            let interrupted = self.open.remove(&key).map(|(thread, _)| thread);
+            if header.fin {
+                return Placed { finished: interrupted, ..alone };
+            }
+            let thread = Thread { first: small(n), last: small(n), fragments: 1, inside: 0, length: header.length };
+            self.open.insert(key, (thread, header.opcode));
+            let fragments = Fragments::AtLeast(1);
+            return Placed { fragments, changed: Some(thread), finished: interrupted, ..alone };
+        }
+        let Some((thread, opcode)) = self.open.get_mut(&key) else { return alone };
+        thread.last = small(n);
+        if is_control {
+            thread.inside = thread.inside.saturating_add(1);
+            return Placed { head: thread.first.into(), changed: Some(*thread), ..alone };
+        }
+        thread.fragments = thread.fragments.saturating_add(1);
+        thread.length = thread.length.saturating_add(header.length);
+        let (thread, opcode) = (*thread, *opcode);
+        let done = header.fin && entry.is_complete();
+        if done {
+            self.open.remove(&key);
+        }
+        let count = thread.fragments.into();
+        Placed {
+            head: thread.first.into(),
+            message: Some(opcode),
+            fragments: if done { Fragments::Exactly(count) } else { Fragments::AtLeast(count) },
+            changed: Some(thread),
+            finished: done.then_some(thread),
+        }
+    }
+
+    /// A connection is over: what it has begun grows no more.
+    pub(super) fn end(&mut self, connection: ConnectionId) -> impl Iterator<Item = Thread> {
+        [false, true]
+            .map(|server| self.open.remove(&(connection, server)))
+            .into_iter()
+            .flatten()
+            .map(|(thread, _)| thread)
+    }
+
+    /// Every unfinished message.
+    pub(super) fn unfinished(&self) -> impl Iterator<Item = Thread> {
+        self.open.values().map(|(thread, _)| *thread)
+    }
+}
+
+/// Frames that are looked at before the recorder gets its turn.
+const PIECE: u64 = 8192;
+/// The most frames of one message that are listed.
+const MOST_PARTS: usize = 1 << 18;
+
+/// The numbers of the frames of a message and of those that came in between, from frame `from` on.
+pub fn parts_of(capture: &Capture, thread: &Thread, from: u64) -> Vec<u64> {
+    let last = u64::from(thread.last);
+    let mut parts = Vec::new();
+    let mut n = from.max(thread.first.into());
+    let first = capture.index().frame(thread.first.into()).copied();
+    while let Some(first) = first
+        && n <= last
+        && parts.len() < MOST_PARTS
+    {
+        let index = capture.index();
+        let end = last.min(n + PIECE - 1);
+        parts.extend((n..=end).filter(|&n| index.frame(n).is_some_and(|entry| entry.is_beside(&first))));
+        n = end + 1;
+    }
+    parts
+}
+
+/// The first frame of the message that frame `n` belongs to or came into; `n` if there is none.
+pub fn head_of(capture: &Capture, n: u64) -> u64 {
+    let Some(entry) = capture.index().frame(n).copied() else { return n };
+    let opcode = entry.header().opcode;
+    if !opcode.is_control() && opcode != Opcode::CONTINUATION {
+        return n;
+    }
+    let mut end = n;
+    while end > 1 {
+        let index = capture.index();
+        let start = end.saturating_sub(PIECE).max(1);
+        let data = (start..end).rev().filter_map(|earlier| Some((earlier, index.frame(earlier)?)));
+        let data = data.filter(|(_, earlier)| earlier.is_beside(&entry) && !earlier.header().opcode.is_control());
+        for (earlier, header) in data.map(|(earlier, entry)| (earlier, entry.header())) {
+            if header.fin {
+                return n;
+            }
+            if header.opcode != Opcode::CONTINUATION {
+                return earlier;
+            }
+        }
+        end = start;
+    }
+    n
+}
