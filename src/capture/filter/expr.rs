@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use memchr::memmem::Finder;
 use regex::bytes::Regex;
 
-use super::field::{Field, Kind};
+use super::field::Field;
 use super::value::TimeValue;
 use crate::capture::{Capture, FrameEntry, Timestamp};
 use crate::lint::Finding;
@@ -16,7 +16,7 @@ pub(super) enum Expr {
     All(Vec<Expr>),
     Any(Vec<Expr>),
     Not(Box<Expr>),
-    /// A flag is set, or there is something in the field.
+    /// There is something in the field.
     Holds(Field),
     Number(Field, Compare, u64),
     Time(Compare, TimeValue),
@@ -150,8 +150,9 @@ impl Expr {
 /// Looks at `parts` until one says `decisive`; what is cheap first, what needs the payload after that.
 fn join(parts: &[Expr], decisive: Truth, facts: &Facts<'_>, payload: &mut Option<Payload<'_>>) -> Truth {
     let mut open = None;
+    let mut unread = None;
     for part in parts {
-        match part.eval(facts, &mut None) {
+        match part.eval(facts, &mut unread) {
             truth if truth == decisive => return decisive,
             Truth::Unread => open = Some(Truth::Unread),
             Truth::Unsure => open = open.or(Some(Truth::Unsure)),
@@ -179,9 +180,8 @@ fn holds(field: Field, facts: &Facts<'_>) -> Truth {
         Field::PayloadText => facts.message == Some(Opcode::TEXT),
         Field::StatusCode => facts.header.opcode == Opcode::CLOSE && facts.header.length >= 2,
         Field::Fragments => facts.fragments != Fragments::None,
-        Field::Rule | Field::Level | Field::Finding => facts.entry.has_findings(),
+        Field::Rule | Field::Level => facts.entry.has_findings(),
         Field::Time => true,
-        field if field.kind() == Kind::Flag => number(field, facts) == Some(1),
         field => number(field, facts).is_some(),
     }
     .into()

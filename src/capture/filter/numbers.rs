@@ -47,6 +47,7 @@ impl Numbers {
     }
 
     /// Adds a number, if it is not there. That is quick near the end.
+    #[inline]
     pub(super) fn insert(&mut self, n: u64) {
         let last = self.pieces.last().and_then(|piece| piece.last()).copied();
         if last.is_none_or(|last| u64::from(last) < n) {
@@ -68,7 +69,13 @@ impl Numbers {
     fn push(&mut self, n: u32) {
         match self.pieces.last_mut() {
             Some(piece) if piece.len() < Self::PIECE => piece.push(n),
-            _ => self.pieces.push(vec![n]),
+            // the first piece grows as it must: most lists are short
+            None => self.pieces.push(vec![n]),
+            Some(_) => {
+                let mut piece = Vec::with_capacity(Self::PIECE);
+                piece.push(n);
+                self.pieces.push(piece);
+            }
         }
     }
 }

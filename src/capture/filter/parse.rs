@@ -112,6 +112,7 @@ impl<'a> Parser<'a> {
                 let field = Field::named(name);
                 let Some((sign, operator)) = self.operator() else {
                     return match field {
+                        Some(field) if field.kind() == Kind::Flag => Ok(Expr::Number(field, Compare::Equal, 1)),
                         Some(field) => Ok(Expr::Holds(field)),
                         None if name.starts_with(PREFIX) => Err(self.unknown(at, name)),
                         None => Ok(search(Search::Contains(finder(name.as_bytes())))),
