@@ -3,7 +3,9 @@
 mod listen;
 mod registry;
 mod serve;
+mod server;
 mod session;
 
 pub use listen::{ListenError, listen};
-pub use serve::{ServeOptions, Server, serve};
+pub use serve::{ServeOptions, serve};
+pub use server::Server;
