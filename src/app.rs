@@ -7,17 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::capture::{self, Capture, Clock, Recording};
+use crate::capture::{self, Capture, Clock, Recorder, Recording};
 use crate::cli::{self, Cli, Command, Common, Format};
-use crate::control::Control;
+use crate::control::{Commands, Control};
 use crate::endpoint::{self, Page};
 use crate::formats::{jsonl, text};
 use crate::headless::{Form, Printer};
 use crate::lint::Limits;
-use crate::net::{self, ServeOptions};
+use crate::net::{self, RelayOptions, Rewriting, ServeOptions, Server};
 use crate::tui::{self, Outcome, Screen, StopScreen};
 
 /// Exit code of a second SIGINT.
@@ -28,7 +29,8 @@ const TEXT_PAYLOAD: u64 = 100;
 /// Carries out a command; the outcome is the exit code, or an error in one line.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
-        Command::Serve(serve) => run_serve(serve),
+        Command::Serve(serve) => run_live(&Live::Serve(serve)),
+        Command::Relay(relay) => run_live(&Live::Relay(relay)),
         Command::Explain(explain) => cli::run_explain(&explain),
         Command::Rules(rules) => cli::run_rules(&rules),
         Command::Completions(completions) => cli::run_completions(&completions),
@@ -36,34 +38,91 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn run_serve(serve: cli::Serve) -> anyhow::Result<ExitCode> {
+/// A command that shows live traffic.
+enum Live {
+    Serve(cli::Serve),
+    Relay(cli::Relay),
+}
+
+impl Live {
+    const fn common(&self) -> &Common {
+        match self {
+            Self::Serve(serve) => &serve.common,
+            Self::Relay(relay) => &relay.common,
+        }
+    }
+
+    const fn listen(&self) -> &cli::ListenAddress {
+        match self {
+            Self::Serve(serve) => &serve.listen,
+            Self::Relay(relay) => &relay.listen,
+        }
+    }
+
+    /// What runs, for the top of the screen.
+    fn title(&self, address: SocketAddr) -> String {
+        match self {
+            Self::Serve(_) => format!("serve {address}"),
+            Self::Relay(relay) => {
+                let arrow = if relay.common.look.ascii { "<->" } else { "⇄" };
+                format!("relay {address} {arrow} {}", relay.upstream)
+            }
+        }
+    }
+
+    /// What is said on standard error where there is no screen.
+    fn announcement(&self, address: SocketAddr) -> String {
+        match self {
+            Self::Serve(_) => format!("listening on ws://{address}"),
+            Self::Relay(relay) => format!("listening on ws://{address}, relaying to {}", relay.upstream),
+        }
+    }
+
+    fn start(&self, listener: TcpListener, recorder: Recorder, commands: Commands, clock: Clock) -> Server {
+        match self {
+            Self::Serve(serve) => {
+                let endpoint = Arc::new(endpoint_config(serve, limits(&serve.common)));
+                net::serve(listener, ServeOptions { endpoint, clock }, recorder, commands)
+            }
+            Self::Relay(relay) => {
+                let rewriting = Rewriting { host: !relay.keep_host, origin: relay.rewrite_origin };
+                let options = RelayOptions { upstream: relay.upstream.clone(), rewriting, clock };
+                net::relay(listener, options, recorder, commands)
+            }
+        }
+    }
+}
+
+const fn limits(common: &Common) -> Limits {
+    Limits { max_frame: common.max_frame, max_message: common.max_message }
+}
+
+fn run_live(live: &Live) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the threads that move the traffic")?;
-    let outcome = runtime.block_on(serve_until_told(serve));
+    let outcome = runtime.block_on(run_until_told(live));
     // a thread that is stuck in the terminal does not keep the program from ending
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve_until_told(serve: cli::Serve) -> anyhow::Result<ExitCode> {
+async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen().context("cannot listen to signals")?;
-    let listener = net::listen(&serve.listen.host, serve.listen.port).await?;
+    let listener = net::listen(&live.listen().host, live.listen().port).await?;
     let address = listener.local_addr().context("cannot tell which address is listened on")?;
-    let common = &serve.common;
-    let limits = Limits { max_frame: common.max_frame, max_message: common.max_message };
+    let common = live.common();
     let recording = Recording::create(common.record.as_deref(), common.force)?;
     let capture = Arc::new(Capture::new(recording.reader()));
     let writer = recording.writer(&command_line())?;
     let (recorder, recorder_thread) =
-        capture::start(writer, capture.clone(), limits).context("cannot start the recorder")?;
+        capture::start(writer, capture.clone(), limits(common)).context("cannot start the recorder")?;
     let (control, commands) = Control::new();
     let clock = Clock::start();
-    let options = ServeOptions { endpoint: Arc::new(endpoint_config(&serve, limits)), clock };
-    let server = net::serve(listener, options, recorder, commands);
+    let server = live.start(listener, recorder, commands, clock);
     let parts = Parts { capture: capture.clone(), control, clock };
-    let mut view = View::start(&serve, parts, address)?;
+    let mut view = View::start(live, parts, address)?;
 
     let has_screen = matches!(view, View::Screen { .. });
     // a view that failed is no reason to leave the clients and the recording behind
@@ -105,10 +164,10 @@ enum View {
 }
 
 impl View {
-    fn start(serve: &cli::Serve, parts: Parts, address: SocketAddr) -> anyhow::Result<Self> {
-        let common = &serve.common;
+    fn start(live: &Live, parts: Parts, address: SocketAddr) -> anyhow::Result<Self> {
+        let common = live.common();
         if common.headless || !io::stdout().is_terminal() {
-            let _ = writeln!(io::stderr(), "listening on ws://{address}");
+            let _ = writeln!(io::stderr(), "{}", live.announcement(address));
             let printer = Printer::start(parts.capture, form(common)).context("cannot start the thread that prints")?;
             return Ok(Self::Printed(printer));
         }
@@ -116,7 +175,8 @@ impl View {
         let screen = Screen {
             capture: parts.capture,
             control: parts.control,
-            title: format!("serve {address}"),
+            title: live.title(address),
+            between: matches!(live, Live::Relay(_)),
             recording: common.record.as_ref().map(|path| path.display().to_string()),
             ascii: common.look.ascii,
             color: common.look.is_colored(),

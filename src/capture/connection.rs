@@ -1,8 +1,9 @@
 //! What is known of one connection, and the verdict on how it ended.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use super::event::{Cause, ConnectionId, Origin, SocketEnd, Timestamp};
+use super::event::{Cause, ConnectionId, Origin, SentOn, SocketEnd, Timestamp};
 use super::file::Position;
 use crate::lint::Finding;
 use crate::wire::{CloseCode, Side};
@@ -58,6 +59,10 @@ pub struct Connection {
     pub socket_ended_first: Option<Side>,
     /// Why it ended, where the bytes don't tell.
     pub cause: Option<Cause>,
+    /// How its request was sent on, where we stand in the middle.
+    pub sent_on: Option<Arc<SentOn>>,
+    /// Why its request could not be sent on.
+    pub not_sent_on: Option<Arc<str>>,
 }
 
 /// Where a connection stands.
@@ -129,6 +134,8 @@ impl Connection {
             socket_ends: [None, None],
             socket_ended_first: None,
             cause: None,
+            sent_on: None,
+            not_sent_on: None,
         }
     }
 
@@ -139,6 +146,9 @@ impl Connection {
 
     /// Why an opening handshake came to nothing, in a sentence.
     pub fn refusal(&self) -> String {
+        if let Some(sentence) = &self.not_sent_on {
+            return sentence.to_string();
+        }
         if self.request_too_long {
             return "The head of the request is too long to be read.".to_owned();
         }
@@ -164,7 +174,8 @@ impl Connection {
     pub fn verdict(&self) -> Option<Verdict> {
         self.ended?;
         let close = self.closed_first.and_then(|side| self.closes[side as usize].as_ref());
-        let clean = self.closes.iter().all(Option::is_some);
+        // a relay closes both sides itself, and neither may answer
+        let clean = self.closes.iter().all(Option::is_some) && self.cause != Some(Cause::CloseUnanswered);
         let how = match self.cause {
             Some(Cause::PingUnanswered | Cause::CloseUnanswered | Cause::HandshakeTooSlow) => How::Timeout,
             Some(Cause::SocketFailed) => How::Error,

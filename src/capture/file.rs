@@ -68,7 +68,8 @@ impl CaptureWriter {
         let Some(conversation) = self.conversations.get_mut(&event.connection) else { return };
         let out = &mut self.pending;
         match &event.kind {
-            EventKind::Opened { .. } => {}
+            // of the client's conversation alone packets are made
+            EventKind::Opened { .. } | EventKind::SentOn(_) | EventKind::NotSentOn(_) => {}
             EventKind::Chunk { from, bytes, notes } => {
                 for (i, segment) in bytes.chunks(MAX_SEGMENT).enumerate() {
                     blocks.push(self.length + out.len() as u64);

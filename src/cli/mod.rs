@@ -15,6 +15,7 @@ pub use manual::{Completions, run_completions, run_man};
 pub use values::{HeaderArgument, ListenAddress};
 use values::{parse_duration, parse_size};
 
+use crate::net::Upstream;
 use crate::wire::Side;
 
 /// What is on my WebSocket? An interactive terminal inspector that shows every frame live, byte-exact and explained.
@@ -31,6 +32,8 @@ pub struct Cli {
 pub enum Command {
     /// Be the server: accept connections, answer them, show every frame
     Serve(Serve),
+    /// Stand in the middle: pass every byte on to a server and back as it came, show every frame, put in your own
+    Relay(Relay),
     /// Take frames or an opening handshake apart and print every field
     Explain(Explain),
     /// Print the catalogue of rules: what RFC 6455 forbids and how a strict peer answers
@@ -75,6 +78,30 @@ pub struct Serve {
     /// Show broken rules, but enforce none
     #[arg(long)]
     pub tolerant: bool,
+
+    /// Options of every command that shows live traffic.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `wsinspect relay`
+#[derive(Debug, Args)]
+pub struct Relay {
+    /// Where to listen: a port, or host and port; 127.0.0.1 unless a host is given; port 0 takes a free one
+    #[arg(value_name = "[HOST:]PORT")]
+    pub listen: ListenAddress,
+
+    /// The server to relay to: localhost:9003, or ws://localhost:9003; a path after it replaces the one asked for
+    #[arg(value_name = "UPSTREAM")]
+    pub upstream: Upstream,
+
+    /// Leave the Host header as the client sent it; otherwise it becomes the server's
+    #[arg(long)]
+    pub keep_host: bool,
+
+    /// Make the Origin header the server's too, for a server that checks it
+    #[arg(long)]
+    pub rewrite_origin: bool,
 
     /// Options of every command that shows live traffic.
     #[command(flatten)]
@@ -307,6 +334,9 @@ mod tests {
             ("wsinspect serv 9002", "unrecognized subcommand 'serv'; a similar subcommand exists: 'serve'"),
             ("wsinspect serve 9002 -H nocolon", "expected 'Name: value'"),
             ("wsinspect serve 9002 --force", "--record <FILE>"),
+            ("wsinspect relay 9002", "required arguments were not provided: <UPSTREAM>"),
+            ("wsinspect relay 9002 localhost", "expected a server such as localhost:9003"),
+            ("wsinspect relay 9002 wss://localhost", "a server behind TLS can't be relayed to yet"),
         ] {
             match read(line) {
                 Err(Usage::Wrong(error)) => {

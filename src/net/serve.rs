@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 
 use super::server::{self, Server};
 use super::session;
 use crate::capture::{Clock, Recorder};
-use crate::control::Command;
+use crate::control::Commands;
 use crate::endpoint::Config;
 
 /// What a server is to do.
@@ -23,12 +22,7 @@ pub struct ServeOptions {
 
 /// Accepts connections on `listener` until it is stopped. What crosses them goes to `recorder`; what the user asks for
 /// comes from `commands`.
-pub fn serve(
-    listener: TcpListener,
-    options: ServeOptions,
-    recorder: Recorder,
-    commands: mpsc::UnboundedReceiver<Command>,
-) -> Server {
+pub fn serve(listener: TcpListener, options: ServeOptions, recorder: Recorder, commands: Commands) -> Server {
     let ServeOptions { endpoint, clock } = options;
     server::start(listener, (clock, recorder), commands, move |id, stream, inbox, shared| {
         session::run(id, stream, inbox, shared, endpoint.clone(), Instant::now())

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::registry::{Inbox, Registry};
 use crate::capture::{Clock, ConnectionId, Event, EventKind, Recorder};
-use crate::control::Command;
+use crate::control::Commands;
 
 /// Connections at once; more wait in the listening queue.
 const MAX_CONNECTIONS: usize = 10_000;
@@ -40,7 +40,7 @@ pub(super) struct Shared {
 pub(super) fn start<S: Future<Output = ()> + Send + 'static>(
     listener: TcpListener,
     (clock, recorder): (Clock, Recorder),
-    commands: mpsc::UnboundedReceiver<Command>,
+    commands: Commands,
     session: impl Fn(ConnectionId, TcpStream, Inbox, Shared) -> S + Send + 'static,
 ) -> Server {
     let (stop, stopped) = watch::channel(false);
@@ -60,7 +60,7 @@ impl Server {
 async fn run<S: Future<Output = ()> + Send + 'static>(
     listener: TcpListener,
     shared: Shared,
-    mut commands: mpsc::UnboundedReceiver<Command>,
+    mut commands: Commands,
     session: impl Fn(ConnectionId, TcpStream, Inbox, Shared) -> S,
 ) {
     let mut sessions = JoinSet::new();

@@ -17,9 +17,9 @@ use crate::endpoint::{self, Config, Endpoint, FrameNote, NotSent};
 use crate::wire::{CloseCode, Message, Side};
 
 /// Room for one read.
-const READ_SIZE: usize = 64 * 1024;
+pub(super) const READ_SIZE: usize = 64 * 1024;
 /// Below this much room a new buffer is taken.
-const MIN_ROOM: usize = 8 * 1024;
+pub(super) const MIN_ROOM: usize = 8 * 1024;
 
 /// Runs the connection to its end.
 pub(super) async fn run(

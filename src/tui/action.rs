@@ -2,6 +2,8 @@
 
 use ratatui::layout::Position;
 
+use crate::wire::Side;
+
 /// One thing that the user wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
@@ -47,6 +49,8 @@ pub(super) enum Action {
     Fragments,
     /// Asks for a text and sends it.
     Text,
+    /// Whom the next send goes to, where there is a choice.
+    Towards(Side),
     /// Shows the keys.
     Help,
     /// Ends the panel.

@@ -17,6 +17,7 @@ use super::theme::Theme;
 use super::{update, view};
 use crate::capture::{Capture, Clock};
 use crate::control::Control;
+use crate::wire::Side;
 
 /// What the panel shows, and where its wishes go.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Screen {
     pub control: Control,
     /// What runs: `serve 127.0.0.1:9002`.
     pub title: String,
+    /// Whether we stand between two others, and have a choice whom to send to.
+    pub between: bool,
     /// The name of the file, if the user asked for a recording.
     pub recording: Option<String>,
     /// Whether only ASCII may be used.
@@ -83,7 +86,8 @@ pub fn run(screen: Screen) -> io::Result<Outcome> {
     terminal::take()?;
     let _restored = Restore;
     let theme = Theme { color: screen.color, ascii: screen.ascii };
-    let model = Model::new(screen.title.clone(), screen.recording.clone(), theme, size);
+    let mut model = Model::new(screen.title.clone(), screen.recording.clone(), theme, size);
+    model.towards = screen.between.then_some(Side::Server);
     let output = terminal::screen(size)?;
     let mut panel = Panel { screen, model, output, reader: SnapshotReader::default(), drawn: None, changed: true };
     // when there is no drawing on the terminal, there is nobody to tell why

@@ -182,11 +182,17 @@ fn pings_and_pongs_go_to_the_connection_of_the_selected_frame() {
     traffic.wait(14);
     tester.draw();
     let command = tester.keys("p").unwrap();
-    assert_eq!(command, Command { connection: ConnectionId(3), send: Outgoing::Ping(b"wsinspect 1".to_vec()) });
+    assert_eq!(
+        command,
+        Command { connection: ConnectionId(3), to: Side::Client, send: Outgoing::Ping(b"wsinspect 1".to_vec()) }
+    );
     assert!(tester.shows("ping sent to connection 3"));
     tester.keys("k");
     let command = tester.keys("P").unwrap();
-    assert_eq!(command, Command { connection: ConnectionId(1), send: Outgoing::Pong(b"wsinspect 2".to_vec()) });
+    assert_eq!(
+        command,
+        Command { connection: ConnectionId(1), to: Side::Client, send: Outgoing::Pong(b"wsinspect 2".to_vec()) }
+    );
 }
 
 #[test]

@@ -9,13 +9,14 @@ use crate::tui::keymap::BINDINGS;
 use crate::tui::text::{left, wrap};
 use crate::tui::theme::Theme;
 
-/// Draws it in the middle of `body`; `scroll` is put right for what there is to scroll.
-pub(super) fn draw(scroll: &mut usize, theme: Theme, body: Rect, buffer: &mut Buffer) {
+/// Draws it in the middle of `body`; `scroll` is put right for what there is to scroll; `between` tells whether we stand
+/// between two others.
+pub(super) fn draw(scroll: &mut usize, between: bool, theme: Theme, body: Rect, buffer: &mut Buffer) {
     const KEYS: usize = 16;
     let width = body.width.min(74);
     let room = usize::from(width) - 4;
     let mut lines = Vec::new();
-    for binding in BINDINGS {
+    for binding in BINDINGS.iter().filter(|binding| binding.is_of_use(between)) {
         let keys = binding.names(theme.ascii);
         for (i, does) in wrap(binding.does, room - KEYS).into_iter().enumerate() {
             let keys = left(if i == 0 { &keys } else { "" }, KEYS, "");
