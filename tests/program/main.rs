@@ -13,6 +13,7 @@ mod json;
 mod readme;
 mod recording;
 mod refusals;
+mod relay;
 mod screen;
 mod text;
 mod traffic;
