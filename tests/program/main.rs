@@ -9,6 +9,7 @@ mod command_line;
 mod endings;
 mod explain;
 mod handshake;
+mod injection;
 mod json;
 mod readme;
 mod recording;
