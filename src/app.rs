@@ -1,7 +1,10 @@
 //! Builds the parts of the program, joins them and takes them down.
 
+mod open;
+
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::capture::{self, Capture, Clock, Recorder, Recording};
-use crate::cli::{self, Cli, Command, Common, Format};
+use crate::cli::{self, Cli, Command, Common, Format, Show, UsageError};
 use crate::control::{Commands, Control};
 use crate::endpoint::{self, Page};
 use crate::formats::{jsonl, text};
@@ -31,6 +34,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(serve) => run_live(&Live::Serve(serve)),
         Command::Relay(relay) => run_live(&Live::Relay(relay)),
+        Command::Open(open) => open::run(&open),
         Command::Explain(explain) => cli::run_explain(&explain),
         Command::Rules(rules) => cli::run_rules(&rules),
         Command::Completions(completions) => cli::run_completions(&completions),
@@ -64,7 +68,7 @@ impl Live {
         match self {
             Self::Serve(_) => format!("serve {address}"),
             Self::Relay(relay) => {
-                let arrow = if relay.common.look.ascii { "<->" } else { "⇄" };
+                let arrow = if relay.common.show.look.ascii { "<->" } else { "⇄" };
                 format!("relay {address} {arrow} {}", relay.upstream)
             }
         }
@@ -81,7 +85,7 @@ impl Live {
     fn start(&self, listener: TcpListener, recorder: Recorder, commands: Commands, clock: Clock) -> Server {
         match self {
             Self::Serve(serve) => {
-                let endpoint = Arc::new(endpoint_config(serve, limits(&serve.common)));
+                let endpoint = Arc::new(endpoint_config(serve, serve.common.show.limits()));
                 net::serve(listener, ServeOptions { endpoint, clock }, recorder, commands)
             }
             Self::Relay(relay) => {
@@ -91,10 +95,6 @@ impl Live {
             }
         }
     }
-}
-
-const fn limits(common: &Common) -> Limits {
-    Limits { max_frame: common.max_frame, max_message: common.max_message }
 }
 
 fn run_live(live: &Live) -> anyhow::Result<ExitCode> {
@@ -110,19 +110,36 @@ fn run_live(live: &Live) -> anyhow::Result<ExitCode> {
 
 async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen().context("cannot listen to signals")?;
+    let common = live.common();
+    let streams = common.record.as_deref() == Some(Path::new(STANDARD_OUTPUT));
+    if streams && io::stdout().is_terminal() {
+        let error = "a recording is not written to a terminal; pipe it on, for example to wireshark -k -i -";
+        return Err(UsageError(error.to_owned()).into());
+    }
     let listener = net::listen(&live.listen().host, live.listen().port).await?;
     let address = listener.local_addr().context("cannot tell which address is listened on")?;
-    let common = live.common();
-    let recording = Recording::create(common.record.as_deref(), common.force)?;
+    let recording = Recording::create(common.record.as_deref().filter(|_| !streams), common.force)?;
     let capture = Arc::new(Capture::new(recording.reader()));
     let writer = recording.writer(&command_line())?;
     let (recorder, recorder_thread) =
-        capture::start(writer, capture.clone(), limits(common)).context("cannot start the recorder")?;
+        capture::start(writer, capture.clone(), common.show.limits()).context("cannot start the recorder")?;
     let (control, commands) = Control::new();
     let clock = Clock::start();
     let server = live.start(listener, recorder, commands, clock);
-    let parts = Parts { capture: capture.clone(), control, clock };
-    let mut view = View::start(live, parts, address)?;
+    let parts = Parts {
+        capture: capture.clone(),
+        control: Some(control),
+        clock,
+        title: live.title(address),
+        between: matches!(live, Live::Relay(_)),
+        recording: common.record.as_ref().map(|path| path.display().to_string()),
+        follow: true,
+    };
+    let mut view =
+        if streams { View::print(parts.capture, Form::Recording)? } else { View::start(&common.show, parts)? };
+    if !matches!(view, View::Screen { .. }) {
+        let _ = writeln!(io::stderr(), "{}", live.announcement(address));
+    }
 
     let has_screen = matches!(view, View::Screen { .. });
     // a view that failed is no reason to leave the clients and the recording behind
@@ -164,22 +181,20 @@ enum View {
 }
 
 impl View {
-    fn start(live: &Live, parts: Parts, address: SocketAddr) -> anyhow::Result<Self> {
-        let common = live.common();
-        if common.headless || !io::stdout().is_terminal() {
-            let _ = writeln!(io::stderr(), "{}", live.announcement(address));
-            let printer = Printer::start(parts.capture, form(common)).context("cannot start the thread that prints")?;
-            return Ok(Self::Printed(printer));
+    fn start(show: &Show, parts: Parts) -> anyhow::Result<Self> {
+        if show.headless || !io::stdout().is_terminal() {
+            return Self::print(parts.capture, form(show));
         }
         let stop = StopScreen::default();
         let screen = Screen {
             capture: parts.capture,
             control: parts.control,
-            title: live.title(address),
-            between: matches!(live, Live::Relay(_)),
-            recording: common.record.as_ref().map(|path| path.display().to_string()),
-            ascii: common.look.ascii,
-            color: common.look.is_colored(),
+            title: parts.title,
+            between: parts.between,
+            recording: parts.recording,
+            ascii: show.look.ascii,
+            color: show.look.is_colored(),
+            follow: parts.follow,
             clock: parts.clock,
             stop: stop.clone(),
         };
@@ -190,6 +205,11 @@ impl View {
             .spawn(move || drop(end.send(tui::run(screen))))
             .context("cannot start the thread that draws")?;
         Ok(Self::Screen { stop, ended })
+    }
+
+    fn print(capture: Arc<Capture>, form: Form) -> anyhow::Result<Self> {
+        let printer = Printer::start(capture, form).context("cannot start the thread that prints")?;
+        Ok(Self::Printed(printer))
     }
 
     /// Waits until whoever looks has seen enough.
@@ -235,25 +255,37 @@ impl View {
 /// What a view needs.
 struct Parts {
     capture: Arc<Capture>,
-    control: Control,
+    /// Where wishes go; a capture that was opened takes none.
+    control: Option<Control>,
     clock: Clock,
+    /// What runs: `serve 127.0.0.1:9002`.
+    title: String,
+    /// Whether we stand between two others.
+    between: bool,
+    /// The name of the file, if the user asked for a recording.
+    recording: Option<String>,
+    /// Whether the newest frame is what is of interest.
+    follow: bool,
 }
+
+/// The name of a file that stands for standard input or output.
+const STANDARD_OUTPUT: &str = "-";
 
 /// How long the screen may take to give the terminal back.
 const SCREEN_PATIENCE: Duration = Duration::from_millis(300);
 const CANNOT_PRINT: &str = "cannot write to standard output";
 
-fn form(common: &Common) -> Form {
-    match common.format {
+fn form(show: &Show) -> Form {
+    match show.format {
         Format::Json => Form::Json(jsonl::Options {
             // no larger frame or message is let in, but where no rule is enforced
-            payload_limit: common.payload_limit.unwrap_or(common.max_frame.max(common.max_message)),
-            messages: common.messages,
+            payload_limit: show.payload_limit.unwrap_or(show.max_frame.max(show.max_message)),
+            messages: show.messages,
         }),
         Format::Text => Form::Text(text::Options {
-            payload_limit: common.payload_limit.unwrap_or(TEXT_PAYLOAD),
-            color: common.look.is_colored(),
-            ascii: common.look.ascii,
+            payload_limit: show.payload_limit.unwrap_or(TEXT_PAYLOAD),
+            color: show.look.is_colored(),
+            ascii: show.look.ascii,
         }),
     }
 }

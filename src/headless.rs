@@ -20,6 +20,8 @@ pub enum Form {
     Text(text::Options),
     /// JSON Lines.
     Json(jsonl::Options),
+    /// The capture file itself, as it is written.
+    Recording,
 }
 
 /// The thread that prints.
@@ -74,10 +76,15 @@ impl Printer {
         result
     }
 
-    /// Prints what is left, after everything was recorded. A reader that takes nothing for a second is given up.
-    pub async fn finish(mut self) -> io::Result<()> {
+    /// Printing ends once everything is printed that has been recorded by now, however long its reader takes.
+    pub fn nothing_more(&self) {
         self.progress.last.store(true, Ordering::Release);
         self.capture.wake();
+    }
+
+    /// Prints what is left, after everything was recorded. A reader that takes nothing for a second is given up.
+    pub async fn finish(mut self) -> io::Result<()> {
+        self.nothing_more();
         let mut writes = self.progress.writes.load(Ordering::Relaxed);
         let mut since = Instant::now();
         loop {
@@ -118,10 +125,14 @@ impl<W: Write> Write for Watched<'_, W> {
 }
 
 fn print(capture: &Capture, form: Form, progress: &Progress) -> io::Result<()> {
-    let mut writer = Writer::new(form);
     // past the standard library's own buffer, which would hide how far the writing has come
     let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let mut out = io::BufWriter::with_capacity(BUFFER, Watched { inner: stdout, progress });
+    let mut writer = match form {
+        Form::Text(options) => Writer::Text(text::TextLines::new(options)),
+        Form::Json(options) => Writer::Json(jsonl::JsonLines::new(options)),
+        Form::Recording => return copy(&mut out, capture, progress),
+    };
     let mut follower = Follower::default();
     loop {
         // both are read before looking, so that nothing recorded in between is missed
@@ -142,19 +153,32 @@ fn print(capture: &Capture, form: Form, progress: &Progress) -> io::Result<()> {
     }
 }
 
+/// Writes the capture file out as it grows.
+fn copy(out: &mut impl Write, capture: &Capture, progress: &Progress) -> io::Result<()> {
+    let mut at = 0;
+    loop {
+        let last = progress.last.load(Ordering::Acquire);
+        let generation = capture.generation();
+        let length = capture.index().totals().file_length;
+        while at < length {
+            let piece = capture.reader().file_bytes(at, (length - at).min(BUFFER as u64) as usize)?;
+            out.write_all(&piece)?;
+            at += piece.len() as u64;
+        }
+        out.flush()?;
+        if last {
+            return Ok(());
+        }
+        capture.wait(generation);
+    }
+}
+
 enum Writer {
     Text(text::TextLines),
     Json(jsonl::JsonLines),
 }
 
 impl Writer {
-    fn new(form: Form) -> Self {
-        match form {
-            Form::Text(options) => Self::Text(text::TextLines::new(options)),
-            Form::Json(options) => Self::Json(jsonl::JsonLines::new(options)),
-        }
-    }
-
     fn write(&mut self, out: &mut impl Write, capture: &Capture, item: &Item) -> io::Result<()> {
         match self {
             Self::Text(lines) => lines.write(out, capture, item),

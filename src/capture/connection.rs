@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::event::{Cause, ConnectionId, Origin, SentOn, SocketEnd, Timestamp};
+use super::event::{Cause, ConnectionId, Origin, SentOn, SocketEnd, Timestamp, Vantage};
 use super::file::Position;
 use crate::lint::Finding;
 use crate::wire::{CloseCode, Side};
@@ -17,6 +17,8 @@ pub struct Connection {
     pub client: SocketAddr,
     /// The end that answers.
     pub server: SocketAddr,
+    /// From where it is looked at.
+    pub vantage: Vantage,
     /// When it was made.
     pub began: Timestamp,
     /// When the opening handshake was answered.
@@ -45,6 +47,8 @@ pub struct Connection {
     pub frames: [u64; 2],
     /// Bytes that each side sent after the opening handshake.
     pub bytes: [u64; 2],
+    /// Bytes that each side sent and that were not seen.
+    pub unseen: [u64; 2],
     /// Frames that break a rule.
     pub broken_frames: u64,
     /// Nanoseconds from the last ping that was answered to its pong.
@@ -108,11 +112,18 @@ pub struct CloseFrame {
 }
 
 impl Connection {
-    pub(super) fn new(id: ConnectionId, client: SocketAddr, server: SocketAddr, began: Timestamp) -> Self {
+    pub(super) fn new(
+        id: ConnectionId,
+        client: SocketAddr,
+        server: SocketAddr,
+        began: Timestamp,
+        vantage: Vantage,
+    ) -> Self {
         Self {
             id,
             client,
             server,
+            vantage,
             began,
             answered: None,
             ended: None,
@@ -127,6 +138,7 @@ impl Connection {
             handshake_findings: [Vec::new(), Vec::new()],
             frames: [0, 0],
             bytes: [0, 0],
+            unseen: [0, 0],
             broken_frames: 0,
             round_trip: None,
             closes: [None, None],
@@ -148,6 +160,12 @@ impl Connection {
     pub fn refusal(&self) -> String {
         if let Some(sentence) = &self.not_sent_on {
             return sentence.to_string();
+        }
+        if self.vantage == Vantage::Late {
+            return "It had begun before the capture, and where its frames begin could not be found.".to_owned();
+        }
+        if self.unseen != [0, 0] {
+            return "Bytes of the opening handshake are missing in the capture.".to_owned();
         }
         if self.request_too_long {
             return "The head of the request is too long to be read.".to_owned();

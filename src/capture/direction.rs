@@ -3,15 +3,19 @@
 use super::event::{ConnectionId, Note, Origin, Timestamp};
 use super::file::Position;
 use super::index::NewFrame;
+use super::resync;
 use super::tcp::MAX_SEGMENT;
-use crate::lint::{Finding, Limits, Linter};
+use crate::lint::{Finding, Limits, Linter, Rule};
 use crate::wire::handshake::{Head, HeadReader, HeadTooLong};
-use crate::wire::{Decoder, Header, MessageSequence, Piece, Place, Rsv, Side, mask_onto};
+use crate::wire::{Decoder, Header, MessageSequence, Opcode, Piece, Place, Rsv, Side, mask_onto};
 
 /// What one side sends.
 #[derive(Debug)]
 pub(super) struct Direction {
     from: Side,
+    limits: Limits,
+    /// Who makes frames of which nothing else is noted.
+    maker: Origin,
     reader: HeadReader,
     /// Whether its first byte has come, and where that stands.
     began: bool,
@@ -21,6 +25,12 @@ pub(super) struct Direction {
     held_bytes: usize,
     /// More came than is held: where the frames are can't be told any more.
     lost: bool,
+    /// Where the next frame begins is not known; chunks are held until it is.
+    searching: bool,
+    /// The beginning of the message at hand may not have been seen.
+    mid_message: bool,
+    /// Pings of the other side may not have been seen.
+    unseen_pings: bool,
     decoder: Decoder,
     linter: Linter,
     messages: MessageSequence,
@@ -41,6 +51,7 @@ pub(super) struct Direction {
 pub(super) struct HeldChunk {
     bytes: Vec<u8>,
     blocks: Vec<u64>,
+    notes: Vec<Note>,
     start: usize,
     time: Timestamp,
 }
@@ -75,15 +86,20 @@ impl Direction {
     /// Room for unmasking that is kept between chunks.
     const SCRATCH: usize = 1024;
 
-    pub(super) fn new(from: Side, limits: Limits) -> Self {
+    pub(super) fn new(from: Side, limits: Limits, maker: Origin) -> Self {
         Self {
             from,
+            limits,
+            maker,
             reader: HeadReader::default(),
             began: false,
             head_position: None,
             held: Vec::new(),
             held_bytes: 0,
             lost: false,
+            searching: false,
+            mid_message: false,
+            unseen_pings: false,
             decoder: Decoder::default(),
             linter: Linter::new(from, limits),
             messages: MessageSequence::default(),
@@ -127,8 +143,7 @@ impl Direction {
             self.held.clear();
             return;
         }
-        let (bytes, blocks) = (chunk.bytes.to_vec(), chunk.blocks.to_vec());
-        self.held.push(HeldChunk { bytes, blocks, start: chunk.start, time: chunk.time });
+        self.held.push(HeldChunk::new(chunk));
     }
 
     /// The chunks that were kept.
@@ -141,6 +156,10 @@ impl Direction {
         if self.lost {
             return;
         }
+        if self.searching {
+            self.search(chunk, done);
+            return;
+        }
         if let Some(start) = &mut self.start {
             start.chunks = start.chunks.saturating_add(1);
         }
@@ -150,8 +169,12 @@ impl Direction {
             let at = whole.len() - input.len();
             if self.start.is_none() && !input.is_empty() {
                 let offset = self.stream + at as u64;
-                self.start =
-                    Some(FrameStart { offset, position: chunk.position(at), origin: chunk.origin(at), chunks: 1 });
+                self.start = Some(FrameStart {
+                    offset,
+                    position: chunk.position(at),
+                    origin: chunk.origin(at, self.maker),
+                    chunks: 1,
+                });
             }
             match self.decoder.next(&mut input) {
                 None => break,
@@ -177,6 +200,75 @@ impl Direction {
         self.scratch.shrink_to(Self::SCRATCH);
     }
 
+    /// The connection had begun before it was looked at: what was agreed on, and where frames begin, is not known.
+    pub(super) fn begin_late(&mut self) {
+        self.expect_deflate();
+        self.lose_borders();
+        self.expect_any_pong();
+    }
+
+    /// Pings of the other side may not have been seen.
+    pub(super) fn expect_any_pong(&mut self) {
+        self.unseen_pings = true;
+    }
+
+    /// `bytes` were not seen. A payload is followed over them; a frame that can't be is returned.
+    pub(super) fn gap(&mut self, bytes: u64) -> Option<(NewFrame, Vec<Finding>)> {
+        if self.searching {
+            // borders are looked for in what is without a gap
+            self.stream += std::mem::take(&mut self.held_bytes) as u64;
+            self.held.clear();
+        }
+        self.stream += bytes;
+        if self.lost || self.searching {
+            return None;
+        }
+        if self.decoder.payload_left().is_some_and(|left| left > bytes) {
+            self.decoder.pass_over(bytes);
+            self.linter.pass_over();
+            return None;
+        }
+        let cut = self.give_up();
+        self.lose_borders();
+        cut
+    }
+
+    fn lose_borders(&mut self) {
+        self.searching = true;
+        self.mid_message = true;
+        self.start = None;
+        self.frame = None;
+        self.decoder = Decoder::default();
+        self.messages = MessageSequence::default();
+        self.linter = Linter::new(self.from, self.limits);
+        if self.deflates {
+            self.linter.allow_rsv(Rsv::RSV1);
+        }
+    }
+
+    /// Looks for a chunk at which frames begin.
+    fn search(&mut self, chunk: &Chunk<'_>, mut done: impl FnMut(Done<'_>)) {
+        self.held_bytes += chunk.rest().len();
+        self.held.push(HeldChunk::new(chunk));
+        let segments: Vec<_> = self.held.iter().map(|held| &held.bytes[held.start..]).collect();
+        let found = resync::find(&segments, Some(self.from == Side::Client));
+        let over = self.held.len() > resync::MAX_SEGMENTS || self.held_bytes > Self::MAX_HELD;
+        let skipped = found.unwrap_or(usize::from(over));
+        for held in self.held.drain(..skipped) {
+            let length = held.bytes.len() - held.start;
+            self.stream += length as u64;
+            self.held_bytes -= length;
+        }
+        if found.is_some() {
+            self.searching = false;
+            self.held_bytes = 0;
+            for held in std::mem::take(&mut self.held) {
+                // a closure of its own each time: this function would otherwise contain itself
+                self.chunk(&held.chunk(), &mut done as &mut dyn FnMut(Done<'_>));
+            }
+        }
+    }
+
     /// The frame that was cut short when the connection ended.
     pub(super) fn give_up(&mut self) -> Option<(NewFrame, Vec<Finding>)> {
         self.finish(Timestamp::default(), false).map(|(frame, findings, _)| (frame, findings))
@@ -185,6 +277,10 @@ impl Direction {
     fn header(&mut self, header: Header) {
         let mut findings = Vec::new();
         self.linter.header(&header, &mut findings);
+        if self.mid_message {
+            findings.retain(|finding| finding.rule != Rule::ContinuationWithoutStart);
+            self.mid_message = header.opcode.is_control() || header.opcode == Opcode::CONTINUATION;
+        }
         let compressed = match self.messages.place(&header) {
             Place::First | Place::Interrupting => {
                 self.compressed = self.deflates && header.rsv.rsv1();
@@ -223,6 +319,9 @@ impl Direction {
         if complete {
             self.linter.end(&mut findings);
         }
+        if self.unseen_pings {
+            findings.retain(|finding| finding.rule != Rule::PongUnsolicited);
+        }
         let frame = NewFrame {
             time,
             position: start.position,
@@ -241,9 +340,19 @@ impl Direction {
 }
 
 impl HeldChunk {
-    /// The chunk again; nothing of it was made by us.
+    fn new(chunk: &Chunk<'_>) -> Self {
+        Self {
+            bytes: chunk.bytes.to_vec(),
+            blocks: chunk.blocks.to_vec(),
+            notes: chunk.notes.to_vec(),
+            start: chunk.start,
+            time: chunk.time,
+        }
+    }
+
+    /// The chunk again.
     pub(super) fn chunk(&self) -> Chunk<'_> {
-        Chunk { bytes: &self.bytes, start: self.start, blocks: &self.blocks, notes: &[], time: self.time }
+        Chunk { bytes: &self.bytes, start: self.start, blocks: &self.blocks, notes: &self.notes, time: self.time }
     }
 }
 
@@ -273,8 +382,8 @@ impl<'a> Chunk<'a> {
         Some(Position { block, skip: (at % MAX_SEGMENT) as u16 })
     }
 
-    fn origin(&self, offset: usize) -> Origin {
+    fn origin(&self, offset: usize, maker: Origin) -> Origin {
         let at = self.start + offset;
-        self.notes.iter().find(|note| note.offset == at).map_or(Origin::Peer, |note| note.origin)
+        self.notes.iter().find(|note| note.offset == at).map_or(maker, |note| note.origin)
     }
 }

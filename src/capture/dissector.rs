@@ -2,7 +2,7 @@
 
 use super::connection::{CloseFrame, Connection, ConnectionState};
 use super::direction::{Chunk, Direction};
-use super::event::{Event, EventKind, Origin, Timestamp};
+use super::event::{Event, EventKind, Origin, Timestamp, Vantage};
 use super::index::{MilestoneKind, NewFrame};
 use super::pings::Pings;
 use crate::lint::{Finding, Limits, check_request, check_response};
@@ -45,8 +45,14 @@ enum Phase {
 
 impl Dissector {
     pub(super) fn new(connection: Connection, limits: Limits) -> Self {
-        let directions = Side::BOTH.map(|side| Direction::new(side, limits));
-        Self { connection, phase: Phase::Request, directions, pings: Pings::default() }
+        let vantage = connection.vantage;
+        let mut directions = Side::BOTH.map(|side| Direction::new(side, limits, vantage.origin_of(side)));
+        let mut phase = Phase::Request;
+        if vantage == Vantage::Late {
+            phase = Phase::Frames;
+            directions.iter_mut().for_each(Direction::begin_late);
+        }
+        Self { connection, phase, directions, pings: Pings::default() }
     }
 
     /// Takes the next event in. `blocks` tells where in the file the parts of a chunk stand; it is empty if they could
@@ -60,6 +66,7 @@ impl Dissector {
             }
             EventKind::SentOn(sent) => self.connection.sent_on = Some(sent.clone()),
             EventKind::NotSentOn(why) => self.connection.not_sent_on = Some(why.clone()),
+            EventKind::Gap { from, bytes } => self.gap(*from, *bytes, event.time, steps),
             EventKind::Ended { from, how } => {
                 let connection = &mut self.connection;
                 connection.socket_ends[*from as usize].get_or_insert(*how);
@@ -181,6 +188,11 @@ impl Dissector {
         connection.bytes[from as usize] += chunk.rest().len() as u64;
         direction.chunk(chunk, |done| {
             let frame = done.frame;
+            if connection.state == ConnectionState::Connecting {
+                // begun before it was looked at, and now a frame has been found
+                connection.state = ConnectionState::Open;
+                steps.push(Step::Milestone(MilestoneKind::Opened));
+            }
             connection.frames[from as usize] += 1;
             connection.broken_frames += u64::from(!done.findings.is_empty());
             match frame.header.opcode {
@@ -198,6 +210,23 @@ impl Dissector {
             }
             steps.push(Step::Frame(NewFrame { connection: connection.id, ..frame }, done.findings));
         });
+    }
+
+    fn gap(&mut self, from: Side, bytes: u64, time: Timestamp, steps: &mut Vec<Step>) {
+        let connection = &mut self.connection;
+        connection.unseen[from as usize] += bytes;
+        if !matches!(self.phase, Phase::Frames) {
+            // nothing after it can be told for sure
+            self.phase = Phase::Opaque;
+            return;
+        }
+        connection.bytes[from as usize] += bytes;
+        self.directions[from.other() as usize].expect_any_pong();
+        if let Some((frame, findings)) = self.directions[from as usize].gap(bytes) {
+            connection.frames[from as usize] += 1;
+            connection.broken_frames += u64::from(!findings.is_empty());
+            steps.push(Step::Frame(NewFrame { connection: connection.id, time, ..frame }, findings));
+        }
     }
 
     fn close(&mut self, time: Timestamp, steps: &mut Vec<Step>) {

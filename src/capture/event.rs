@@ -61,7 +61,30 @@ pub enum Origin {
     User,
 }
 
+impl Cause {
+    const ALL: [Self; 4] = [Self::PingUnanswered, Self::CloseUnanswered, Self::HandshakeTooSlow, Self::SocketFailed];
+
+    /// In a word, for the recording.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::PingUnanswered => "ping-unanswered",
+            Self::CloseUnanswered => "close-unanswered",
+            Self::HandshakeTooSlow => "handshake-too-slow",
+            Self::SocketFailed => "socket-failed",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.name() == name)
+    }
+}
+
 impl Origin {
+    /// The origin of that name.
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        [Self::Peer, Self::Endpoint, Self::User].into_iter().find(|origin| origin.name() == name)
+    }
+
     /// `peer`, `endpoint` or `user`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -101,6 +124,8 @@ pub enum EventKind {
         client: SocketAddr,
         /// The end that answers.
         server: SocketAddr,
+        /// From where it is looked at.
+        vantage: Vantage,
     },
     /// The bytes of one read, or of one write of our own.
     Chunk {
@@ -115,6 +140,13 @@ pub enum EventKind {
     SentOn(Arc<SentOn>),
     /// There is nobody to send a request on to: why, in a sentence.
     NotSentOn(Arc<str>),
+    /// Bytes crossed the wire and were not seen.
+    Gap {
+        /// Who sent them.
+        from: Side,
+        /// How many.
+        bytes: u64,
+    },
     /// One side sends no more.
     Ended {
         /// Which.
@@ -138,6 +170,25 @@ pub struct SentOn {
     pub to: SocketAddr,
     /// Its lines that differ from those of the client, as they were sent on; what is not UTF-8 is replaced by U+FFFD.
     pub lines: Vec<String>,
+}
+
+/// From where a connection is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Vantage {
+    /// From beside it, from its beginning on.
+    #[default]
+    Beside,
+    /// From this end of it, which is our own endpoint.
+    End(Side),
+    /// From beside it, and it had begun before.
+    Late,
+}
+
+impl Vantage {
+    /// Who makes the frames of `side`, where nothing else is known of them.
+    pub(super) fn origin_of(self, side: Side) -> Origin {
+        if self == Self::End(side) { Origin::Endpoint } else { Origin::Peer }
+    }
 }
 
 /// How a side of a TCP connection ends.

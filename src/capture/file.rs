@@ -8,8 +8,9 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::event::{ConnectionId, Event, EventKind, Note, Origin, SocketEnd};
-use super::pcapng::{self, PACKET_PREFIX, PacketPrefix};
+use super::event::{ConnectionId, Event, EventKind, Note, Origin, SocketEnd, Vantage};
+use super::pcapng::{self, BlockPrefix, PACKET_PREFIX};
+use super::remark::Remark;
 use super::tcp::{Conversation, MAX_HEADERS, MAX_SEGMENT, Recognised, Segment};
 use crate::wire::Side;
 
@@ -43,9 +44,18 @@ pub struct CaptureWriter {
     length: u64,
     /// Blocks that are not in the file yet.
     pending: Vec<u8>,
-    conversations: HashMap<ConnectionId, Conversation>,
+    conversations: HashMap<ConnectionId, Open>,
     /// Payload bytes that could not be written and are not in the file.
     missing: u64,
+}
+
+/// A connection that is being written.
+#[derive(Debug)]
+struct Open {
+    conversation: Conversation,
+    vantage: Vantage,
+    /// The side whose next packet acknowledges that the other one has ended.
+    owes: Option<Side>,
 }
 
 impl CaptureWriter {
@@ -61,19 +71,21 @@ impl CaptureWriter {
     /// to `blocks`.
     pub fn push(&mut self, event: &Event, blocks: &mut Vec<u64>) {
         let time = event.time.0;
-        if let EventKind::Opened { client, server } = event.kind {
-            self.open(event.connection, time, client, server);
+        if let EventKind::Opened { client, server, vantage } = event.kind {
+            self.open(event.connection, time, client, server, vantage);
             return;
         }
-        let Some(conversation) = self.conversations.get_mut(&event.connection) else { return };
+        let Some(Open { conversation, vantage, owes }) = self.conversations.get_mut(&event.connection) else { return };
         let out = &mut self.pending;
         match &event.kind {
             // of the client's conversation alone packets are made
             EventKind::Opened { .. } | EventKind::SentOn(_) | EventKind::NotSentOn(_) => {}
             EventKind::Chunk { from, bytes, notes } => {
+                *owes = owes.filter(|side| side != from);
+                let expected = vantage.origin_of(*from);
                 for (i, segment) in bytes.chunks(MAX_SEGMENT).enumerate() {
                     blocks.push(self.length + out.len() as u64);
-                    let comments = comments(notes, i * MAX_SEGMENT, segment.len());
+                    let comments = comments(notes, i * MAX_SEGMENT, segment.len(), expected);
                     pcapng::write_packet(out, time, &comments, |packet| {
                         conversation.write(packet, *from, Segment::Data(segment));
                     });
@@ -85,12 +97,18 @@ impl CaptureWriter {
                     SocketEnd::Reset => Segment::Rst,
                 };
                 pcapng::write_packet(out, time, &[], |packet| conversation.write(packet, *from, segment));
-                if *how == SocketEnd::Fin {
-                    let other = from.other();
-                    pcapng::write_packet(out, time, &[], |packet| conversation.write(packet, other, Segment::Ack));
-                }
+                *owes = (*how == SocketEnd::Fin).then_some(from.other());
             }
-            EventKind::Closed { .. } => {
+            EventKind::Gap { from, bytes } => {
+                self.missing += bytes;
+                // sequence numbers count round
+                conversation.advance(*from, *bytes as u32);
+            }
+            EventKind::Closed { cause } => {
+                let comment = [Remark::Closed { cause: *cause }.to_string()];
+                // the last end is acknowledged; where there was none, a side gave up
+                let (from, segment) = owes.map_or((Side::Server, Segment::Rst), |side| (side, Segment::Ack));
+                pcapng::write_packet(out, time, &comment, |packet| conversation.write(packet, from, segment));
                 self.conversations.remove(&event.connection);
             }
         }
@@ -126,9 +144,9 @@ impl CaptureWriter {
         self.length
     }
 
-    fn open(&mut self, connection: ConnectionId, time: u64, client: SocketAddr, server: SocketAddr) {
+    fn open(&mut self, connection: ConnectionId, time: u64, client: SocketAddr, server: SocketAddr, vantage: Vantage) {
         let mut conversation = Conversation::new(client, server);
-        let comment = [format!("wsinspect: connection {connection}")];
+        let comment = [Remark::Connection { number: connection.0, vantage }.to_string()];
         for (from, segment, comments) in [
             (Side::Client, Segment::Syn, &comment[..]),
             (Side::Server, Segment::SynAck, &[]),
@@ -136,17 +154,17 @@ impl CaptureWriter {
         ] {
             pcapng::write_packet(&mut self.pending, time, comments, |packet| conversation.write(packet, from, segment));
         }
-        self.conversations.insert(connection, conversation);
+        self.conversations.insert(connection, Open { conversation, vantage, owes: None });
     }
 }
 
-/// What bytes alone can't say, for the frames that begin in `[start, start + length)` of a chunk. Answers of our own
-/// endpoint are what everyone expects to find there; only what the user did is worth a comment.
-fn comments(notes: &[Note], start: usize, length: usize) -> Vec<String> {
+/// What bytes alone can't say, for the frames that begin in `[start, start + length)` of a chunk: who made them, where
+/// that is not `expected`.
+fn comments(notes: &[Note], start: usize, length: usize, expected: Origin) -> Vec<String> {
     notes
         .iter()
-        .filter(|note| note.origin == Origin::User && (start..start + length).contains(&note.offset))
-        .map(|note| format!("wsinspect: origin=user offset={}", note.offset - start))
+        .filter(|note| note.origin != expected && (start..start + length).contains(&note.offset))
+        .map(|note| Remark::Origin { origin: note.origin, offset: note.offset - start }.to_string())
         .collect()
 }
 
@@ -168,6 +186,12 @@ impl CaptureReader {
         &self.path
     }
 
+    /// Bytes of the file itself.
+    pub fn file_bytes(&self, at: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        self.file.read_exact_at(&mut bytes, at).map(|()| bytes)
+    }
+
     /// Reads `length` bytes that `from` sent on the connection between `client` and `server`, after passing over `skip`
     /// bytes from `position` on. Fewer come back where the file ends first.
     pub fn read(
@@ -186,10 +210,12 @@ impl CaptureReader {
         let mut start = [0; PACKET_PREFIX + MAX_HEADERS];
         while bytes.len() < length {
             let got = read_up_to(&self.file, &mut start, block)?;
-            let Some(prefix) = PacketPrefix::parse(&start[..got]) else { break };
-            let packet = &start[PACKET_PREFIX..got];
-            if let Some(Recognised { headers, sequence, .. }) =
-                conversation.recognise(packet).filter(|packet| packet.from == from)
+            let Some(prefix) = BlockPrefix::parse(&start[..got]) else { break };
+            let packet = start[..got].get(PACKET_PREFIX..).unwrap_or_default();
+            // between packets there may be blocks that other programs have added
+            if prefix.is_packet
+                && let Some(Recognised { headers, sequence, .. }) =
+                    conversation.recognise(packet).filter(|packet| packet.from == from)
             {
                 let payload = u64::from(prefix.packet_length).saturating_sub(headers as u64);
                 // what could not be written leaves a hole, and what follows it is something else

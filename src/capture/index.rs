@@ -236,6 +236,10 @@ pub struct Index {
     pub(super) file_length: u64,
     /// Payload bytes that crossed the wire and are not in it.
     pub(super) missing: u64,
+    /// When the last thing happened.
+    pub(super) latest: Timestamp,
+    /// What keeps the rest of a file from being read.
+    pub(super) damage: Option<String>,
 }
 
 impl Default for Index {
@@ -249,6 +253,8 @@ impl Default for Index {
             open: 0,
             file_length: 0,
             missing: 0,
+            latest: Timestamp::default(),
+            damage: None,
         }
     }
 }
@@ -281,6 +287,16 @@ impl Index {
             file_length: self.file_length,
             missing: self.missing,
         }
+    }
+
+    /// When the last thing happened.
+    pub fn latest(&self) -> Timestamp {
+        self.latest
+    }
+
+    /// What kept the rest of the file from being read, in a sentence.
+    pub fn damage(&self) -> Option<&str> {
+        self.damage.as_deref()
     }
 
     /// Frame `n`, from 1.

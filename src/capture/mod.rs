@@ -10,10 +10,13 @@ mod event;
 mod file;
 mod follower;
 mod index;
+mod open;
 mod pcapng;
 mod pings;
 mod recorder;
 mod recording;
+mod remark;
+mod resync;
 mod tcp;
 
 use std::io;
@@ -22,10 +25,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 pub use connection::{By, CloseFrame, Connection, ConnectionState, How, Verdict};
-pub use event::{Cause, Clock, ConnectionId, Event, EventKind, Note, Origin, SentOn, SocketEnd, Timestamp};
+pub use event::{Cause, Clock, ConnectionId, Event, EventKind, Note, Origin, SentOn, SocketEnd, Timestamp, Vantage};
 pub use file::{CaptureReader, CaptureWriter, Position};
 pub use follower::{Follower, Item};
 pub use index::{FrameEntry, Index, Milestone, MilestoneKind, Totals};
+pub use open::{OpenError, Opened, Reading, open};
 pub use recorder::{Recorder, RecorderThread, start};
 pub use recording::{Recording, RecordingError};
 

@@ -3,18 +3,18 @@
 //! The format is that of the IETF draft "PCAP Now Generic"; Wireshark, tshark and tcpdump read it.
 
 /// Packets hold bare IP (LINKTYPE_RAW): the IP version stands in the first four bits.
-const LINKTYPE_RAW: u16 = 101;
+pub(super) const LINKTYPE_RAW: u16 = 101;
 /// More than any packet we write.
 const SNAP_LENGTH: u32 = 256 * 1024;
 
-const SECTION_HEADER: u32 = 0x0A0D_0D0A;
-const INTERFACE_DESCRIPTION: u32 = 1;
-const ENHANCED_PACKET: u32 = 6;
+pub(super) const SECTION_HEADER: u32 = 0x0A0D_0D0A;
+pub(super) const INTERFACE_DESCRIPTION: u32 = 1;
+pub(super) const ENHANCED_PACKET: u32 = 6;
 
-const OPT_COMMENT: u16 = 1;
-const OPT_USER_APPLICATION: u16 = 4;
-const OPT_INTERFACE_NAME: u16 = 2;
-const OPT_TIMESTAMP_RESOLUTION: u16 = 9;
+pub(super) const OPT_COMMENT: u16 = 1;
+pub(super) const OPT_USER_APPLICATION: u16 = 4;
+pub(super) const OPT_INTERFACE_NAME: u16 = 2;
+pub(super) const OPT_TIMESTAMP_RESOLUTION: u16 = 9;
 
 /// Bytes of an enhanced packet block before the packet's own.
 pub(super) const PACKET_PREFIX: usize = 28;
@@ -64,22 +64,29 @@ pub(super) fn write_packet(out: &mut Vec<u8>, time: u64, comments: &[String], wr
     });
 }
 
-/// The start of an enhanced packet block, read back.
+/// The start of a block, read back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PacketPrefix {
+pub(super) struct BlockPrefix {
     /// Bytes of the whole block: the next one begins after them.
     pub(super) block_length: u32,
+    /// Whether it is an enhanced packet block.
+    pub(super) is_packet: bool,
     /// Bytes of the packet.
     pub(super) packet_length: u32,
 }
 
-impl PacketPrefix {
-    /// Reads the first [`PACKET_PREFIX`] bytes of a block; `None` if it is no enhanced packet of ours.
+impl BlockPrefix {
+    /// Reads the first [`PACKET_PREFIX`] bytes from a block on; `None` where there is none of ours.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
-        let (block_length, packet_length) = (word(4)?, word(20)?);
-        let fits = word(0)? == ENHANCED_PACKET && packet_length <= SNAP_LENGTH && block_length > packet_length;
-        fits.then_some(Self { block_length, packet_length })
+        let (kind, block_length) = (word(0)?, word(4)?);
+        if kind != ENHANCED_PACKET {
+            // the smallest block has 12 bytes; shorter ones would be passed over forever
+            return (block_length >= 12).then_some(Self { block_length, is_packet: false, packet_length: 0 });
+        }
+        let packet_length = word(20)?;
+        let fits = packet_length <= SNAP_LENGTH && block_length > packet_length;
+        fits.then_some(Self { block_length, is_packet: true, packet_length })
     }
 }
 
@@ -133,7 +140,7 @@ mod tests {
         ]
         .concat();
         assert_eq!(out, expected);
-        assert_eq!(PacketPrefix::parse(&out), Some(PacketPrefix { block_length: 52, packet_length: 5 }));
+        assert_eq!(BlockPrefix::parse(&out), Some(BlockPrefix { block_length: 52, is_packet: true, packet_length: 5 }));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::connection::Connection;
 use super::dissector::{Dissector, Step};
-use super::event::{ConnectionId, Event, EventKind};
+use super::event::{ConnectionId, Event, EventKind, Timestamp};
 use super::file::CaptureWriter;
 use super::{Capture, index::Index};
 use crate::lint::Limits;
@@ -67,10 +67,11 @@ pub fn start(
     let room = Arc::new(Semaphore::new(MAX_WAITING));
     let thread = thread::Builder::new().name("recorder".to_owned()).spawn(move || {
         let mut deriver = Deriver::new(limits);
+        capture.update(|index| index.file_length = writer.length());
         let mut batch = Vec::with_capacity(BATCH);
         while incoming.blocking_recv_many(&mut batch, BATCH) > 0 {
             deriver.batch(&mut writer, batch.iter().map(|(event, _)| event));
-            capture.update(|index| deriver.apply(&writer, index));
+            capture.update(|index| deriver.apply(index, writer.length(), writer.missing()));
             batch.clear();
         }
     })?;
@@ -79,20 +80,32 @@ pub fn start(
 
 /// Derives frames and findings from events, a batch at a time.
 #[derive(Debug)]
-struct Deriver {
+pub(super) struct Deriver {
     limits: Limits,
     dissectors: HashMap<ConnectionId, Dissector>,
     steps: Vec<(ConnectionId, Step)>,
     /// Connections that the batch has changed.
     changed: Vec<ConnectionId>,
+    /// The steps of one event.
+    scratch: Vec<Step>,
+    /// When the last event was.
+    latest: Timestamp,
 }
 
 impl Deriver {
-    fn new(limits: Limits) -> Self {
-        Self { limits, dissectors: HashMap::new(), steps: Vec::new(), changed: Vec::new() }
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            dissectors: HashMap::new(),
+            steps: Vec::new(),
+            changed: Vec::new(),
+            scratch: Vec::new(),
+            latest: Timestamp::default(),
+        }
     }
 
-    fn batch<'a>(&mut self, writer: &mut CaptureWriter, events: impl Iterator<Item = &'a Event> + Clone) {
+    /// Writes events and derives what follows from them.
+    pub(super) fn batch<'a>(&mut self, writer: &mut CaptureWriter, events: impl Iterator<Item = &'a Event> + Clone) {
         let mut blocks = Vec::new();
         let mut ends = Vec::new();
         for event in events.clone() {
@@ -101,30 +114,36 @@ impl Deriver {
         }
         let written = writer.flush().is_ok();
         let mut start = 0;
-        let mut steps = Vec::new();
         for (event, end) in events.zip(ends) {
             if let (false, EventKind::Chunk { bytes, .. }) = (written, &event.kind) {
                 writer.count_missing(bytes.len() as u64);
             }
             let blocks = if written { &blocks[start..end] } else { &[] };
             start = end;
-            let id = event.connection;
-            if let EventKind::Opened { client, server } = event.kind {
-                let connection = Connection::new(id, client, server, event.time);
-                self.dissectors.insert(id, Dissector::new(connection, self.limits));
-            }
-            let Some(dissector) = self.dissectors.get_mut(&id) else { continue };
-            dissector.event(event, blocks, &mut steps);
-            self.steps.extend(steps.drain(..).map(|step| (id, step)));
-            if self.changed.last() != Some(&id) {
-                self.changed.push(id);
-            }
+            self.event(event, blocks);
         }
-        self.changed.sort_unstable();
-        self.changed.dedup();
     }
 
-    fn apply(&mut self, writer: &CaptureWriter, index: &mut Index) {
+    /// Derives what follows from an event; `blocks` tells where in the file a chunk stands.
+    pub(super) fn event(&mut self, event: &Event, blocks: &[u64]) {
+        let id = event.connection;
+        self.latest = self.latest.max(event.time);
+        if let EventKind::Opened { client, server, vantage } = event.kind {
+            let connection = Connection::new(id, client, server, event.time, vantage);
+            self.dissectors.insert(id, Dissector::new(connection, self.limits));
+        }
+        let Some(dissector) = self.dissectors.get_mut(&id) else { return };
+        dissector.event(event, blocks, &mut self.scratch);
+        self.steps.extend(self.scratch.drain(..).map(|step| (id, step)));
+        if self.changed.last() != Some(&id) {
+            self.changed.push(id);
+        }
+    }
+
+    /// Adds to the index what was derived; the file now has `length` bytes, and `missing` ones are not in it.
+    pub(super) fn apply(&mut self, index: &mut Index, length: u64, missing: u64) {
+        self.changed.sort_unstable();
+        self.changed.dedup();
         for id in self.changed.drain(..) {
             let Some(dissector) = self.dissectors.get(&id) else { continue };
             match index.connection_mut(id) {
@@ -142,7 +161,8 @@ impl Deriver {
                 Step::Milestone(kind) => index.add_milestone(id, kind),
             }
         }
-        index.file_length = writer.length();
-        index.missing = writer.missing();
+        index.file_length = length;
+        index.missing = missing;
+        index.latest = self.latest;
     }
 }

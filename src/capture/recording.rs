@@ -42,6 +42,10 @@ impl Recording {
         CaptureReader::new(self.file.clone(), self.path.clone())
     }
 
+    pub(super) fn file(&self) -> Arc<File> {
+        self.file.clone()
+    }
+
     /// Removes the file if it was not asked for.
     pub fn remove_unless_kept(&self) {
         if !self.keep {

@@ -162,7 +162,8 @@ impl Conversation {
         }
     }
 
-    fn advance(&mut self, from: Side, by: u32) {
+    /// Passes over bytes of `from` that are not in any packet.
+    pub(super) fn advance(&mut self, from: Side, by: u32) {
         let sequence = &mut self.sequence[from as usize];
         *sequence = sequence.wrapping_add(by);
     }

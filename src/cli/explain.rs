@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::{ColorChoice, Explain, FailOn, Look, Rules, UsageError};
+use super::{ColorChoice, Explain, FailOn, Look, Rules, Show, UsageError};
 use crate::formats::explain::{
     Input, Options, explain_accept, explain_close_code, explain_frames, explain_handshake, explain_rule, parse_input,
     rules_table,
@@ -15,7 +15,7 @@ use crate::lint::{Level, Limits, Rule};
 use crate::wire::CloseCode;
 
 /// Exit code when a rule of `--fail-on` is broken.
-const FINDINGS: u8 = 3;
+pub const FINDINGS: u8 = 3;
 /// The most that is read from standard input.
 const MAX_INPUT: u64 = 64 << 20;
 
@@ -66,6 +66,13 @@ impl From<FailOn> for Level {
             FailOn::Should => Self::Should,
             FailOn::Advice => Self::Advice,
         }
+    }
+}
+
+impl Show {
+    /// The bounds that the linter goes by.
+    pub fn limits(&self) -> Limits {
+        Limits { max_frame: self.max_frame, max_message: self.max_message }
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use explain::{run_explain, run_rules};
+pub use explain::{FINDINGS, run_explain, run_rules};
 pub use manual::{Completions, run_completions, run_man};
 pub use values::{HeaderArgument, ListenAddress};
 use values::{parse_duration, parse_size};
@@ -34,6 +34,8 @@ pub enum Command {
     Serve(Serve),
     /// Stand in the middle: pass every byte on to a server and back as it came, show every frame, put in your own
     Relay(Relay),
+    /// Show a recording, or any capture of plain WebSocket traffic
+    Open(Open),
     /// Take frames or an opening handshake apart and print every field
     Explain(Explain),
     /// Print the catalogue of rules: what RFC 6455 forbids and how a strict peer answers
@@ -122,7 +124,8 @@ pub enum Reply {
 /// Options of every command that shows live traffic.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// Keep the recording in FILE (pcapng, which Wireshark opens); without this it goes with the program
+    /// Keep the recording in FILE (pcapng, which Wireshark opens); - writes it to standard output, and nothing else
+    /// there; without this it goes with the program
     #[arg(short = 'w', long, value_name = "FILE")]
     pub record: Option<PathBuf>,
 
@@ -130,6 +133,14 @@ pub struct Common {
     #[arg(long, requires = "record")]
     pub force: bool,
 
+    /// How it is shown.
+    #[command(flatten)]
+    pub show: Show,
+}
+
+/// How every command that shows traffic does so.
+#[derive(Debug, Args)]
+pub struct Show {
     /// No screen: print what happens to standard output, as when that is no terminal
     #[arg(long)]
     pub headless: bool,
@@ -189,6 +200,25 @@ pub enum ColorChoice {
     Always,
     /// Never.
     Never,
+}
+
+/// `wsinspect open`
+#[derive(Debug, Args)]
+pub struct Open {
+    /// A recording, or a pcap or pcapng capture, also compressed by gzip; - reads standard input
+    pub file: PathBuf,
+
+    /// Go on with what is still being written to FILE
+    #[arg(long)]
+    pub follow: bool,
+
+    /// Headless: exit with code 3 if a rule of this level or above is broken
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub fail_on: Option<FailOn>,
+
+    /// How it is shown.
+    #[command(flatten)]
+    pub show: Show,
 }
 
 /// `wsinspect explain`
@@ -325,6 +355,8 @@ mod tests {
     fn a_wrong_command_line_is_one_line_that_says_what_was_expected() {
         for (line, says) in [
             ("wsinspect", "a command is missing"),
+            ("wsinspect open", "required arguments were not provided: <FILE>"),
+            ("wsinspect open chat.pcapng --record other.pcapng", "unexpected argument '--record'"),
             ("wsinspect serve", "required arguments were not provided: <[HOST:]PORT>"),
             ("wsinspect serve http", "expected a port from 0 to 65535, found \"http\""),
             ("wsinspect serve 70000", "expected a port from 0 to 65535, found \"70000\""),
@@ -352,7 +384,7 @@ mod tests {
     fn the_defaults_are_those_of_the_manual() {
         let Command::Serve(serve) = read("wsinspect serve 9002").unwrap().command else { panic!("no serve") };
         assert_eq!(serve.listen, ListenAddress { host: "127.0.0.1".to_owned(), port: 9002 });
-        assert_eq!((serve.common.max_frame, serve.common.max_message), (16 << 20, 64 << 20));
+        assert_eq!((serve.common.show.max_frame, serve.common.show.max_message), (16 << 20, 64 << 20));
         assert_eq!(serve.reply, Reply::Echo);
     }
 }

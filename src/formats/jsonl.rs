@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::capture::{Capture, Connection, FrameEntry, Item, Origin, SentOn, Timestamp};
+use crate::capture::{Capture, Connection, FrameEntry, Item, Origin, SentOn, Timestamp, Vantage};
 use crate::lint::Finding;
 use crate::wire::handshake::Head;
 use crate::wire::{CloseBody, Opcode, Side};
@@ -112,8 +112,8 @@ impl JsonLines {
     /// What the user did to the frame: in a connection that is relayed, a frame of theirs was put in.
     fn edit(capture: &Capture, entry: &FrameEntry) -> Option<&'static str> {
         let index = capture.index();
-        let relayed = index.connection(entry.connection()).is_some_and(|connection| connection.sent_on.is_some());
-        (relayed && entry.origin() == Origin::User).then_some("injected")
+        let vantage = index.connection(entry.connection()).map(|connection| connection.vantage);
+        (vantage == Some(Vantage::Beside) && entry.origin() == Origin::User).then_some("injected")
     }
 
     fn message(&self, out: &mut impl Write, capture: &Capture, time: Timestamp, message: &Assembled) -> io::Result<()> {

@@ -119,6 +119,14 @@ impl Linter {
         }
     }
 
+    /// Bytes of the frame's payload were not seen: neither it nor the rest of its message is judged by what they hold.
+    pub fn pass_over(&mut self) {
+        self.text = None;
+        if let Some(frame) = &mut self.frame {
+            frame.judged = Judged::NotAtAll;
+        }
+    }
+
     /// The frame is complete.
     pub fn end(&mut self, found: &mut Vec<Finding>) {
         let Some(Frame { header, judged, body }) = self.frame.take() else { return };

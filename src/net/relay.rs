@@ -17,7 +17,7 @@ use super::registry::Inbox;
 use super::server::{self, Server, Shared, stopped};
 use super::session::READ_SIZE;
 use super::upstream::{Rewriting, Rewritten, Upstream, rewrite};
-use crate::capture::{Cause, Clock, ConnectionId, EventKind, Recorder, SentOn, SocketEnd};
+use crate::capture::{Cause, Clock, ConnectionId, EventKind, Recorder, SentOn, SocketEnd, Vantage};
 use crate::control::Commands;
 use crate::wire::Side;
 use crate::wire::handshake::{Head, HeadReader, Request};
@@ -43,7 +43,7 @@ pub struct RelayOptions {
 pub fn relay(listener: TcpListener, options: RelayOptions, recorder: Recorder, commands: Commands) -> Server {
     let clock = options.clock;
     let options = Arc::new(options);
-    server::start(listener, (clock, recorder), commands, move |id, client, inbox, shared| {
+    server::start(listener, (clock, recorder, Vantage::Beside), commands, move |id, client, inbox, shared| {
         run(id, client, inbox, shared, options.clone())
     })
 }

@@ -7,9 +7,10 @@ use tokio::net::TcpListener;
 
 use super::server::{self, Server};
 use super::session;
-use crate::capture::{Clock, Recorder};
+use crate::capture::{Clock, Recorder, Vantage};
 use crate::control::Commands;
 use crate::endpoint::Config;
+use crate::wire::Side;
 
 /// What a server is to do.
 #[derive(Clone, Debug)]
@@ -24,7 +25,10 @@ pub struct ServeOptions {
 /// comes from `commands`.
 pub fn serve(listener: TcpListener, options: ServeOptions, recorder: Recorder, commands: Commands) -> Server {
     let ServeOptions { endpoint, clock } = options;
-    server::start(listener, (clock, recorder), commands, move |id, stream, inbox, shared| {
-        session::run(id, stream, inbox, shared, endpoint.clone(), Instant::now())
-    })
+    server::start(
+        listener,
+        (clock, recorder, Vantage::End(Side::Server)),
+        commands,
+        move |id, stream, inbox, shared| session::run(id, stream, inbox, shared, endpoint.clone(), Instant::now()),
+    )
 }

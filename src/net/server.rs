@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::registry::{Inbox, Registry};
-use crate::capture::{Clock, ConnectionId, Event, EventKind, Recorder};
+use crate::capture::{Clock, ConnectionId, Event, EventKind, Recorder, Vantage};
 use crate::control::Commands;
 
 /// Connections at once; more wait in the listening queue.
@@ -30,6 +30,8 @@ pub struct Server {
 pub(super) struct Shared {
     /// Tells the time of what is recorded.
     pub(super) clock: Clock,
+    /// From where its connections are seen.
+    vantage: Vantage,
     pub(super) recorder: Recorder,
     pub(super) registry: Arc<Registry>,
     pub(super) stop: watch::Receiver<bool>,
@@ -39,12 +41,12 @@ pub(super) struct Shared {
 /// `commands`.
 pub(super) fn start<S: Future<Output = ()> + Send + 'static>(
     listener: TcpListener,
-    (clock, recorder): (Clock, Recorder),
+    (clock, recorder, vantage): (Clock, Recorder, Vantage),
     commands: Commands,
     session: impl Fn(ConnectionId, TcpStream, Inbox, Shared) -> S + Send + 'static,
 ) -> Server {
     let (stop, stopped) = watch::channel(false);
-    let shared = Shared { clock, recorder, registry: Arc::default(), stop: stopped };
+    let shared = Shared { clock, vantage, recorder, registry: Arc::default(), stop: stopped };
     Server { stop, tasks: tokio::spawn(run(listener, shared, commands, session)) }
 }
 
@@ -76,7 +78,7 @@ async fn run<S: Future<Output = ()> + Send + 'static>(
                 let id = ConnectionId(last);
                 // here and in order: connections are numbered as they are recorded
                 let time = shared.clock.now();
-                shared.recorder.record(Event { connection: id, time, kind: EventKind::Opened { client, server } }).await;
+                shared.recorder.record(Event { connection: id, time, kind: EventKind::Opened { client, server, vantage: shared.vantage } }).await;
                 // small frames go out at once; where that can't be set, they go out a little later
                 let _ = stream.set_nodelay(true);
                 let session = session(id, stream, shared.registry.join(id), shared.clone());

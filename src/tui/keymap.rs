@@ -34,13 +34,16 @@ pub(super) enum Scope {
     Everywhere,
     /// Where something is listed.
     Lists,
+    /// In all of them, as long as there is someone to send to.
+    Live,
 }
 
 impl Scope {
-    /// Whether `view` is one of them.
-    pub(super) const fn holds(self, view: View) -> bool {
+    /// Whether `view` is one of them; `live` tells whether there is someone to send to.
+    pub(super) const fn holds(self, view: View, live: bool) -> bool {
         match self {
             Self::Everywhere => true,
+            Self::Live => live,
             Self::Lists => !matches!(view, View::Handshake),
         }
     }
@@ -132,31 +135,31 @@ pub(super) const BINDINGS: &[Binding] = &[
         short: "",
         scope: Scope::Everywhere,
     },
-    Binding { keys: &[(char('p'), Action::Ping)], does: "send a ping", short: "ping", scope: Scope::Everywhere },
+    Binding { keys: &[(char('p'), Action::Ping)], does: "send a ping", short: "ping", scope: Scope::Live },
     Binding {
         keys: &[(char('P'), Action::Pong)],
         does: "send a pong that nobody asked for",
         short: "",
-        scope: Scope::Everywhere,
+        scope: Scope::Live,
     },
     Binding {
         keys: &[(char('c'), Action::Close)],
         does: "close, with code and reason",
         short: "close",
-        scope: Scope::Everywhere,
+        scope: Scope::Live,
     },
     Binding {
         keys: &[(char('f'), Action::Fragments)],
         does: "send a text in fragments",
         short: "fragments",
-        scope: Scope::Everywhere,
+        scope: Scope::Live,
     },
-    Binding { keys: &[(char('t'), Action::Text)], does: "send a text", short: "text", scope: Scope::Everywhere },
+    Binding { keys: &[(char('t'), Action::Text)], does: "send a text", short: "text", scope: Scope::Live },
     Binding {
         keys: &[(char('<'), Action::Towards(Side::Client)), (char('>'), Action::Towards(Side::Server))],
         does: "relay: the next send goes to the client, to the server",
         short: "",
-        scope: Scope::Everywhere,
+        scope: Scope::Live,
     },
     Binding { keys: &[(char('?'), Action::Help)], does: "help", short: "help", scope: Scope::Everywhere },
     Binding {
@@ -204,18 +207,18 @@ impl Binding {
 }
 
 /// What `event` asks for in `view`.
-pub(super) fn action(event: &KeyEvent, view: View) -> Option<Action> {
+pub(super) fn action(event: &KeyEvent, view: View, live: bool) -> Option<Action> {
     BINDINGS
         .iter()
-        .filter(|binding| binding.scope.holds(view))
+        .filter(|binding| binding.scope.holds(view, live))
         .flat_map(|binding| binding.keys)
         .find_map(|(key, action)| key.is(event).then_some(*action))
 }
 
 /// What the footer names in `view`: a key and its short name. The most useful ones come first.
-pub(super) fn footer(view: View, ascii: bool) -> impl Iterator<Item = (String, &'static str)> {
+pub(super) fn footer(view: View, live: bool, ascii: bool) -> impl Iterator<Item = (String, &'static str)> {
     let mut named: Vec<_> =
-        BINDINGS.iter().filter(|binding| !binding.short.is_empty() && binding.scope.holds(view)).collect();
+        BINDINGS.iter().filter(|binding| !binding.short.is_empty() && binding.scope.holds(view, live)).collect();
     named.sort_by_key(|binding| rank(binding.keys[0].1));
     named.into_iter().map(move |binding| (binding.keys[0].0.name(ascii), binding.short))
 }
@@ -256,34 +259,44 @@ mod tests {
     #[test]
     fn every_key_of_the_table_is_heard_in_its_views_and_in_no_other() {
         for binding in BINDINGS {
-            for view in View::ALL {
+            for (view, live) in View::ALL.into_iter().flat_map(|view| [(view, true), (view, false)]) {
                 for (key, wanted) in binding.keys {
                     let event = match *key {
                         Key::Plain(code) => KeyEvent::new(code, KeyModifiers::NONE),
                         Key::Ctrl(c) => KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL),
                     };
-                    let heard = action(&event, view);
-                    assert_eq!(heard, binding.scope.holds(view).then_some(*wanted), "{key:?} in {view:?}");
+                    let heard = action(&event, view, live);
+                    assert_eq!(heard, binding.scope.holds(view, live).then_some(*wanted), "{key:?} in {view:?}");
                 }
             }
         }
     }
 
     #[test]
+    fn what_sends_is_neither_heard_nor_named_where_there_is_nobody_to_send_to() {
+        for key in ['p', 'P', 'c', 'f', 't'] {
+            let event = KeyEvent::new(KeyCode::Char(key), KeyModifiers::NONE);
+            assert!(action(&event, View::Frames, true).is_some());
+            assert_eq!(action(&event, View::Frames, false), None);
+        }
+        assert!(footer(View::Frames, false, false).all(|(_, short)| !["ping", "close", "text"].contains(&short)));
+    }
+
+    #[test]
     fn capital_letters_come_with_shift_and_are_heard() {
         let event = KeyEvent::new(KeyCode::Char('G'), KeyModifiers::SHIFT);
-        assert_eq!(action(&event, View::Frames), Some(Action::End));
+        assert_eq!(action(&event, View::Frames, true), Some(Action::End));
         let event = KeyEvent::new(KeyCode::Char('q'), KeyModifiers::CONTROL);
-        assert_eq!(action(&event, View::Frames), None);
+        assert_eq!(action(&event, View::Frames, true), None);
     }
 
     #[test]
     fn the_footer_names_only_keys_of_the_table_that_are_heard_in_the_view() {
-        for view in View::ALL {
-            for (name, short) in footer(view, false) {
+        for (view, live) in View::ALL.into_iter().flat_map(|view| [(view, true), (view, false)]) {
+            for (name, short) in footer(view, live, false) {
                 let binding = BINDINGS.iter().find(|binding| binding.short == short).unwrap();
                 assert_eq!(binding.keys[0].0.name(false), name);
-                assert!(binding.scope.holds(view));
+                assert!(binding.scope.holds(view, live));
             }
         }
     }

@@ -22,6 +22,8 @@ pub(super) struct Model {
     pub(super) title: String,
     /// The name of the file that the user asked to record to.
     pub(super) recording: Option<String>,
+    /// Whether there is anyone to send to.
+    pub(super) live: bool,
     pub(super) theme: Theme,
     /// The zone that times of day are shown in.
     pub(super) zone: TimeZone,
@@ -76,6 +78,7 @@ impl Model {
         Self {
             title,
             recording,
+            live: true,
             theme,
             zone: TimeZone::system(),
             size,

@@ -21,7 +21,7 @@ pub(super) enum Overlay {
 /// Hands a key to the topmost overlay, if there is one.
 pub(super) fn key(model: &mut Model, key: KeyEvent) -> Option<Command> {
     let overlay = model.overlays.last_mut()?;
-    let asks = keymap::action(&key, View::Frames);
+    let asks = keymap::action(&key, View::Frames, model.live);
     if asks == Some(Action::Quit) && key.code != KeyCode::Char('q') {
         model.quit = true;
         return None;

@@ -24,14 +24,16 @@ use crate::wire::Side;
 pub struct Screen {
     /// What was seen.
     pub capture: Arc<Capture>,
-    /// Takes what the user sends.
-    pub control: Control,
+    /// Takes what the user sends; `None` where there is nobody to send to.
+    pub control: Option<Control>,
     /// What runs: `serve 127.0.0.1:9002`.
     pub title: String,
     /// Whether we stand between two others, and have a choice whom to send to.
     pub between: bool,
     /// The name of the file, if the user asked for a recording.
     pub recording: Option<String>,
+    /// Whether the newest frame is followed from the start.
+    pub follow: bool,
     /// Whether only ASCII may be used.
     pub ascii: bool,
     /// Whether colours may be used.
@@ -88,6 +90,8 @@ pub fn run(screen: Screen) -> io::Result<Outcome> {
     let theme = Theme { color: screen.color, ascii: screen.ascii };
     let mut model = Model::new(screen.title.clone(), screen.recording.clone(), theme, size);
     model.towards = screen.between.then_some(Side::Server);
+    model.live = screen.control.is_some();
+    model.frames.follow = screen.follow;
     let output = terminal::screen(size)?;
     let mut panel = Panel { screen, model, output, reader: SnapshotReader::default(), drawn: None, changed: true };
     // when there is no drawing on the terminal, there is nobody to tell why
@@ -164,8 +168,10 @@ impl Panel {
         while crossterm::event::poll(SHORT)? {
             let event = crossterm::event::read()?;
             self.changed = true;
-            if let Some(command) = update::event(&mut self.model, event, &self.screen.capture) {
-                self.screen.control.send(command);
+            if let Some(command) = update::event(&mut self.model, event, &self.screen.capture)
+                && let Some(control) = &self.screen.control
+            {
+                control.send(command);
             }
             if self.model.quit {
                 break;
@@ -194,7 +200,9 @@ impl Panel {
     fn draw(&mut self) -> io::Result<()> {
         // before the snapshot: what comes meanwhile is drawn next time
         let generation = self.screen.capture.generation();
-        let snapshot = self.reader.take(&mut self.model, &self.screen.capture, self.screen.clock.now());
+        // what is over goes on no more
+        let now = if self.model.live { self.screen.clock.now() } else { self.screen.capture.index().latest() };
+        let snapshot = self.reader.take(&mut self.model, &self.screen.capture, now);
         let model = &mut self.model;
         self.output.draw(|frame| {
             if let Some(cursor) = view::draw(model, &snapshot, frame.buffer_mut()) {

@@ -13,6 +13,8 @@ use crate::capture::{Capture, Connection, ConnectionId, Timestamp, Totals};
 pub(super) struct Snapshot {
     pub(super) now: Timestamp,
     pub(super) totals: Totals,
+    /// What kept the rest of a file from being read.
+    pub(super) damage: Option<String>,
     /// The last frame that is shown.
     pub(super) last: u64,
     pub(super) rows: Vec<Row>,
@@ -47,6 +49,7 @@ impl SnapshotReader {
         let mut snapshot = Snapshot {
             now,
             totals: index.totals(),
+            damage: index.damage().map(str::to_owned),
             last: model.last_frame(&index),
             target: model.target(&index),
             ..Snapshot::default()

@@ -16,7 +16,9 @@ use crate::control::{Command, Outgoing};
 pub(super) fn event(model: &mut Model, event: Event, capture: &Capture) -> Option<Command> {
     match event {
         Event::Key(key) if key.kind == KeyEventKind::Release => None,
-        Event::Key(key) if model.overlays.is_empty() => update(model, keymap::action(&key, model.view)?, capture),
+        Event::Key(key) if model.overlays.is_empty() => {
+            update(model, keymap::action(&key, model.view, model.live)?, capture)
+        }
         Event::Key(key) => overlay::key(model, key).filter(|command| is_open(model, command, capture)),
         Event::Paste(text) => {
             overlay::paste(model, &text);

@@ -63,6 +63,24 @@ pub enum Piece<'a> {
 }
 
 impl Decoder {
+    /// How many bytes of the payload at hand have not been handed out; `None` between frames and inside a header.
+    pub const fn payload_left(&self) -> Option<u64> {
+        match self.state {
+            State::Payload { at, length } => Some(length - at),
+            State::Header { .. } | State::End | State::Lost => None,
+        }
+    }
+
+    /// Passes over bytes of the payload at hand that were not seen: at most [`Decoder::payload_left`].
+    pub fn pass_over(&mut self, bytes: u64) {
+        if let State::Payload { at, length } = &mut self.state {
+            *at = at.saturating_add(bytes).min(*length);
+            if *at == *length {
+                self.state = State::End;
+            }
+        }
+    }
+
     /// The next piece in `input`, from whose front it is taken; `None` when more bytes are needed.
     #[inline]
     pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Option<Piece<'a>> {

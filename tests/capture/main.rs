@@ -3,4 +3,7 @@
 
 mod derivation;
 mod file;
+mod foreign;
+mod reopen;
 mod support;
+mod wire_file;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tempfile::TempDir;
 use wsinspect::capture::{
     self, Capture, Cause, ConnectionId, Event, EventKind, Follower, Item, Note, Recording, SocketEnd, Timestamp,
+    Vantage,
 };
 use wsinspect::lint::Limits;
 use wsinspect::wire::{Header, MaskingKey, Opcode, Side, frame};
@@ -41,8 +42,28 @@ impl Script {
     }
 
     pub(crate) fn connected(self, id: u32) -> Self {
+        self.begun(id, Vantage::Beside)
+    }
+
+    /// Connection `id`, looked at from elsewhere; with its opening handshake unless it had begun before.
+    pub(crate) fn seen_from(self, id: u32, vantage: Vantage) -> Self {
+        let script = self.begun(id, vantage);
+        if vantage == Vantage::Late {
+            return script;
+        }
+        script.chunk(id, Side::Client, REQUEST).chunk(id, Side::Server, RESPONSE)
+    }
+
+    /// Bytes that were not seen; that shows when the next ones come.
+    pub(crate) fn gap(mut self, id: u32, from: Side, bytes: u64) -> Self {
+        self = self.event(id, EventKind::Gap { from, bytes });
+        self.time -= 1_000_000;
+        self
+    }
+
+    fn begun(self, id: u32, vantage: Vantage) -> Self {
         let client = SocketAddr::from(([127, 0, 0, 1], 50_000 + id as u16));
-        self.event(id, EventKind::Opened { client, server: SocketAddr::from(([127, 0, 0, 1], 9002)) })
+        self.event(id, EventKind::Opened { client, server: SocketAddr::from(([127, 0, 0, 1], 9002)), vantage })
     }
 
     pub(crate) fn chunk(self, id: u32, from: Side, bytes: &[u8]) -> Self {

@@ -11,6 +11,7 @@ mod explain;
 mod handshake;
 mod injection;
 mod json;
+mod open;
 mod readme;
 mod recording;
 mod refusals;

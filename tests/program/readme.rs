@@ -20,9 +20,10 @@ fn commands() -> Vec<&'static str> {
     lines.map(|line| line.split("  #").next().unwrap().trim()).filter(|line| !line.is_empty()).collect()
 }
 
-/// Whether a command runs until it is told to end.
-fn is_live(command: &str) -> bool {
-    CARGO.contains(&command) || ["wsinspect serve ", "wsinspect relay "].iter().any(|live| command.starts_with(live))
+/// Whether a command shows traffic, live or recorded: others tests are about those.
+fn shows_traffic(command: &str) -> bool {
+    CARGO.contains(&command)
+        || ["wsinspect serve ", "wsinspect relay ", "wsinspect open "].iter().any(|one| command.starts_with(one))
 }
 
 /// The words of a command after `wsinspect`; quotes hold words together.
@@ -95,8 +96,33 @@ fn every_relay_command_relays_and_ends_in_order() {
 }
 
 #[test]
+fn every_open_command_opens_a_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("chat.pcapng");
+    let program = Program::json(&["--record", file.to_str().unwrap()]);
+    let mut client = Client::open(program.address());
+    client.echoes("from the README");
+    // a frame without a mask breaks a rule
+    client.send(&[0x81, 0]);
+    client.read_to_end();
+    program.finish();
+    let mut opened = 0;
+    for command in commands().into_iter().filter(|command| command.starts_with("wsinspect open ")) {
+        let words = words(command).into_iter();
+        let output = run(&words
+            .map(|word| if word == "chat.pcapng" { file.to_str().unwrap() } else { word })
+            .collect::<Vec<_>>());
+        let expected = if command.contains("--fail-on") { 3 } else { 0 };
+        assert_eq!(output.code, Some(expected), "{command}: {}", output.stderr);
+        assert!(output.stdout.contains("from the README"), "{command}: {}", output.stdout);
+        opened += 1;
+    }
+    assert!(opened > 3);
+}
+
+#[test]
 fn every_other_command_explains_what_it_is_given() {
-    for command in commands().into_iter().filter(|command| !is_live(command)) {
+    for command in commands().into_iter().filter(|command| !shows_traffic(command)) {
         let output = run(&words(command));
         // 3 is what --fail-on asks for
         let expected = if command.contains("--fail-on") { 3 } else { 0 };

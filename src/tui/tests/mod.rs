@@ -19,7 +19,7 @@ use super::snapshot::SnapshotReader;
 use super::theme::Theme;
 use super::{update, view};
 use crate::capture::{
-    self, Capture, ConnectionId, Event, EventKind, Recorder, RecorderThread, Recording, SocketEnd, Timestamp,
+    self, Capture, ConnectionId, Event, EventKind, Recorder, RecorderThread, Recording, SocketEnd, Timestamp, Vantage,
 };
 use crate::control::Command;
 use crate::lint::Limits;
@@ -65,7 +65,10 @@ impl Traffic {
 
     fn open_with(&mut self, id: u32, response: &str) {
         let client = SocketAddr::from(([127, 0, 0, 1], 50_000 + id as u16));
-        self.event(id, EventKind::Opened { client, server: SocketAddr::from(([127, 0, 0, 1], 9002)) });
+        self.event(
+            id,
+            EventKind::Opened { client, server: SocketAddr::from(([127, 0, 0, 1], 9002)), vantage: Vantage::Beside },
+        );
         self.bytes(id, Side::Client, REQUEST);
         self.bytes(id, Side::Server, response.as_bytes());
     }

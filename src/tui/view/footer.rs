@@ -16,6 +16,7 @@ use crate::wire::Side;
 pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
     let width = usize::from(area.width);
     let target = match (snapshot.target, model.towards) {
+        _ if !model.live => String::new(),
         (Some(connection), None) => format!("to: {connection} "),
         (Some(connection), Some(Side::Client)) => format!("conn {connection}  to: client < "),
         (Some(connection), Some(Side::Server)) => format!("conn {connection}  to: server > "),
@@ -34,7 +35,7 @@ pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut 
 
 fn keys(model: &Model, room: usize) -> Line<'static> {
     let mut line = Line::raw("");
-    for (key, short) in keymap::footer(model.view, model.theme.ascii) {
+    for (key, short) in keymap::footer(model.view, model.live, model.theme.ascii) {
         let entry = [Span::styled(format!(" {key}"), Theme::strong()), Span::raw(format!(" {short} "))];
         let width: usize = entry.iter().map(Span::width).sum();
         if line.width() + width > room {

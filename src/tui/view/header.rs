@@ -22,8 +22,11 @@ pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut 
         left.spans.remove(0);
     }
     let recording = recording(model, snapshot);
+    let damage = snapshot.damage.as_ref().map_or_else(Line::default, |damage| {
+        Line::styled(format!("   {}", model.theme.clean(damage)), model.theme.alarm())
+    });
     let views = views(model);
-    for part in [recording, views] {
+    for part in [damage, recording, views] {
         if left.width() + part.width() <= room {
             left.spans.extend(part.spans);
         }

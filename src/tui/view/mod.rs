@@ -60,7 +60,7 @@ pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, buffer: &mut Buffer) 
     for overlay in &mut model.overlays {
         cursor = match overlay {
             Overlay::Help(scroll) => {
-                help::draw(scroll, between, model.theme, layout.body, buffer);
+                help::draw(scroll, model.theme, (model.live, between), layout.body, buffer);
                 None
             }
             Overlay::Form(form) => form::draw(form, model.theme, layout.body, buffer),

@@ -189,6 +189,13 @@ impl Client {
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
+    /// Ends this side and reads what there still is.
+    #[track_caller]
+    pub(crate) fn close_unread(mut self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+        self.read_to_end();
+    }
+
     /// Everything up to the end of the server's side; a reset is no end.
     #[track_caller]
     pub(crate) fn read_to_end(&mut self) -> Vec<u8> {

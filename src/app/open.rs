@@ -1,0 +1,106 @@
+//! `wsinspect open`: a capture read and shown, without any traffic.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context as _;
+use tokio::sync::oneshot;
+
+use super::{INTERRUPTED, Parts, STANDARD_OUTPUT, Signals, View, command_line};
+use crate::capture::{self, Capture, Clock, Reading};
+use crate::cli::{self, FINDINGS};
+use crate::lint::{Level, Rule};
+
+/// Opens the file, shows what is in it and takes everything down again.
+pub(super) fn run(open: &cli::Open) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start to wait for signals and for the end")?;
+    let opened = capture::open(&open.file, open.show.limits(), &command_line())?;
+    let outcome = runtime.block_on(show(open, opened.capture.clone(), opened.reading));
+    runtime.shutdown_background();
+    if let Some(recording) = opened.recording {
+        recording.remove_unless_kept();
+    }
+    outcome
+}
+
+async fn show(open: &cli::Open, capture: Arc<Capture>, reading: Reading) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen().context("cannot listen to signals")?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let parts = Parts {
+        capture: capture.clone(),
+        control: None,
+        clock: Clock::start(),
+        title: format!("open {}", name(&open.file)),
+
+        between: false,
+        recording: None,
+        follow: open.follow,
+    };
+    let mut view = View::start(&open.show, parts)?;
+    let mut read = start(reading, open.follow, stop.clone())?;
+    let mut is_read = false;
+    let has_screen = matches!(view, View::Screen { .. });
+    let seen = loop {
+        tokio::select! {
+            () = signals.stop(false) => break Ok(true),
+            ended = view.ended() => break ended.map(|()| false),
+            sentences = &mut read, if !is_read => {
+                is_read = true;
+                if let View::Printed(printer) = &view {
+                    printer.nothing_more();
+                }
+                for sentence in sentences.unwrap_or_default().iter().filter(|_| !has_screen) {
+                    say(sentence);
+                }
+            }
+        }
+    };
+    view.give_back();
+    stop.store(true, Ordering::Release);
+    let told_to_stop = seen?;
+    if told_to_stop {
+        tokio::select! {
+            ended = view.finish() => ended?,
+            () = signals.interrupt() => return Ok(ExitCode::from(INTERRUPTED)),
+        }
+    }
+    let index = capture.index();
+    if let (true, Some(damage)) = (has_screen, index.damage()) {
+        say(damage);
+    }
+    if index.totals().missing > 0 {
+        say(&format!("{} bytes that crossed the wire are not in the capture", index.totals().missing));
+    }
+    let level = open.fail_on.filter(|_| !has_screen).map(Level::from);
+    let fails = |rule: &Rule| level.is_some_and(|level| rule.level() >= level) && index.rule_count(*rule) > 0;
+    Ok(if Rule::ALL.iter().any(fails) { ExitCode::from(FINDINGS) } else { ExitCode::SUCCESS })
+}
+
+/// Starts to read. The thread is not waited for: it may be waiting for standard input.
+fn start(reading: Reading, follow: bool, stop: Arc<AtomicBool>) -> anyhow::Result<oneshot::Receiver<Vec<String>>> {
+    let (end, ended) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("reader".to_owned())
+        // if nobody waits for the end any more, the program is on its way out
+        .spawn(move || drop(end.send(reading.run(follow, &stop))))
+        .context("cannot start the thread that reads")?;
+    Ok(ended)
+}
+
+fn name(file: &Path) -> String {
+    if file == Path::new(STANDARD_OUTPUT) {
+        return "standard input".to_owned();
+    }
+    file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned()
+}
+
+fn say(sentence: &str) {
+    // a closed standard error is no reason to fail
+    let _ = writeln!(io::stderr(), "wsinspect: {sentence}");
+}

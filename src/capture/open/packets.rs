@@ -1,0 +1,293 @@
+//! The packets of a pcap or pcapng file, one after the other, with the places of their blocks.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write as _};
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::block::{self, Interface, Order};
+
+/// Reads packets from a stream of bytes.
+pub(super) struct Packets {
+    input: Box<dyn Read + Send>,
+    spool: Spool,
+    buffer: Vec<u8>,
+    /// What of the buffer has not been read yet.
+    start: usize,
+    end: usize,
+    /// Where in the file `start` is.
+    at: u64,
+    format: Format,
+    order: Order,
+    interfaces: Vec<Interface>,
+    application: String,
+    /// Sections so far.
+    pub(super) sections: u32,
+    /// The last time of a packet: those without one of their own have it.
+    time: u64,
+}
+
+/// Where the bytes go that are read.
+enum Spool {
+    Nowhere,
+    Memory(Vec<u8>),
+    File(Arc<File>),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Pcap,
+    Pcapng,
+}
+
+/// A packet in the buffer.
+pub(super) struct Packet {
+    /// Where its block begins in the file.
+    pub(super) block: u64,
+    /// Nanoseconds since 1970.
+    pub(super) time: u64,
+    /// The link type.
+    pub(super) link: u16,
+    data: Range<usize>,
+    options: Range<usize>,
+}
+
+/// Why there is no further packet.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The file ends.
+    End,
+    /// The file ends inside a block that begins here.
+    Torn(u64),
+    /// What stands here makes no sense.
+    Damaged(u64, &'static str),
+    /// It can't be read.
+    Failed(io::Error),
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::End => f.write_str("the file ends"),
+            Self::Torn(at) => write!(f, "the file is cut short: the block at byte {at} is not whole"),
+            Self::Damaged(at, what) => write!(f, "the file is damaged at byte {at}: {what}; it is read up to there"),
+            Self::Failed(error) => write!(f, "the file cannot be read on: {error}"),
+        }
+    }
+}
+
+/// Bytes that are read at once.
+const READ: usize = 1 << 20;
+/// The longest block that is believed in.
+const MAX_BLOCK: usize = 64 << 20;
+
+impl Packets {
+    /// Begins to read; `input` stands at its first byte.
+    pub(super) fn new(input: Box<dyn Read + Send>) -> Self {
+        Self {
+            input,
+            spool: Spool::Memory(Vec::new()),
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            at: 0,
+            format: Format::Pcapng,
+            order: Order::Little,
+            interfaces: Vec::new(),
+            application: String::new(),
+            sections: 0,
+            time: 0,
+        }
+    }
+
+    /// Reads what stands before the first packet; `false` if this is no capture at all.
+    pub(super) fn begin(&mut self) -> Result<bool, Stop> {
+        if !self.fill(4)? {
+            return Ok(false);
+        }
+        let magic = u32::from_le_bytes(self.peek(4).try_into().unwrap_or_default());
+        if magic == block::SECTION_HEADER {
+            while matches!(self.peek_kind(), Ok(Some(block::SECTION_HEADER | block::INTERFACE_DESCRIPTION))) {
+                self.block()?;
+            }
+            return Ok(true);
+        }
+        let Some((order, nanoseconds)) = block::pcap_magic(magic) else { return Ok(false) };
+        self.format = Format::Pcap;
+        self.order = order;
+        if !self.fill(24)? {
+            return Err(Stop::Torn(0));
+        }
+        let link = self.order.u32(&self.peek(24)[20..]) as u16;
+        self.interfaces = vec![Interface::pcap(link, nanoseconds)];
+        self.pass(24);
+        Ok(true)
+    }
+
+    /// Whether the section at hand was written by our recorder and by nothing else.
+    pub(super) fn is_ours(&self) -> bool {
+        self.format == Format::Pcapng
+            && self.order == Order::Little
+            && self.application.starts_with("wsinspect ")
+            && matches!(&self.interfaces[..], [one] if one.is_ours())
+    }
+
+    /// Everything that is read goes to `file` too, from the first byte on; or nowhere.
+    pub(super) fn keep(&mut self, file: Option<Arc<File>>) -> io::Result<()> {
+        let before = std::mem::replace(&mut self.spool, Spool::Nowhere);
+        if let (Spool::Memory(bytes), Some(file)) = (before, file) {
+            (&*file).write_all(&bytes)?;
+            self.spool = Spool::File(file);
+        }
+        Ok(())
+    }
+
+    /// How many bytes of the file have been taken.
+    pub(super) fn position(&self) -> u64 {
+        self.at
+    }
+
+    /// The bytes of a packet; it must be the last one that [`Packets::next`] returned.
+    pub(super) fn data(&self, packet: &Packet) -> &[u8] {
+        &self.buffer[packet.data.clone()]
+    }
+
+    /// The comments of a packet, likewise.
+    pub(super) fn comments(&self, packet: &Packet) -> impl Iterator<Item = &[u8]> {
+        let options = block::options(&self.buffer[packet.options.clone()], self.order);
+        options.filter(|(code, _)| *code == block::COMMENT).map(|(_, comment)| comment)
+    }
+
+    /// The next packet. After [`Stop::End`] and [`Stop::Torn`] it may be asked for again, if the file grows.
+    pub(super) fn next(&mut self) -> Result<Packet, Stop> {
+        if self.format == Format::Pcap {
+            return self.record();
+        }
+        loop {
+            if let Some(packet) = self.block()? {
+                return Ok(packet);
+            }
+        }
+    }
+
+    /// The next record of a pcap file.
+    fn record(&mut self) -> Result<Packet, Stop> {
+        let at = self.at;
+        self.whole(16, at)?;
+        let head = self.peek(16);
+        let word = |i: usize| self.order.u32(&head[4 * i..]);
+        let (seconds, fraction, length) = (word(0), word(1), word(2) as usize);
+        if length > MAX_BLOCK {
+            return Err(Stop::Damaged(at, "a packet of more than 64 MiB"));
+        }
+        self.whole(16 + length, at)?;
+        let interface = &self.interfaces[0];
+        let time = interface.pcap_time(seconds, fraction);
+        let data = self.start + 16..self.start + 16 + length;
+        let packet = Packet { block: at, time, link: interface.link, data, options: 0..0 };
+        self.pass(16 + length);
+        Ok(packet)
+    }
+
+    fn peek_kind(&mut self) -> Result<Option<u32>, Stop> {
+        Ok(self.fill(4)?.then(|| self.order.u32(self.peek(4))))
+    }
+
+    /// Takes the next block of a pcapng file; `None` if it holds no packet.
+    fn block(&mut self) -> Result<Option<Packet>, Stop> {
+        let at = self.at;
+        self.whole(12, at)?;
+        let head = self.peek(12);
+        if head[..4] == block::SECTION_HEADER.to_le_bytes() {
+            self.order = Order::of_section(&head[8..]).ok_or(Stop::Damaged(at, "a section without a byte order"))?;
+        }
+        let head = self.peek(12);
+        let (kind, length) = (self.order.u32(head), self.order.u32(&head[4..]) as usize);
+        if !length.is_multiple_of(4) || !(12..=MAX_BLOCK).contains(&length) {
+            return Err(Stop::Damaged(at, "the length of a block makes no sense"));
+        }
+        self.whole(length, at)?;
+        let whole = self.peek(length);
+        if self.order.u32(&whole[length - 4..]) as usize != length {
+            return Err(Stop::Damaged(at, "the two lengths of a block differ"));
+        }
+        let body = 8..length - 4;
+        let broken = Stop::Damaged(at, "a block is too short for what it says it holds");
+        let mut packet = None;
+        match kind {
+            block::SECTION_HEADER => {
+                let application = block::section_application(&whole[body], self.order).ok_or(broken)?;
+                self.application = application;
+                self.interfaces.clear();
+                self.sections += 1;
+            }
+            block::INTERFACE_DESCRIPTION => {
+                let interface = Interface::read(&whole[body], self.order).ok_or(broken)?;
+                self.interfaces.push(interface);
+            }
+            kind if block::holds_packet(kind) => {
+                let found = block::packet(kind, &whole[body], self.order).ok_or(broken)?;
+                let Some(interface) = self.interfaces.get(found.interface) else {
+                    return Err(Stop::Damaged(at, "a packet of an interface that was not described"));
+                };
+                let time = found.ticks.map_or(self.time, |ticks| interface.time(ticks));
+                let shift = |range: Range<usize>| self.start + 8 + range.start..self.start + 8 + range.end;
+                let (data, options) = (shift(found.data), shift(found.options));
+                packet = Some(Packet { block: at, time, link: interface.link, data, options });
+                self.time = time;
+            }
+            // names, statistics, what other programs add
+            _ => {}
+        }
+        self.pass(length);
+        Ok(packet)
+    }
+
+    fn peek(&self, length: usize) -> &[u8] {
+        &self.buffer[self.start..self.start + length]
+    }
+
+    fn pass(&mut self, length: usize) {
+        self.start += length;
+        self.at += length as u64;
+    }
+
+    /// Makes sure that `length` bytes of the block at `at` are there.
+    fn whole(&mut self, length: usize, at: u64) -> Result<(), Stop> {
+        if self.fill(length)? {
+            return Ok(());
+        }
+        Err(if self.start == self.end { Stop::End } else { Stop::Torn(at) })
+    }
+
+    /// Reads until `length` bytes are in the buffer; `false` if the file ends before.
+    fn fill(&mut self, length: usize) -> Result<bool, Stop> {
+        while self.end - self.start < length {
+            if self.buffer.len() - self.start < length.max(READ / 2) {
+                self.buffer.copy_within(self.start..self.end, 0);
+                self.end -= self.start;
+                self.start = 0;
+                if self.buffer.len() < length.max(READ) {
+                    self.buffer.resize(length.max(READ), 0);
+                }
+            }
+            let got = match self.input.read(&mut self.buffer[self.end..]) {
+                Ok(0) => return Ok(false),
+                Ok(got) => got,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                // a compressed file that is cut short
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(false),
+                Err(error) => return Err(Stop::Failed(error)),
+            };
+            let new = &self.buffer[self.end..self.end + got];
+            match &mut self.spool {
+                Spool::Nowhere => {}
+                Spool::Memory(bytes) => bytes.extend_from_slice(new),
+                Spool::File(file) => (&**file).write_all(new).map_err(Stop::Failed)?,
+            }
+            self.end += got;
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,92 @@
+//! What bytes alone can't say, as comments of packets: other programs show them, and we read them back.
+
+use std::fmt;
+
+use super::event::{Cause, Origin, Vantage};
+use crate::wire::Side;
+
+/// One comment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remark {
+    /// On its first packet: a connection begins.
+    Connection { number: u32, vantage: Vantage },
+    /// On a packet with a frame's first byte: who made the frame.
+    Origin {
+        origin: Origin,
+        /// Where in the packet's payload the frame begins.
+        offset: usize,
+    },
+    /// On its last packet: the connection is over.
+    Closed { cause: Option<Cause> },
+}
+
+const MARK: &str = "wsinspect: ";
+const LATE: &str = "begun before the capture";
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MARK)?;
+        match self {
+            Self::Connection { number, vantage } => {
+                write!(f, "connection {number}")?;
+                match vantage {
+                    Vantage::Beside => Ok(()),
+                    Vantage::End(side) => write!(f, ", {side} is our endpoint"),
+                    Vantage::Late => write!(f, ", {LATE}"),
+                }
+            }
+            Self::Origin { origin, offset } => write!(f, "origin={} offset={offset}", origin.name()),
+            Self::Closed { cause: None } => f.write_str("closed"),
+            Self::Closed { cause: Some(cause) } => write!(f, "closed, cause={}", cause.name()),
+        }
+    }
+}
+
+impl Remark {
+    /// Reads a comment back; `None` if it is none of these.
+    pub(super) fn parse(comment: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(comment).ok()?.strip_prefix(MARK)?;
+        if let Some(rest) = text.strip_prefix("connection ") {
+            let (number, rest) = rest.split_once(", ").unwrap_or((rest, ""));
+            let ours = |side: &Side| rest.strip_suffix(" is our endpoint") == Some(side.name());
+            let vantage = match Side::BOTH.into_iter().find(ours) {
+                Some(side) => Vantage::End(side),
+                None if rest == LATE => Vantage::Late,
+                None => Vantage::Beside,
+            };
+            return Some(Self::Connection { number: number.parse().ok()?, vantage });
+        }
+        if let Some(rest) = text.strip_prefix("origin=") {
+            let (origin, offset) = rest.split_once(" offset=")?;
+            return Some(Self::Origin { origin: Origin::from_name(origin)?, offset: offset.parse().ok()? });
+        }
+        let rest = text.strip_prefix("closed")?;
+        Some(Self::Closed { cause: rest.strip_prefix(", cause=").and_then(Cause::from_name) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let connection = |vantage| Remark::Connection { number: 17, vantage };
+        for remark in [
+            connection(Vantage::Beside),
+            connection(Vantage::Late),
+            connection(Vantage::End(Side::Server)),
+            connection(Vantage::End(Side::Client)),
+            Remark::Origin { origin: Origin::User, offset: 3 },
+            Remark::Origin { origin: Origin::Endpoint, offset: 64_999 },
+            Remark::Closed { cause: None },
+            Remark::Closed { cause: Some(Cause::PingUnanswered) },
+            Remark::Closed { cause: Some(Cause::SocketFailed) },
+        ] {
+            assert_eq!(Remark::parse(remark.to_string().as_bytes()), Some(remark), "{remark}");
+        }
+        assert_eq!(Remark::parse(b"a mark of the user's"), None);
+        let written = connection(Vantage::End(Side::Server)).to_string();
+        assert_eq!(written, "wsinspect: connection 17, server is our endpoint");
+    }
+}
