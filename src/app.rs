@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::capture::{self, Capture, Clock, Recorder, Recording};
+use crate::capture::{self, Capture, Clock, Marker, Recorder, Recording};
 use crate::cli::{self, Cli, Command, Common, Format, Show, UsageError};
 use crate::control::{Commands, Control};
 use crate::endpoint::{self, Page};
@@ -118,13 +118,14 @@ async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {
     }
     let listener = net::listen(&live.listen().host, live.listen().port).await?;
     let address = listener.local_addr().context("cannot tell which address is listened on")?;
-    let recording = Recording::create(common.record.as_deref().filter(|_| !streams), common.force)?;
+    let recording = Arc::new(Recording::create(common.record.as_deref().filter(|_| !streams), common.force)?);
     let capture = Arc::new(Capture::new(recording.reader()));
     let writer = recording.writer(&command_line())?;
     let (recorder, recorder_thread) =
         capture::start(writer, capture.clone(), common.show.limits()).context("cannot start the recorder")?;
     let (control, commands) = Control::new();
     let clock = Clock::start();
+    let marker = recorder.marker();
     let server = live.start(listener, recorder, commands, clock);
     let parts = Parts {
         capture: capture.clone(),
@@ -132,7 +133,8 @@ async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {
         clock,
         title: live.title(address),
         between: matches!(live, Live::Relay(_)),
-        recording: common.record.as_ref().map(|path| path.display().to_string()),
+        recording: Some(recording.clone()),
+        marker: Some(marker),
         follow: true,
     };
     let mut view =
@@ -192,6 +194,7 @@ impl View {
             title: parts.title,
             between: parts.between,
             recording: parts.recording,
+            marker: parts.marker,
             ascii: show.look.ascii,
             color: show.look.is_colored(),
             follow: parts.follow,
@@ -255,6 +258,9 @@ impl View {
 /// What a view needs.
 struct Parts {
     capture: Arc<Capture>,
+    /// What is being recorded, and where marks go, if anything is.
+    recording: Option<Arc<Recording>>,
+    marker: Option<Marker>,
     /// Where wishes go; a capture that was opened takes none.
     control: Option<Control>,
     clock: Clock,
@@ -262,8 +268,6 @@ struct Parts {
     title: String,
     /// Whether we stand between two others.
     between: bool,
-    /// The name of the file, if the user asked for a recording.
-    recording: Option<String>,
     /// Whether the newest frame is what is of interest.
     follow: bool,
 }
@@ -344,11 +348,14 @@ struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    /// A file may grow no more: listened to so that it does not end the program. The write fails, as on a full disk.
+    _file_size: Signal,
 }
 
 impl Signals {
     fn listen() -> io::Result<Self> {
         Ok(Self {
+            _file_size: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,

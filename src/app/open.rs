@@ -11,7 +11,8 @@ use tokio::sync::oneshot;
 
 use super::{INTERRUPTED, Parts, STANDARD_OUTPUT, Signals, View, command_line};
 use crate::capture::{self, Capture, Clock, Reading};
-use crate::cli::{self, FINDINGS};
+use crate::cli::{self, FINDINGS, UsageError};
+use crate::formats::export::{self, Kind, Progress, Selection, Stop};
 use crate::lint::{Level, Rule};
 
 /// Opens the file, shows what is in it and takes everything down again.
@@ -21,12 +22,40 @@ pub(super) fn run(open: &cli::Open) -> anyhow::Result<ExitCode> {
         .build()
         .context("cannot start to wait for signals and for the end")?;
     let opened = capture::open(&open.file, open.show.limits(), &command_line())?;
+    if let Some(out) = &open.export {
+        opened.reading.run(false, &AtomicBool::new(false)).iter().for_each(|sentence| say(sentence));
+        let outcome = export(open, out, &opened.capture);
+        if let Some(recording) = opened.recording {
+            recording.remove_unless_kept();
+        }
+        return outcome;
+    }
     let outcome = runtime.block_on(show(open, opened.capture.clone(), opened.reading));
     runtime.shutdown_background();
     if let Some(recording) = opened.recording {
         recording.remove_unless_kept();
     }
     outcome
+}
+
+/// Writes what was read to a file of another kind, or to standard output.
+fn export(open: &cli::Open, out: &Path, capture: &Capture) -> anyhow::Result<ExitCode> {
+    let kind = open.kind.or_else(|| Kind::of_path(out)).ok_or_else(|| {
+        let names = Kind::ALL.map(Kind::name).join(", ");
+        UsageError(format!("the suffix of {} says nothing of what to export; --as does: {names}", out.display()))
+    })?;
+    let (selection, progress) = (Selection::All, Progress::default());
+    if out == Path::new(STANDARD_OUTPUT) {
+        let written = export::write(capture, kind, &selection, &progress, &mut io::stdout().lock());
+        return match written {
+            // whoever reads our output has had enough
+            Err(Stop::Failed(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+            written => Ok(written.map(|_| ExitCode::SUCCESS)?),
+        };
+    }
+    let frames = export::to_file(capture, out, kind, &selection, &progress, open.force)?;
+    say(&format!("{frames} frames exported to {}", out.display()));
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn show(open: &cli::Open, capture: Arc<Capture>, reading: Reading) -> anyhow::Result<ExitCode> {
@@ -40,6 +69,7 @@ async fn show(open: &cli::Open, capture: Arc<Capture>, reading: Reading) -> anyh
 
         between: false,
         recording: None,
+        marker: None,
         follow: open.follow,
     };
     let mut view = View::start(&open.show, parts)?;

@@ -18,6 +18,8 @@ pub(super) enum Step {
     Handshake(Vec<Finding>),
     /// The connection went on to another state.
     Milestone(MilestoneKind),
+    /// The user has marked a frame, or taken its mark away.
+    Mark(u64, Option<String>),
 }
 
 /// Derives everything about one connection from its events.
@@ -59,7 +61,7 @@ impl Dissector {
     /// not be written.
     pub(super) fn event(&mut self, event: &Event, blocks: &[u64], steps: &mut Vec<Step>) {
         match &event.kind {
-            EventKind::Opened { .. } => {}
+            EventKind::Opened { .. } | EventKind::Mark(_) => {}
             EventKind::Chunk { from, bytes, notes } => {
                 let chunk = Chunk { bytes, start: 0, blocks, notes, time: event.time };
                 self.chunk(*from, chunk, steps);

@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 
+use super::mark::Mark;
 use crate::wire::Side;
 
 /// A connection's number: 1, 2, … in order of acceptance.
@@ -159,6 +160,8 @@ pub enum EventKind {
         /// Why, where bytes alone don't tell.
         cause: Option<Cause>,
     },
+    /// The user marks one of its frames; it may be over by then.
+    Mark(Mark),
 }
 
 /// How a request was sent on.

@@ -1,5 +1,6 @@
 //! The index: what is kept in memory of each frame once it is recorded.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::connection::Connection;
@@ -229,6 +230,8 @@ pub struct Index {
     findings: Vec<(u64, Finding)>,
     connections: Vec<Connection>,
     milestones: Vec<Milestone>,
+    /// Frames that the user has marked, and what was said of them.
+    marks: BTreeMap<u64, String>,
     /// How often each rule was broken, in the order of [`Rule::ALL`].
     rule_counts: Vec<u64>,
     open: u64,
@@ -249,6 +252,7 @@ impl Default for Index {
             findings: Vec::new(),
             connections: Vec::new(),
             milestones: Vec::new(),
+            marks: BTreeMap::new(),
             rule_counts: vec![0; Rule::ALL.len()],
             open: 0,
             file_length: 0,
@@ -327,6 +331,11 @@ impl Index {
         self.findings[..end].last().map(|(frame, _)| *frame)
     }
 
+    /// What the user said when marking frame `n`, perhaps nothing; `None` if it is not marked.
+    pub fn mark(&self, n: u64) -> Option<&str> {
+        self.marks.get(&n).map(String::as_str)
+    }
+
     /// How often `rule` was broken.
     pub fn rule_count(&self, rule: Rule) -> u64 {
         self.rule_counts[rule as usize]
@@ -367,6 +376,13 @@ impl Index {
         for finding in findings {
             self.rule_counts[finding.rule as usize] += 1;
         }
+    }
+
+    pub(super) fn set_mark(&mut self, n: u64, text: Option<String>) {
+        match text {
+            Some(text) => self.marks.insert(n, text),
+            None => self.marks.remove(&n),
+        };
     }
 
     pub(super) fn add_milestone(&mut self, connection: ConnectionId, kind: MilestoneKind) {

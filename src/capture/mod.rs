@@ -10,9 +10,12 @@ mod event;
 mod file;
 mod follower;
 mod index;
+mod mark;
 mod open;
+mod packets;
 mod pcapng;
 mod pings;
+mod place;
 mod recorder;
 mod recording;
 mod remark;
@@ -29,9 +32,11 @@ pub use event::{Cause, Clock, ConnectionId, Event, EventKind, Note, Origin, Sent
 pub use file::{CaptureReader, CaptureWriter, Position};
 pub use follower::{Follower, Item};
 pub use index::{FrameEntry, Index, Milestone, MilestoneKind, Totals};
+pub use mark::Mark;
 pub use open::{OpenError, Opened, Reading, open};
-pub use recorder::{Recorder, RecorderThread, start};
-pub use recording::{Recording, RecordingError};
+pub use packets::PacketWriter;
+pub use recorder::{Marker, Recorder, RecorderThread, start};
+pub use recording::{KeepError, Recording, RecordingError};
 
 use crate::wire::{Side, mask};
 

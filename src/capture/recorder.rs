@@ -11,6 +11,7 @@ use super::connection::Connection;
 use super::dissector::{Dissector, Step};
 use super::event::{ConnectionId, Event, EventKind, Timestamp};
 use super::file::CaptureWriter;
+use super::mark::Mark;
 use super::{Capture, index::Index};
 use crate::lint::Limits;
 
@@ -24,8 +25,17 @@ const BATCH: usize = 256;
 /// Hands events to the recorder.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    events: mpsc::UnboundedSender<(Event, OwnedSemaphorePermit)>,
+    events: mpsc::UnboundedSender<Waiting>,
     room: Arc<Semaphore>,
+}
+
+/// An event, and the room that it takes up until it is written; a mark takes none.
+type Waiting = (Event, Option<OwnedSemaphorePermit>);
+
+/// Hands the user's marks to the recorder. It does not keep the recorder going.
+#[derive(Clone, Debug)]
+pub struct Marker {
+    events: mpsc::WeakUnboundedSender<Waiting>,
 }
 
 /// The recorder's thread. It ends when the last [`Recorder`] is gone and all is written.
@@ -44,8 +54,21 @@ impl Recorder {
         // the semaphore is never closed, and the weight is far below 2^32
         if let Ok(permit) = self.room.clone().acquire_many_owned(weight as u32).await {
             // if the thread is gone there is nobody left to tell
-            let _ = self.events.send((event, permit));
+            let _ = self.events.send((event, Some(permit)));
         }
+    }
+
+    /// A way for the user's marks.
+    pub fn marker(&self) -> Marker {
+        Marker { events: self.events.downgrade() }
+    }
+}
+
+impl Marker {
+    /// Records a mark at once: marks come one by one, from the user's hand. `false` if nothing is recorded any more.
+    pub fn mark(&self, connection: ConnectionId, time: Timestamp, mark: Mark) -> bool {
+        let event = Event { connection, time, kind: EventKind::Mark(mark) };
+        self.events.upgrade().is_some_and(|events| events.send((event, None)).is_ok())
     }
 }
 
@@ -63,7 +86,7 @@ pub fn start(
     capture: Arc<Capture>,
     limits: Limits,
 ) -> io::Result<(Recorder, RecorderThread)> {
-    let (events, mut incoming) = mpsc::unbounded_channel::<(Event, OwnedSemaphorePermit)>();
+    let (events, mut incoming) = mpsc::unbounded_channel::<Waiting>();
     let room = Arc::new(Semaphore::new(MAX_WAITING));
     let thread = thread::Builder::new().name("recorder".to_owned()).spawn(move || {
         let mut deriver = Deriver::new(limits);
@@ -115,9 +138,6 @@ impl Deriver {
         let written = writer.flush().is_ok();
         let mut start = 0;
         for (event, end) in events.zip(ends) {
-            if let (false, EventKind::Chunk { bytes, .. }) = (written, &event.kind) {
-                writer.count_missing(bytes.len() as u64);
-            }
             let blocks = if written { &blocks[start..end] } else { &[] };
             start = end;
             self.event(event, blocks);
@@ -128,6 +148,10 @@ impl Deriver {
     pub(super) fn event(&mut self, event: &Event, blocks: &[u64]) {
         let id = event.connection;
         self.latest = self.latest.max(event.time);
+        if let EventKind::Mark(mark) = &event.kind {
+            self.mark(mark.frame, mark.text.clone());
+            return;
+        }
         if let EventKind::Opened { client, server, vantage } = event.kind {
             let connection = Connection::new(id, client, server, event.time, vantage);
             self.dissectors.insert(id, Dissector::new(connection, self.limits));
@@ -138,6 +162,12 @@ impl Deriver {
         if self.changed.last() != Some(&id) {
             self.changed.push(id);
         }
+    }
+
+    /// A frame is marked, or no longer; its connection may be over.
+    pub(super) fn mark(&mut self, frame: u64, text: Option<String>) {
+        // the index keeps marks by frames alone
+        self.steps.push((ConnectionId(0), Step::Mark(frame, text)));
     }
 
     /// Adds to the index what was derived; the file now has `length` bytes, and `missing` ones are not in it.
@@ -159,6 +189,7 @@ impl Deriver {
                 Step::Frame(frame, findings) => index.add_frame(&frame, findings),
                 Step::Handshake(findings) => index.count_findings(&findings),
                 Step::Milestone(kind) => index.add_milestone(id, kind),
+                Step::Mark(frame, text) => index.set_mark(frame, text),
             }
         }
         index.file_length = length;

@@ -5,16 +5,17 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::file::{CaptureReader, CaptureWriter, create};
+use super::file::{CaptureReader, CaptureWriter};
+use super::place::{Place, create};
 
 /// A capture file that has been created.
 #[derive(Debug)]
 pub struct Recording {
-    file: Arc<File>,
-    path: PathBuf,
-    keep: bool,
+    place: Arc<Place>,
+    /// Held by whoever gives the file another name, or removes it.
+    moving: Mutex<()>,
 }
 
 impl Recording {
@@ -26,32 +27,69 @@ impl Recording {
             None => (unnamed()?, false),
         };
         match create(&path, force && keep) {
-            Ok(file) => Ok(Self { file: Arc::new(file), path, keep }),
+            Ok(file) => Ok(Self { place: Place::new(Arc::new(file), path, keep), moving: Mutex::new(()) }),
             Err(source) => Err(RecordingError { path, source }),
         }
     }
 
     /// Begins the file; `command` says how the program was called.
     pub fn writer(&self, command: &str) -> Result<CaptureWriter, RecordingError> {
-        CaptureWriter::start(self.file.clone(), command)
-            .map_err(|source| RecordingError { path: self.path.clone(), source })
+        CaptureWriter::start(self.place.clone(), command).map_err(|source| RecordingError { path: self.path(), source })
     }
 
     /// Reads the file back.
     pub fn reader(&self) -> CaptureReader {
-        CaptureReader::new(self.file.clone(), self.path.clone())
+        CaptureReader::at(self.place.clone())
+    }
+
+    /// The file's name, if it has one that the user gave it.
+    pub fn name(&self) -> Option<PathBuf> {
+        let current = self.place.current();
+        current.keep.then(|| current.path.clone())
     }
 
     pub(super) fn file(&self) -> Arc<File> {
-        self.file.clone()
+        self.place.current().file.clone()
     }
 
-    /// Removes the file if it was not asked for.
-    pub fn remove_unless_kept(&self) {
-        if !self.keep {
-            // if it can't be removed, it is left over, as after a crash
-            let _ = fs::remove_file(&self.path);
+    /// Keeps a recording that has no name of its own, as `path`, and goes on recording there. The file only gets
+    /// another name where it can; else, on another file system, it is copied, and written to in its new place from
+    /// between two writes on. If that fails, everything is as before.
+    pub fn keep(&self, path: &Path) -> Result<(), KeepError> {
+        let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(name) = self.name() {
+            return Err(KeepError::Kept(name));
         }
+        let unnamed = self.path();
+        let failed = |source| KeepError::Failed { path: path.to_owned(), source };
+        match fs::hard_link(&unnamed, path) {
+            Ok(()) => self.place.rename(path),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(failed(error)),
+            Err(_) => {
+                let copy = create(path, false).map_err(failed)?;
+                if let Err(error) = self.place.move_to(copy, path) {
+                    // what was made of it is ours, and of no use
+                    let _ = fs::remove_file(path);
+                    return Err(failed(error));
+                }
+            }
+        }
+        // if it can't be removed, it is left over, as after a crash
+        let _ = fs::remove_file(unnamed);
+        Ok(())
+    }
+
+    /// Removes the file if it was not asked for. Waits for [`Recording::keep`].
+    pub fn remove_unless_kept(&self) {
+        let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.name().is_none() {
+            // if it can't be removed, it is left over, as after a crash
+            let _ = fs::remove_file(self.path());
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.place.current().path.clone()
     }
 }
 
@@ -96,3 +134,37 @@ impl fmt::Display for RecordingError {
 }
 
 impl std::error::Error for RecordingError {}
+
+/// Why a recording was not kept.
+#[derive(Debug)]
+pub enum KeepError {
+    /// It has a name already.
+    Kept(PathBuf),
+    /// The file could not be made.
+    Failed {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for KeepError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, source) = match self {
+            Self::Kept(name) => return write!(f, "the recording is kept already, as {}", name.display()),
+            Self::Failed { path, source } => (path.display(), source),
+        };
+        match source.kind() {
+            ErrorKind::AlreadyExists => write!(f, "{path} exists already; choose another name"),
+            ErrorKind::NotFound => write!(f, "cannot keep the recording as {path}: there is no such folder"),
+            ErrorKind::PermissionDenied => {
+                write!(f, "cannot keep the recording as {path}: writing there is not permitted")
+            }
+            ErrorKind::StorageFull => write!(f, "cannot keep the recording as {path}: the disk is full"),
+            _ => write!(f, "cannot keep the recording as {path}: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for KeepError {}

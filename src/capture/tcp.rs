@@ -9,6 +9,10 @@ pub(super) const MAX_SEGMENT: usize = 65_000;
 /// Room for the longest headers that [`Conversation`] writes: IPv6, TCP and its options.
 pub(super) const MAX_HEADERS: usize = 40 + 28;
 
+/// Numbers of what stands in an IP packet.
+const TCP: u8 = 6;
+const EXPERIMENT: u8 = 253;
+
 const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
@@ -26,6 +30,12 @@ pub(super) struct Conversation {
     /// The next sequence number of the client and of the server.
     sequence: [u32; 2],
     identification: u16,
+}
+
+/// Appends an IP packet without any TCP in it, to hang a comment on: "use for experimentation and testing" (RFC 3692).
+pub(super) fn write_note(out: &mut Vec<u8>, source: IpAddr, destination: IpAddr) {
+    let ends = Conversation::new(SocketAddr::new(source, 0), SocketAddr::new(destination, 0));
+    write_ip(out, (ends.client.ip(), ends.server.ip()), EXPERIMENT, 0, 0);
 }
 
 /// What a packet is for.
@@ -82,7 +92,8 @@ impl Conversation {
             Segment::Rst => (RST | ACK, &[], &[]),
         };
         let tcp_length = 20 + options.len() + data.len();
-        self.write_ip(out, source.ip(), destination.ip(), tcp_length as u16);
+        write_ip(out, (source.ip(), destination.ip()), TCP, tcp_length as u16, self.identification);
+        self.identification = self.identification.wrapping_add(1);
         let tcp_at = out.len();
         out.extend_from_slice(&source.port().to_be_bytes());
         out.extend_from_slice(&destination.port().to_be_bytes());
@@ -104,19 +115,22 @@ impl Conversation {
 
     /// What the packet is whose bytes begin with `packet`, if it belongs to this conversation.
     pub(super) fn recognise(&self, packet: &[u8]) -> Option<Recognised> {
-        let (ip_length, source, destination): (usize, IpAddr, IpAddr) = match packet.first()? >> 4 {
+        let (protocol, ip_length, source, destination): (u8, usize, IpAddr, IpAddr) = match packet.first()? >> 4 {
             4 => {
                 let source: [u8; 4] = packet.get(12..16)?.try_into().ok()?;
                 let destination: [u8; 4] = packet.get(16..20)?.try_into().ok()?;
-                (20, source.into(), destination.into())
+                (packet[9], 20, source.into(), destination.into())
             }
             6 => {
                 let source: [u8; 16] = packet.get(8..24)?.try_into().ok()?;
                 let destination: [u8; 16] = packet.get(24..40)?.try_into().ok()?;
-                (40, source.into(), destination.into())
+                (packet[6], 40, source.into(), destination.into())
             }
             _ => return None,
         };
+        if protocol != TCP {
+            return None;
+        }
         let tcp = packet.get(ip_length..ip_length + 20)?;
         let source = SocketAddr::new(source, u16::from_be_bytes([tcp[0], tcp[1]]));
         let destination = SocketAddr::new(destination, u16::from_be_bytes([tcp[2], tcp[3]]));
@@ -132,40 +146,46 @@ impl Conversation {
         Some(Recognised { from, headers: ip_length + usize::from(tcp[12] >> 4) * 4, sequence })
     }
 
-    fn write_ip(&mut self, out: &mut Vec<u8>, source: IpAddr, destination: IpAddr, tcp_length: u16) {
-        let at = out.len();
-        match (source, destination) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                out.extend_from_slice(&[0x45, 0]);
-                out.extend_from_slice(&(20 + tcp_length).to_be_bytes());
-                out.extend_from_slice(&self.identification.to_be_bytes());
-                // don't fragment; 64 hops; TCP; the checksum comes when the rest is there
-                out.extend_from_slice(&[0x40, 0, 64, 6, 0, 0]);
-                out.extend_from_slice(&source.octets());
-                out.extend_from_slice(&destination.octets());
-                let checksum = checksum(sum(&out[at..]));
-                out[at + 10..at + 12].copy_from_slice(&checksum.to_be_bytes());
-                self.identification = self.identification.wrapping_add(1);
-            }
-            (source, destination) => {
-                out.extend_from_slice(&[0x60, 0, 0, 0]);
-                out.extend_from_slice(&tcp_length.to_be_bytes());
-                out.extend_from_slice(&[6, 64]);
-                for address in [source, destination] {
-                    let address = match address {
-                        IpAddr::V4(address) => address.to_ipv6_mapped(),
-                        IpAddr::V6(address) => address,
-                    };
-                    out.extend_from_slice(&address.octets());
-                }
-            }
-        }
-    }
-
     /// Passes over bytes of `from` that are not in any packet.
     pub(super) fn advance(&mut self, from: Side, by: u32) {
         let sequence = &mut self.sequence[from as usize];
         *sequence = sequence.wrapping_add(by);
+    }
+}
+
+/// Appends an IP header in front of `length` bytes of `protocol`. Both addresses are of one kind.
+fn write_ip(
+    out: &mut Vec<u8>,
+    (source, destination): (IpAddr, IpAddr),
+    protocol: u8,
+    length: u16,
+    identification: u16,
+) {
+    let at = out.len();
+    match (source, destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            out.extend_from_slice(&[0x45, 0]);
+            out.extend_from_slice(&(20 + length).to_be_bytes());
+            out.extend_from_slice(&identification.to_be_bytes());
+            // don't fragment; 64 hops; the checksum comes when the rest is there
+            out.extend_from_slice(&[0x40, 0, 64, protocol, 0, 0]);
+            out.extend_from_slice(&source.octets());
+            out.extend_from_slice(&destination.octets());
+            let checksum = checksum(sum(&out[at..]));
+            out[at + 10..at + 12].copy_from_slice(&checksum.to_be_bytes());
+        }
+        (source, destination) => {
+            out.extend_from_slice(&[0x60, 0, 0, 0]);
+            out.extend_from_slice(&length.to_be_bytes());
+            out.extend_from_slice(&[protocol, 64]);
+            for address in [source, destination] {
+                let address = match address {
+                    IpAddr::V4(address) => address.to_ipv6_mapped(),
+                    IpAddr::V6(address) => address,
+                };
+                out.extend_from_slice(&address.octets());
+            }
+        }
     }
 }
 

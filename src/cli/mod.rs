@@ -15,6 +15,7 @@ pub use manual::{Completions, run_completions, run_man};
 pub use values::{HeaderArgument, ListenAddress};
 use values::{parse_duration, parse_size};
 
+use crate::formats::export::Kind;
 use crate::net::Upstream;
 use crate::wire::Side;
 
@@ -215,6 +216,18 @@ pub struct Open {
     /// Headless: exit with code 3 if a rule of this level or above is broken
     #[arg(long, value_enum, value_name = "LEVEL")]
     pub fail_on: Option<FailOn>,
+
+    /// Show nothing, but write it all to OUT, as its suffix says: .pcapng, .har, .jsonl, .txt; - is standard output
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["follow", "fail_on"])]
+    pub export: Option<PathBuf>,
+
+    /// What to export as: pcapng, har, jsonl, text, or the payload of the one message there is
+    #[arg(long = "as", value_name = "KIND", requires = "export")]
+    pub kind: Option<Kind>,
+
+    /// Replace OUT if it exists
+    #[arg(long, requires = "export")]
+    pub force: bool,
 
     /// How it is shown.
     #[command(flatten)]

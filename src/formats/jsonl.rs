@@ -46,6 +46,11 @@ impl JsonLines {
         }
     }
 
+    /// Takes note of a frame that is not written: it may be part of a message that is.
+    pub fn pass(&mut self, n: u64, entry: &FrameEntry) {
+        self.assembler.frame(n, entry);
+    }
+
     fn frame(
         &mut self,
         out: &mut impl Write,
@@ -212,7 +217,7 @@ fn sent_on_json(sent: &SentOn) -> SentOnJson {
     SentOnJson { from: sent.from.to_string(), to: sent.to.to_string(), lines: sent.lines.clone() }
 }
 
-fn finding_json(finding: &Finding) -> FindingJson {
+pub(super) fn finding_json(finding: &Finding) -> FindingJson {
     FindingJson {
         rule: finding.rule.id(),
         section: finding.rule.section(),
@@ -342,7 +347,7 @@ struct CloseJson {
 }
 
 #[derive(Serialize)]
-struct FindingJson {
+pub(super) struct FindingJson {
     rule: &'static str,
     section: &'static str,
     level: &'static str,

@@ -2,6 +2,8 @@
 
 pub mod explain;
 #[cfg(feature = "program")]
+pub mod export;
+#[cfg(feature = "program")]
 pub mod jsonl;
 #[cfg(feature = "program")]
 mod messages;

@@ -51,6 +51,12 @@ pub(super) enum Action {
     Text,
     /// Whom the next send goes to, where there is a choice.
     Towards(Side),
+    /// Marks the selected frame, or takes its mark away.
+    Mark,
+    /// Gives the recording a name and keeps it.
+    Keep,
+    /// Writes what there is, or a part of it, to a file of another kind.
+    Export,
     /// Shows the keys.
     Help,
     /// Ends the panel.

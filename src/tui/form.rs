@@ -4,6 +4,7 @@ use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
+use super::work::Task;
 use crate::capture::ConnectionId;
 use crate::control::Outgoing;
 use crate::wire::{CloseCode, CloseCodeClass};
@@ -12,7 +13,8 @@ use crate::wire::{CloseCode, CloseCodeClass};
 #[derive(Clone, Debug)]
 pub(super) struct Form {
     pub(super) kind: FormKind,
-    pub(super) target: ConnectionId,
+    /// Whom something is sent to, if it is.
+    pub(super) target: Option<ConnectionId>,
     pub(super) fields: Vec<FormField>,
     pub(super) focus: usize,
     /// What is wrong with what was filled in.
@@ -28,6 +30,12 @@ pub(super) enum FormKind {
     Fragments,
     /// A close frame.
     Close,
+    /// An export; the frame whose message's payload may be exported.
+    Export { selected: Option<u64> },
+    /// A name for the recording.
+    Keep,
+    /// What to say of a frame.
+    Mark(u64),
 }
 
 /// One field.
@@ -44,6 +52,8 @@ pub(super) enum FieldValue {
     Line { input: Input, untouched: bool },
     /// Yes or no.
     Switch(bool),
+    /// One of several.
+    Choice(Vec<String>, usize),
 }
 
 /// What became of a key.
@@ -55,22 +65,46 @@ pub(super) enum Answer {
     Cancelled,
     /// This is to be sent.
     Send(Outgoing),
+    /// This is to be done.
+    Do(Task),
 }
 
 impl FormKind {
     /// What the form says at its top.
-    pub(super) const fn title(self) -> &'static str {
+    pub(super) fn title(self) -> String {
         match self {
-            Self::Text => "send a text",
-            Self::Fragments => "send a text in fragments",
-            Self::Close => "close",
+            Self::Text => "send a text".to_owned(),
+            Self::Fragments => "send a text in fragments".to_owned(),
+            Self::Close => "close".to_owned(),
+            Self::Export { .. } => "export".to_owned(),
+            Self::Keep => "keep the recording".to_owned(),
+            Self::Mark(n) => format!("mark frame {n}"),
+        }
+    }
+
+    /// What Enter does.
+    pub(super) const fn enter(self) -> &'static str {
+        match self {
+            Self::Text | Self::Fragments | Self::Close => "sends",
+            Self::Export { .. } => "exports",
+            Self::Keep => "keeps it",
+            Self::Mark(_) => "marks it",
         }
     }
 }
 
 impl FormField {
-    fn line(label: &'static str, default: &str) -> Self {
+    pub(super) fn line(label: &'static str, default: &str) -> Self {
         Self { label, value: FieldValue::Line { input: Input::new(default.to_owned()), untouched: true } }
+    }
+
+    pub(super) fn choice(label: &'static str, options: Vec<String>) -> Self {
+        Self { label, value: FieldValue::Choice(options, 0) }
+    }
+
+    /// The place of what was chosen.
+    pub(super) fn chosen(&self) -> usize {
+        if let FieldValue::Choice(_, chosen) = self.value { chosen } else { 0 }
     }
 
     /// What stands in it.
@@ -79,6 +113,7 @@ impl FormField {
             FieldValue::Line { input, .. } => input.value(),
             FieldValue::Switch(true) => "yes",
             FieldValue::Switch(false) => "no",
+            FieldValue::Choice(options, chosen) => options.get(*chosen).map_or("", String::as_str),
         }
     }
 
@@ -94,6 +129,13 @@ impl FormField {
                 KeyCode::Char('n') => *on = false,
                 _ => {}
             },
+            FieldValue::Choice(options, chosen) => {
+                *chosen = match key.code {
+                    KeyCode::Char(' ') | KeyCode::Right => (*chosen + 1) % options.len(),
+                    KeyCode::Left => (*chosen + options.len() - 1) % options.len(),
+                    _ => *chosen,
+                }
+            }
             FieldValue::Line { input, untouched } => {
                 let types = matches!(key.code, KeyCode::Char(_))
                     && !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
@@ -136,8 +178,15 @@ impl Form {
                 FormField { label: "ping between", value: FieldValue::Switch(true) },
             ],
             FormKind::Close => vec![FormField::line("code", "1000"), FormField::line("reason", "")],
+            // those have beginnings of their own
+            FormKind::Export { .. } | FormKind::Keep | FormKind::Mark(_) => Vec::new(),
         };
-        Self { kind, target, fields, focus: 0, error: None }
+        Self { kind, target: Some(target), fields, focus: 0, error: None }
+    }
+
+    /// A form by which nothing is sent.
+    pub(super) fn about_files(kind: FormKind, fields: Vec<FormField>) -> Self {
+        Self { kind, target: None, fields, focus: 0, error: None }
     }
 
     /// Takes a key.
@@ -145,8 +194,8 @@ impl Form {
         let fields = self.fields.len();
         match key.code {
             KeyCode::Esc => return Answer::Cancelled,
-            KeyCode::Enter => match self.outgoing() {
-                Ok(outgoing) => return Answer::Send(outgoing),
+            KeyCode::Enter => match self.answer() {
+                Ok(answer) => return answer,
                 Err(error) => self.error = Some(error),
             },
             KeyCode::Tab | KeyCode::Down => self.focus = (self.focus + 1) % fields,
@@ -168,7 +217,7 @@ impl Form {
     /// What is worth knowing about what is filled in.
     pub(super) fn advice(&self) -> Option<String> {
         if self.kind != FormKind::Close {
-            return None;
+            return self.file_advice().map(str::to_owned);
         }
         let Ok(code) = self.code() else { return None };
         let Some(code) = code else {
@@ -183,10 +232,16 @@ impl Form {
         })
     }
 
+    fn answer(&self) -> Result<Answer, String> {
+        match self.task() {
+            Some(task) => task.map(Answer::Do),
+            None => self.outgoing().map(Answer::Send),
+        }
+    }
+
     fn outgoing(&self) -> Result<Outgoing, String> {
         let text = self.fields[0].text().to_owned();
         Ok(match self.kind {
-            FormKind::Text => Outgoing::Text(text),
             FormKind::Fragments => {
                 let count = self.fields[1].text().trim();
                 let number = count.parse().ok().filter(|count| (1..=Self::MAX_FRAGMENTS).contains(count));
@@ -207,6 +262,7 @@ impl Form {
                 }
                 Outgoing::Close { code, reason }
             }
+            _ => Outgoing::Text(text),
         })
     }
 

@@ -161,6 +161,24 @@ pub(super) const BINDINGS: &[Binding] = &[
         short: "",
         scope: Scope::Live,
     },
+    Binding {
+        keys: &[(char('m'), Action::Mark)],
+        does: "mark the frame; once more takes the mark away",
+        short: "mark",
+        scope: Scope::Live,
+    },
+    Binding {
+        keys: &[(char('w'), Action::Keep)],
+        does: "keep the recording under a name",
+        short: "keep",
+        scope: Scope::Live,
+    },
+    Binding {
+        keys: &[(char('x'), Action::Export)],
+        does: "export all, what the list shows, or one payload",
+        short: "export",
+        scope: Scope::Everywhere,
+    },
     Binding { keys: &[(char('?'), Action::Help)], does: "help", short: "help", scope: Scope::Everywhere },
     Binding {
         keys: &[(char('q'), Action::Quit), (Key::Ctrl('c'), Action::Quit)],

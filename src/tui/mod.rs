@@ -8,6 +8,7 @@
 mod action;
 mod detail;
 mod dump;
+mod file_form;
 mod form;
 mod keymap;
 mod layout;
@@ -24,6 +25,7 @@ mod text;
 mod theme;
 mod update;
 mod view;
+mod work;
 
 pub use keymap::key_table;
 pub use run::{Outcome, Screen, StopScreen, run};

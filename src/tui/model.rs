@@ -1,5 +1,6 @@
 //! The state of the panel: all that decides what is drawn, beside the capture itself.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use super::layout::{Layout, Pane};
 use super::list::Cursor;
 use super::overlay::Overlay;
 use super::theme::Theme;
+use super::work::{Task, Work};
 use crate::capture::{Capture, Connection, ConnectionId, ConnectionState, Index};
 use crate::control::{Command, Outgoing};
 use crate::wire::Side;
@@ -20,8 +22,12 @@ use crate::wire::Side;
 pub(super) struct Model {
     /// What runs: `serve 127.0.0.1:9002`.
     pub(super) title: String,
-    /// The name of the file that the user asked to record to.
+    /// The name of the file that is recorded to, if the user gave it one.
     pub(super) recording: Option<String>,
+    /// What is to be done with files next.
+    pub(super) task: Option<Task>,
+    /// What is being done with files.
+    pub(super) work: Option<Work>,
     /// Whether there is anyone to send to.
     pub(super) live: bool,
     pub(super) theme: Theme,
@@ -78,6 +84,8 @@ impl Model {
         Self {
             title,
             recording,
+            task: None,
+            work: None,
             live: true,
             theme,
             zone: TimeZone::system(),
@@ -166,6 +174,11 @@ impl Model {
     /// The frame under the cursor, if there is any.
     pub(super) fn selected_frame(&self) -> Option<u64> {
         (self.frames.selected > self.hidden).then_some(self.frames.selected)
+    }
+
+    /// The numbers of the frames that the list shows.
+    pub(super) fn listed(&self, index: &Index) -> RangeInclusive<u64> {
+        self.hidden + 1..=self.last_frame(index)
     }
 
     /// The connection that the view is about: the selected frame's, or the selected one.

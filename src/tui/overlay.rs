@@ -47,8 +47,13 @@ pub(super) fn key(model: &mut Model, key: KeyEvent) -> Option<Command> {
                 model.overlays.pop();
                 None
             }
+            Answer::Do(task) => {
+                model.overlays.pop();
+                model.task = Some(task);
+                None
+            }
             Answer::Send(send) => {
-                let connection = form.target;
+                let connection = form.target?;
                 model.overlays.pop();
                 model.say(sent(&send, connection.0, model.towards));
                 Some(model.command(connection, send))

@@ -18,6 +18,8 @@ pub(super) struct Row {
     pub(super) rules: Vec<Rule>,
     pub(super) branch: Branch,
     pub(super) preview: Preview,
+    /// What the user said when marking it.
+    pub(super) mark: Option<String>,
 }
 
 /// How a frame hangs on the message around it.
@@ -74,9 +76,11 @@ impl RowCache {
         for (n, entry, rules, branch) in fresh {
             let header = entry.header();
             let preview = preview(capture, &entry, &header);
-            self.rows.insert(n, Row { n, entry, header, rules, branch, preview });
+            self.rows.insert(n, Row { n, entry, header, rules, branch, preview, mark: None });
         }
-        numbers.map_while(|n| self.rows.get(&n).cloned()).collect()
+        let index = capture.index();
+        let marked = |row: &Row| Row { mark: index.mark(row.n).map(str::to_owned), ..row.clone() };
+        numbers.map_while(|n| self.rows.get(&n).map(marked)).collect()
     }
 }
 

@@ -14,9 +14,11 @@ use super::model::Model;
 use super::snapshot::SnapshotReader;
 use super::terminal::{self, Keys, Output, Waited};
 use super::theme::Theme;
+use super::work::{self, Task, What, Work};
 use super::{update, view};
-use crate::capture::{Capture, Clock};
+use crate::capture::{Capture, Clock, Connection, Mark, Marker, Recording};
 use crate::control::Control;
+use crate::formats::export::Selection;
 use crate::wire::Side;
 
 /// What the panel shows, and where its wishes go.
@@ -30,8 +32,10 @@ pub struct Screen {
     pub title: String,
     /// Whether we stand between two others, and have a choice whom to send to.
     pub between: bool,
-    /// The name of the file, if the user asked for a recording.
-    pub recording: Option<String>,
+    /// What is being recorded, if anything is.
+    pub recording: Option<Arc<Recording>>,
+    /// Takes the user's marks, where there is a recording.
+    pub marker: Option<Marker>,
     /// Whether the newest frame is followed from the start.
     pub follow: bool,
     /// Whether only ASCII may be used.
@@ -78,6 +82,8 @@ const FRAME: Duration = Duration::from_millis(16);
 const SHORT: Duration = Duration::from_millis(1);
 /// How often the count of new frames is drawn while the view is frozen.
 const FROZEN: Duration = Duration::from_millis(250);
+/// How often it is drawn how far an export is.
+const WORK: Duration = Duration::from_millis(100);
 /// How often a time that goes on is drawn.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -88,7 +94,8 @@ pub fn run(screen: Screen) -> io::Result<Outcome> {
     terminal::take()?;
     let _restored = Restore;
     let theme = Theme { color: screen.color, ascii: screen.ascii };
-    let mut model = Model::new(screen.title.clone(), screen.recording.clone(), theme, size);
+    let recording = screen.recording.as_ref().and_then(|recording| recording.name());
+    let mut model = Model::new(screen.title.clone(), recording.map(|path| work::name(&path)), theme, size);
     model.towards = screen.between.then_some(Side::Server);
     model.live = screen.control.is_some();
     model.frames.follow = screen.follow;
@@ -98,6 +105,9 @@ pub fn run(screen: Screen) -> io::Result<Outcome> {
     let outcome = panel.run(&keys).unwrap_or(Outcome::TerminalLost);
     // before the panel is dropped: ratatui complains if it can't show the cursor itself
     terminal::restore();
+    if let Some(work) = panel.model.work.take() {
+        work.end();
+    }
     Ok(outcome)
 }
 
@@ -139,6 +149,7 @@ impl Panel {
             if self.resize(terminal::size()?) {
                 self.output = terminal::screen(self.model.size)?;
             }
+            self.work();
             if self.is_due(Instant::now()) {
                 self.draw()?;
             }
@@ -180,6 +191,48 @@ impl Panel {
         Ok(())
     }
 
+    /// Begins what is to be done with files, and sees what came of it.
+    fn work(&mut self) {
+        if let Some(finished) = self.model.work.as_ref().and_then(Work::finished) {
+            self.model.work = None;
+            self.model.say(finished.said);
+            if let Some(path) = finished.kept {
+                self.model.recording = Some(work::name(&path));
+            }
+            self.changed = true;
+        }
+        let Some(task) = self.model.task.take() else { return };
+        let capture = &self.screen.capture;
+        match (task, &self.screen.recording) {
+            (Task::Export { path, kind, what }, _) => {
+                let selection = match what {
+                    What::All => Selection::All,
+                    What::Listed => Selection::Frames(self.model.listed(&capture.index()).collect()),
+                    What::Payload(n) => Selection::Frames(vec![n]),
+                };
+                self.model.work = Some(Work::export(capture.clone(), path, kind, selection));
+            }
+            (Task::Keep(path), Some(recording)) => self.model.work = Some(Work::keep(recording.clone(), path)),
+            (Task::Mark(n, text), _) => self.mark(n, text),
+            (Task::Keep(_), None) => {}
+        }
+        self.changed = true;
+    }
+
+    fn mark(&mut self, frame: u64, text: Option<String>) {
+        let index = self.screen.capture.index();
+        let Some(entry) = index.frame(frame) else { return };
+        let id = entry.connection();
+        let Some((client, server)) = index.connection(id).map(Connection::addresses) else { return };
+        let (from, to) = if entry.from() == Side::Client { (client, server) } else { (server, client) };
+        drop(index);
+        let mark = Mark { frame, text, from, to };
+        let now = self.screen.clock.now();
+        if !self.screen.marker.as_ref().is_some_and(|marker| marker.mark(id, now, mark)) {
+            self.model.say("nothing is recorded any more, marks neither");
+        }
+    }
+
     /// Whether something that is in view has changed since the last drawing, and that is long enough ago.
     fn is_due(&mut self, now: Instant) -> bool {
         if self.model.notice.as_ref().is_some_and(|notice| notice.until <= now) {
@@ -189,6 +242,9 @@ impl Panel {
         let Some(drawn) = self.drawn else { return true };
         let since = now.saturating_duration_since(drawn.at);
         if self.changed {
+            return true;
+        }
+        if self.model.work.is_some() && since >= WORK {
             return true;
         }
         let traffic = self.screen.capture.generation() != drawn.generation;

@@ -43,6 +43,11 @@ impl Theme {
         self.fg(Color::Red).add_modifier(Modifier::BOLD)
     }
 
+    /// What the user has marked.
+    pub(super) fn mark(self) -> Style {
+        self.fg(Color::Yellow).add_modifier(Modifier::BOLD)
+    }
+
     /// What one side sent.
     pub(super) fn side(self, from: Side) -> Style {
         self.fg(match from {

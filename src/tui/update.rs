@@ -8,6 +8,7 @@ use super::form::{Form, FormKind};
 use super::layout::Pane;
 use super::model::{Frozen, Model};
 use super::overlay::Overlay;
+use super::work::{Task, Work};
 use super::{keymap, overlay};
 use crate::capture::{Capture, ConnectionId, ConnectionState};
 use crate::control::{Command, Outgoing};
@@ -44,7 +45,7 @@ pub(super) fn event(model: &mut Model, event: Event, capture: &Capture) -> Optio
 
 /// Does what `action` asks for.
 pub(super) fn update(model: &mut Model, action: Action, capture: &Capture) -> Option<Command> {
-    if matches!(action, Action::PreviousFinding | Action::NextFinding | Action::Follow | Action::Clear) {
+    if matches!(action, Action::PreviousFinding | Action::NextFinding | Action::Follow | Action::Clear | Action::Mark) {
         // these are about the list of frames
         show(model, View::Frames, capture);
     }
@@ -71,6 +72,9 @@ pub(super) fn update(model: &mut Model, action: Action, capture: &Capture) -> Op
         Action::Fragments => ask(model, FormKind::Fragments, capture),
         Action::Text => ask(model, FormKind::Text, capture),
         Action::Towards(side) => model.towards = model.towards.map(|_| side),
+        Action::Mark => mark(model, capture),
+        Action::Keep => keep(model),
+        Action::Export => export(model, capture),
         Action::Help => model.overlays.push(Overlay::Help(0)),
         Action::Quit => model.quit = true,
         Action::Click(position) => click(model, position),
@@ -163,6 +167,9 @@ fn enter(model: &mut Model) {
 }
 
 fn back(model: &mut Model) {
+    if model.work.as_ref().is_some_and(Work::cancel) {
+        return;
+    }
     match model.view {
         View::Frames if model.pane == Pane::List => model.maximised = false,
         View::Frames => {
@@ -244,6 +251,40 @@ fn ask(model: &mut Model, kind: FormKind, capture: &Capture) {
         model.overlays.push(Overlay::Form(Form::new(kind, connection)));
     }
 }
+
+fn mark(model: &mut Model, capture: &Capture) {
+    let Some(n) = model.selected_frame() else { return model.say("there is no frame to mark") };
+    if capture.index().mark(n).is_some() {
+        model.task = Some(Task::Mark(n, None));
+        model.say(format!("frame {n} is no longer marked"));
+    } else {
+        // what is asked about stays what is looked at
+        model.frames.select(n);
+        model.overlays.push(Overlay::Form(Form::mark(n)));
+    }
+}
+
+fn keep(model: &mut Model) {
+    match &model.recording {
+        Some(name) => model.say(format!("the recording is kept already, as {name}")),
+        None if model.work.is_some() => model.say(BUSY),
+        None => model.overlays.push(Overlay::Form(Form::keep(&model.zone))),
+    }
+}
+
+fn export(model: &mut Model, capture: &Capture) {
+    if model.work.is_some() {
+        return model.say(BUSY);
+    }
+    let index = capture.index();
+    let (frames, listed) = (index.totals().frames, model.listed(&index).count() as u64);
+    drop(index);
+    let form = Form::export(frames, listed, model.selected_frame(), &model.zone);
+    model.overlays.push(Overlay::Form(form));
+}
+
+/// One thing at a time.
+const BUSY: &str = "another file is being written; wait, or press Esc";
 
 fn target(model: &mut Model, capture: &Capture) -> Option<ConnectionId> {
     let target = model.target(&capture.index());

@@ -2,6 +2,7 @@
 #![cfg(feature = "program")]
 
 mod derivation;
+mod export;
 mod file;
 mod foreign;
 mod reopen;

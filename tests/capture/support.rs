@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tempfile::TempDir;
 use wsinspect::capture::{
-    self, Capture, Cause, ConnectionId, Event, EventKind, Follower, Item, Note, Recording, SocketEnd, Timestamp,
-    Vantage,
+    self, Capture, Cause, ConnectionId, Event, EventKind, Follower, Index, Item, Mark, Note, Recorder, RecorderThread,
+    Recording, SocketEnd, Timestamp, Vantage,
 };
 use wsinspect::lint::Limits;
 use wsinspect::wire::{Header, MaskingKey, Opcode, Side, frame};
@@ -91,19 +92,79 @@ impl Script {
     pub(crate) fn record(self) -> Recorded {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("capture.pcapng");
-        let recording = Recording::create(Some(&path), false).unwrap();
+        let feed = Feed::new(Recording::create(Some(&path), false).unwrap(), folder);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for event in self.events {
+            runtime.block_on(feed.recorder.record(event));
+        }
+        feed.done()
+    }
+}
+
+/// A recording that is fed piece by piece.
+pub(crate) struct Feed {
+    pub(crate) recording: Recording,
+    capture: Arc<Capture>,
+    recorder: Recorder,
+    thread: RecorderThread,
+    folder: TempDir,
+    time: u64,
+}
+
+impl Feed {
+    fn new(recording: Recording, folder: TempDir) -> Self {
         let capture = Arc::new(Capture::new(recording.reader()));
         let writer = recording.writer("a test").unwrap();
         let (recorder, thread) = capture::start(writer, capture.clone(), Limits::default()).unwrap();
+        Self { recording, capture, recorder, thread, folder, time: Script::new().time }
+    }
+
+    /// Into a file without a name.
+    pub(crate) fn unnamed() -> Self {
+        Self::new(Recording::create(None, false).unwrap(), tempfile::tempdir().unwrap())
+    }
+
+    /// Records what the script says, and waits until there are `frames` in all.
+    pub(crate) fn feed(&mut self, script: Script, frames: u64) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            for event in self.events {
-                recorder.record(event).await;
-            }
-        });
-        drop(recorder);
-        thread.join();
-        Recorded { capture, path, _folder: folder }
+        for event in script.events {
+            self.time += 1_000_000;
+            runtime.block_on(self.recorder.record(Event { time: Timestamp(self.time), ..event }));
+        }
+        self.wait(|index| index.totals().frames == frames);
+    }
+
+    /// Marks frame `n`.
+    pub(crate) fn mark(&mut self, n: u64, text: Option<&str>) {
+        let (connection, (from, to)) = {
+            let index = self.capture.index();
+            let id = index.frame(n).unwrap().connection();
+            (id, index.connection(id).unwrap().addresses())
+        };
+        let mark = Mark { frame: n, text: text.map(str::to_owned), from, to };
+        assert!(self.recorder.marker().mark(connection, Timestamp(self.time), mark));
+        self.wait(|index| index.mark(n) == text);
+    }
+
+    /// The file as it is now.
+    pub(crate) fn file(&self) -> Vec<u8> {
+        std::fs::read(self.recording.reader().path()).unwrap()
+    }
+
+    fn wait(&self, condition: impl Fn(&Index) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !condition(&self.capture.index()) {
+            assert!(Instant::now() < deadline, "recorded so far: {:?}", self.capture.index().totals());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    pub(crate) fn done(self) -> Recorded {
+        drop(self.recorder);
+        self.thread.join();
+        let path = self.capture.reader().path();
+        self.recording.remove_unless_kept();
+        Recorded { capture: self.capture, path, _folder: self.folder }
     }
 }
 

@@ -108,10 +108,16 @@ fn every_open_command_opens_a_recording() {
     program.finish();
     let mut opened = 0;
     for command in commands().into_iter().filter(|command| command.starts_with("wsinspect open ")) {
-        let words = words(command).into_iter();
-        let output = run(&words
-            .map(|word| if word == "chat.pcapng" { file.to_str().unwrap() } else { word })
-            .collect::<Vec<_>>());
+        let exported = folder.path().join("chat.har");
+        let words = words(command).into_iter().map(|word| match word {
+            "chat.pcapng" => file.to_str().unwrap(),
+            "chat.har" => exported.to_str().unwrap(),
+            word => word,
+        });
+        let mut output = run(&words.collect::<Vec<_>>());
+        if command.contains("chat.har") {
+            output.stdout = std::fs::read_to_string(&exported).unwrap();
+        }
         let expected = if command.contains("--fail-on") { 3 } else { 0 };
         assert_eq!(output.code, Some(expected), "{command}: {}", output.stderr);
         assert!(output.stdout.contains("from the README"), "{command}: {}", output.stdout);

@@ -11,7 +11,7 @@ use crate::support::{Client, PATIENCE, Program, eventually, have, masked, reques
 
 /// The blocks of a pcapng file: type and body. The file ends with a whole one.
 #[track_caller]
-fn blocks(file: &[u8]) -> Vec<(u32, &[u8])> {
+pub(crate) fn blocks(file: &[u8]) -> Vec<(u32, &[u8])> {
     let number = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
     let mut blocks = Vec::new();
     let mut at = 0;
@@ -148,7 +148,7 @@ fn the_recording_holds_every_byte_of_every_connection_as_it_crossed_the_wire() {
 
 /// What each client sent (`false`) and got (`true`), by the client's port.
 #[track_caller]
-fn streams_by_peer(file: &[u8], server: u16) -> HashMap<(u16, bool), Vec<u8>> {
+pub(crate) fn streams_by_peer(file: &[u8], server: u16) -> HashMap<(u16, bool), Vec<u8>> {
     let mut by_client: HashMap<u16, Vec<u8>> = HashMap::new();
     let mut all = HashMap::new();
     // a file of its own for each connection: start blocks, then the packets of one client

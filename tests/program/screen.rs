@@ -11,7 +11,7 @@ use crate::support::{Client, PATIENCE, Terminal, masked};
 
 const WIDE: (u16, u16) = (120, 36);
 
-fn panel(size: (u16, u16), arguments: &[&str]) -> (Terminal, SocketAddr) {
+pub(crate) fn panel(size: (u16, u16), arguments: &[&str]) -> (Terminal, SocketAddr) {
     let arguments = [&["serve", "127.0.0.1:0"], arguments].concat();
     let mut terminal = Terminal::start(Path::new(env!("CARGO_BIN_EXE_wsinspect")), size, &arguments);
     terminal.wait_for("serve 127.0.0.1:");
@@ -31,7 +31,7 @@ fn row_with(terminal: &Terminal, text: &str) -> String {
     screen.lines().find(|line| line.contains(text)).unwrap_or_else(|| panic!("no {text:?} in:\n{screen}")).to_owned()
 }
 
-fn quit(terminal: &mut Terminal) {
+pub(crate) fn quit(terminal: &mut Terminal) {
     terminal.keys("q");
     assert_eq!(terminal.wait_for_end().code(), Some(0));
     assert!(!terminal.screen().alternate_screen(), "the screen from before is back");

@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use super::link::{self, Segment};
 use super::packets::{Packet, Packets};
 use crate::capture::event::{ConnectionId, Event, EventKind, Note, SocketEnd, Timestamp, Vantage};
+use crate::capture::mark::Mark;
 use crate::capture::recorder::Deriver;
 use crate::capture::remark::Remark;
 use crate::capture::tcp::MAX_SEGMENT;
@@ -46,6 +47,11 @@ impl Ours {
 
     /// Takes the next packet.
     pub(super) fn packet(&mut self, packets: &Packets, packet: &Packet) {
+        for (frame, text) in
+            packets.comments(packet).filter_map(|comment| Mark::read(std::str::from_utf8(comment).ok()?))
+        {
+            self.deriver.mark(frame, text);
+        }
         let Some(segment) = link::segment(packet.link, packets.data(packet)) else { return };
         let time = Timestamp(packet.time);
         let mut notes = Vec::new();

@@ -23,7 +23,11 @@ pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut 
         (None, _) => "to: nobody ".to_owned(),
     };
     let room = width.saturating_sub(target.len() + 1);
-    if let Some(notice) = &model.notice {
+    if let Some(work) = &model.work {
+        let text =
+            format!(" {}", fit(&model.theme.clean(&work.status()), room.saturating_sub(2), model.theme.ellipsis()));
+        Line::styled(text, Theme::strong()).render(area, buffer);
+    } else if let Some(notice) = &model.notice {
         let text =
             format!(" {}", fit(&model.theme.clean(&notice.text), room.saturating_sub(2), model.theme.ellipsis()));
         Line::styled(text, Theme::strong()).render(area, buffer);

@@ -25,7 +25,8 @@ pub(super) fn draw(form: &Form, theme: Theme, body: Rect, buffer: &mut Buffer) -
     let height = (form.fields.len() + advice.len().max(2) + 4) as u16;
     let height = height.min(body.height);
     let area = Rect { x: body.x + (body.width - width) / 2, y: body.y + (body.height - height) / 2, width, height };
-    let title = Line::raw(format!("{}, connection {}", form.kind.title(), form.target));
+    let to = form.target.map(|connection| format!(", connection {connection}")).unwrap_or_default();
+    let title = Line::raw(form.kind.title() + &to);
     let inner = Pane { theme, focused: true, title, note: Line::default() }.draw(area, buffer);
     let row = |y: u16| Rect { y: inner.y + y, height: 1, ..inner };
     let mut cursor = None;
@@ -43,6 +44,7 @@ pub(super) fn draw(form: &Form, theme: Theme, body: Rect, buffer: &mut Buffer) -
         let text = match &field.value {
             FieldValue::Line { .. } => left(&text, value_room, ""),
             FieldValue::Switch(_) => format!("{text}  (Space turns it)"),
+            FieldValue::Choice(..) => left(&format!("{text}  (Space: more)"), value_room, theme.ellipsis()),
         };
         let label = format!("{mark}{}", left(field.label, LABEL, ""));
         Line::from(vec![Span::styled(label, theme.field()), Span::styled(text, style)]).render(row(y), buffer);
@@ -52,7 +54,8 @@ pub(super) fn draw(form: &Form, theme: Theme, body: Rect, buffer: &mut Buffer) -
         Line::styled(line, style).render(row(y), buffer);
     }
     if inner.height > fields + 1 {
-        let keys = "Enter sends   Tab next field   Esc cancels";
+        let more = if form.fields.len() > 1 { "Tab next field   " } else { "" };
+        let keys = format!("Enter {}   {more}Esc cancels", form.kind.enter());
         Line::styled(keys, Theme::quiet()).render(row(inner.height - 1), buffer);
     }
     cursor

@@ -210,6 +210,14 @@ fn length(length: u64, width: usize) -> String {
 fn payload(row: &Row, width: usize, theme: Theme) -> Vec<Span<'static>> {
     let mut spans = Vec::new();
     let mut room = width;
+    if let Some(said) = &row.mark {
+        let sign = theme.sign("◆", "#");
+        let said = if said.is_empty() { sign.to_owned() } else { format!("{sign} {}", theme.clean(said)) };
+        let text = fit(&said, room, theme.ellipsis());
+        room = room.saturating_sub(Span::raw(text.as_str()).width() + 2);
+        spans.push(Span::styled(text, theme.mark()));
+        spans.push(Span::raw("  "));
+    }
     if !row.rules.is_empty() {
         let ids: Vec<_> = row.rules.iter().map(|rule| rule.id()).collect();
         let text = fit(&ids.join(" "), room, theme.ellipsis());

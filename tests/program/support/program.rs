@@ -200,6 +200,10 @@ impl Program {
         self.stdout.all().iter().map(|line| json(line)).collect()
     }
 
+    pub(crate) fn process(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("the program still runs");
     }

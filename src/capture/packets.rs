@@ -1,0 +1,131 @@
+//! What happens, as packets: conversations are synthesised around it, and what bytes alone can't say is commented.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use super::event::{ConnectionId, Event, EventKind, Note, Origin, SocketEnd, Vantage};
+use super::mark::Mark;
+use super::pcapng;
+use super::remark::Remark;
+use super::tcp::{Conversation, MAX_SEGMENT, Segment, write_note};
+use crate::wire::Side;
+
+/// Makes the blocks of a pcapng file of what happens.
+#[derive(Debug)]
+pub struct PacketWriter {
+    conversations: HashMap<ConnectionId, Tracked>,
+}
+
+#[derive(Debug)]
+struct Tracked {
+    conversation: Conversation,
+    vantage: Vantage,
+    /// The side whose next packet acknowledges that the other one has ended.
+    owes: Option<Side>,
+    /// Bytes of each side that are in no packet, and that no comment has told of yet.
+    missing: [u64; 2],
+}
+
+impl PacketWriter {
+    /// Appends the beginning of a file to `out`; `command` says how the program was called.
+    pub fn start(out: &mut Vec<u8>, command: &str) -> Self {
+        pcapng::write_start(out, concat!("wsinspect ", env!("CARGO_PKG_VERSION")), command);
+        Self { conversations: HashMap::new() }
+    }
+
+    /// Appends what became of an event to `out`, whose first byte will stand at `start` in the file. A chunk becomes a
+    /// block for each 65 000 bytes of it; where those will begin is added to `blocks`. Returned is how many missing
+    /// bytes the comments tell of.
+    pub fn push(&mut self, event: &Event, start: u64, out: &mut Vec<u8>, blocks: &mut Vec<u64>) -> u64 {
+        let time = event.time.0;
+        match &event.kind {
+            EventKind::Opened { client, server, vantage } => {
+                self.open(out, event, *client, *server, *vantage);
+                return 0;
+            }
+            EventKind::Mark(mark) => {
+                write_mark(out, time, mark);
+                return 0;
+            }
+            _ => {}
+        }
+        let Some(Tracked { conversation, vantage, owes, missing }) = self.conversations.get_mut(&event.connection)
+        else {
+            return 0;
+        };
+        match &event.kind {
+            // of the client's conversation alone packets are made
+            EventKind::Opened { .. } | EventKind::SentOn(_) | EventKind::NotSentOn(_) | EventKind::Mark(_) => {}
+            EventKind::Chunk { from, bytes, notes } => {
+                *owes = owes.filter(|side| side != from);
+                let expected = vantage.origin_of(*from);
+                let told = std::mem::take(&mut missing[*from as usize]);
+                for (i, segment) in bytes.chunks(MAX_SEGMENT).enumerate() {
+                    blocks.push(start + out.len() as u64);
+                    let mut comments = comments(notes, i * MAX_SEGMENT, segment.len(), expected);
+                    if i == 0 && told > 0 {
+                        comments.insert(0, format!("wsinspect: {told} bytes missing"));
+                    }
+                    pcapng::write_packet(out, time, &comments, |packet| {
+                        conversation.write(packet, *from, Segment::Data(segment));
+                    });
+                }
+                return told;
+            }
+            EventKind::Ended { from, how } => {
+                let segment = match how {
+                    SocketEnd::Fin => Segment::Fin,
+                    SocketEnd::Reset => Segment::Rst,
+                };
+                pcapng::write_packet(out, time, &[], |packet| conversation.write(packet, *from, segment));
+                *owes = (*how == SocketEnd::Fin).then_some(from.other());
+            }
+            // sequence numbers count round
+            EventKind::Gap { from, bytes } => conversation.advance(*from, *bytes as u32),
+            EventKind::Closed { cause } => {
+                let comment = [Remark::Closed { cause: *cause }.to_string()];
+                // the last end is acknowledged; where there was none, a side gave up
+                let (from, segment) = owes.map_or((Side::Server, Segment::Rst), |side| (side, Segment::Ack));
+                pcapng::write_packet(out, time, &comment, |packet| conversation.write(packet, from, segment));
+                self.conversations.remove(&event.connection);
+            }
+        }
+        0
+    }
+
+    /// So many bytes of `from` did not reach the file: the next packet of that direction says so.
+    pub(super) fn lost(&mut self, connection: ConnectionId, from: Side, bytes: u64) {
+        if let Some(tracked) = self.conversations.get_mut(&connection) {
+            tracked.missing[from as usize] += bytes;
+        }
+    }
+
+    fn open(&mut self, out: &mut Vec<u8>, event: &Event, client: SocketAddr, server: SocketAddr, vantage: Vantage) {
+        let (id, time) = (event.connection, event.time.0);
+        let mut conversation = Conversation::new(client, server);
+        let comment = [Remark::Connection { number: id.0, vantage }.to_string()];
+        for (from, segment, comments) in [
+            (Side::Client, Segment::Syn, &comment[..]),
+            (Side::Server, Segment::SynAck, &[]),
+            (Side::Client, Segment::Ack, &[]),
+        ] {
+            pcapng::write_packet(out, time, comments, |packet| conversation.write(packet, from, segment));
+        }
+        self.conversations.insert(id, Tracked { conversation, vantage, owes: None, missing: [0, 0] });
+    }
+}
+
+/// A packet beside the conversation, which its sequence numbers know nothing of.
+fn write_mark(out: &mut Vec<u8>, time: u64, mark: &Mark) {
+    pcapng::write_packet(out, time, &[mark.comment()], |packet| write_note(packet, mark.from.ip(), mark.to.ip()));
+}
+
+/// What bytes alone can't say, for the frames that begin in `[start, start + length)` of a chunk: who made them, where
+/// that is not `expected`.
+fn comments(notes: &[Note], start: usize, length: usize, expected: Origin) -> Vec<String> {
+    notes
+        .iter()
+        .filter(|note| note.origin != expected && (start..start + length).contains(&note.offset))
+        .map(|note| Remark::Origin { origin: note.origin, offset: note.offset - start }.to_string())
+        .collect()
+}

@@ -1,0 +1,188 @@
+//! What a HAR says of messages: text as text, everything else in base64, written piece by piece.
+
+use std::io::{self, Write};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use super::open_object;
+use crate::capture::{Capture, ConnectionId, FrameEntry};
+use crate::formats::export::pieces::pieces;
+use crate::formats::export::{Stop, Walk};
+use crate::formats::jsonl::{FindingJson, finding_json};
+use crate::formats::messages::{Assembled, Assembler};
+use crate::wire::{Opcode, Side, Utf8Checker};
+
+/// What comes before the data.
+#[derive(Serialize)]
+struct Start {
+    r#type: &'static str,
+    /// When the last frame came.
+    time: f64,
+    opcode: u8,
+}
+
+/// What wsinspect knows beside what others write.
+#[derive(Serialize)]
+struct Extras {
+    /// `text`, or `base64`, which stands for all that is no text message in valid UTF-8.
+    data: &'static str,
+    /// An extension has compressed it, and so it stands here.
+    compressed: bool,
+    complete: bool,
+    length: u64,
+    /// Bytes that could not be recorded, or have not come.
+    missing: u64,
+    frames: Vec<FrameJson>,
+}
+
+#[derive(Serialize)]
+struct FrameJson {
+    n: u64,
+    time: f64,
+    offset: u64,
+    fin: bool,
+    rsv: u8,
+    opcode: u8,
+    masked: bool,
+    masking_key: Option<String>,
+    length: u64,
+    length_form: u8,
+    chunks: u16,
+    origin: &'static str,
+    complete: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mark: Option<String>,
+    findings: Vec<FindingJson>,
+}
+
+/// Writes the messages of one connection.
+pub(super) struct Messages<'a> {
+    out: &'a mut dyn Write,
+    assembler: Assembler,
+    first: bool,
+}
+
+impl<'a> Messages<'a> {
+    pub(super) fn new(out: &'a mut dyn Write) -> Self {
+        Self { out, assembler: Assembler::default(), first: true }
+    }
+
+    /// Takes the connection's next frame.
+    pub(super) fn frame(&mut self, walk: &Walk<'_>, n: u64) -> Result<(), Stop> {
+        let entry = walk.capture.index().frame(n).copied();
+        // whoever has its number has seen it
+        let Some(entry) = entry else { return Ok(()) };
+        match self.assembler.frame(n, &entry) {
+            (None, _) => self.message(walk, &Assembled::alone(n, &entry)),
+            (Some(_), Some(message)) => self.message(walk, &message),
+            (Some(_), None) => Ok(()),
+        }
+    }
+
+    /// Writes what has begun and not ended.
+    pub(super) fn end(&mut self, walk: &Walk<'_>, connection: ConnectionId) -> Result<(), Stop> {
+        let unfinished: Vec<_> = self.assembler.unfinished(connection).collect();
+        unfinished.iter().try_for_each(|message| self.message(walk, message))
+    }
+
+    fn message(&mut self, walk: &Walk<'_>, message: &Assembled) -> Result<(), Stop> {
+        let Some((_, last)) = message.parts.last() else { return Ok(()) };
+        if !message.parts.iter().any(|(n, _)| walk.selection.has(*n)) {
+            return Ok(());
+        }
+        let capture = walk.capture;
+        let is_text = message.opcode == Opcode::TEXT && !message.compressed && is_utf8(capture, message)?;
+        self.out.write_all(if std::mem::take(&mut self.first) { b"\n  " } else { b",\n  " })?;
+        let start = Start {
+            r#type: if message.from == Side::Client { "send" } else { "receive" },
+            time: last.time().seconds(),
+            opcode: message.opcode.value(),
+        };
+        open_object(self.out, &start)?;
+        self.out.write_all(br#","data":""#)?;
+        let written = if is_text { self.text(walk, message)? } else { self.base64(walk, message)? };
+        self.out.write_all(br#"","_wsinspect":"#)?;
+        let extras = Extras {
+            data: if is_text { "text" } else { "base64" },
+            compressed: message.compressed,
+            complete: last.is_complete() && last.header().fin,
+            length: message.length,
+            missing: message.length.saturating_sub(written),
+            frames: message.parts.iter().map(|(n, entry)| frame_json(capture, *n, entry)).collect(),
+        };
+        serde_json::to_writer(&mut *self.out, &extras).map_err(io::Error::from)?;
+        Ok(self.out.write_all(b"}")?)
+    }
+
+    /// The text, which is known to be UTF-8; returned is how many bytes it has.
+    fn text(&mut self, walk: &Walk<'_>, message: &Assembled) -> Result<u64, Stop> {
+        let mut written = 0;
+        let mut rest = Vec::new();
+        for piece in pieces(walk.capture, message) {
+            walk.progress.is_at(message.first)?;
+            rest.extend(piece?);
+            // a piece may end within a character
+            let whole = match std::str::from_utf8(&rest) {
+                Ok(text) => text,
+                Err(error) => std::str::from_utf8(&rest[..error.valid_up_to()]).unwrap_or_default(),
+            };
+            let length = whole.len();
+            let quoted = serde_json::to_string(whole).map_err(io::Error::from)?;
+            // without the quotes
+            self.out.write_all(&quoted.as_bytes()[1..quoted.len() - 1])?;
+            written += length as u64;
+            rest.drain(..length);
+        }
+        Ok(written)
+    }
+
+    fn base64(&mut self, walk: &Walk<'_>, message: &Assembled) -> Result<u64, Stop> {
+        let mut written = 0;
+        let mut rest = Vec::new();
+        for piece in pieces(walk.capture, message) {
+            walk.progress.is_at(message.first)?;
+            rest.extend(piece?);
+            // three bytes are four characters
+            let whole = rest.len() / 3 * 3;
+            self.out.write_all(STANDARD.encode(&rest[..whole]).as_bytes())?;
+            written += whole as u64;
+            rest.drain(..whole);
+        }
+        self.out.write_all(STANDARD.encode(&rest).as_bytes())?;
+        Ok(written + rest.len() as u64)
+    }
+}
+
+fn is_utf8(capture: &Capture, message: &Assembled) -> io::Result<bool> {
+    let mut checker = Utf8Checker::default();
+    for piece in pieces(capture, message) {
+        if checker.push(&piece?).is_err() {
+            return Ok(false);
+        }
+    }
+    Ok(checker.finish().is_ok())
+}
+
+fn frame_json(capture: &Capture, n: u64, entry: &FrameEntry) -> FrameJson {
+    let header = entry.header();
+    let index = capture.index();
+    FrameJson {
+        n,
+        time: entry.time().seconds(),
+        offset: entry.offset(),
+        fin: header.fin,
+        rsv: header.rsv.value(),
+        opcode: header.opcode.value(),
+        masked: header.masking_key.is_some(),
+        masking_key: header.masking_key.map(|key| key.to_string()),
+        length: header.length,
+        length_form: header.length_form.bits(),
+        chunks: entry.chunks(),
+        origin: entry.origin().name(),
+        complete: entry.is_complete(),
+        mark: index.mark(n).map(str::to_owned),
+        findings: index.findings(n).iter().map(|(_, finding)| finding_json(finding)).collect(),
+    }
+}
