@@ -3,24 +3,26 @@
 mod open;
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::capture::filter::Filter;
-use crate::capture::{self, Capture, Clock, Marker, Recording};
-use crate::cli::{self, Cli, Command, Format, Show, UsageError};
-use crate::control::Control;
+use crate::capture::{self, Capture, Clock, Marker, Recorder, Recording};
+use crate::cli::{self, Cli, Command, Common, Format, Show, UsageError};
+use crate::control::{Commands, Control};
 use crate::endpoint::{self, Page};
 use crate::formats::{jsonl, text};
 use crate::headless::{Form, Printer};
 use crate::lint::Limits;
-use crate::net::{self, ServeOptions};
+use crate::net::{self, RelayOptions, Rewriting, ServeOptions, Server};
 use crate::tui::{self, Outcome, Screen, StopScreen};
 
 /// Exit code of a second SIGINT.
@@ -31,7 +33,8 @@ const TEXT_PAYLOAD: u64 = 100;
 /// Carries out a command; the outcome is the exit code, or an error in one line.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
-        Command::Serve(serve) => run_serve(serve),
+        Command::Serve(serve) => run_live(&Live::Serve(serve)),
+        Command::Relay(relay) => run_live(&Live::Relay(relay)),
         Command::Open(open) => open::run(&open),
         Command::Explain(explain) => cli::run_explain(&explain),
         Command::Rules(rules) => cli::run_rules(&rules),
@@ -40,43 +43,97 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn run_serve(serve: cli::Serve) -> anyhow::Result<ExitCode> {
+/// A command that shows live traffic.
+enum Live {
+    Serve(cli::Serve),
+    Relay(cli::Relay),
+}
+
+impl Live {
+    const fn common(&self) -> &Common {
+        match self {
+            Self::Serve(serve) => &serve.common,
+            Self::Relay(relay) => &relay.common,
+        }
+    }
+
+    const fn listen(&self) -> &cli::ListenAddress {
+        match self {
+            Self::Serve(serve) => &serve.listen,
+            Self::Relay(relay) => &relay.listen,
+        }
+    }
+
+    /// What runs, for the top of the screen.
+    fn title(&self, address: SocketAddr) -> String {
+        match self {
+            Self::Serve(_) => format!("serve {address}"),
+            Self::Relay(relay) => {
+                let arrow = if relay.common.show.look.ascii { "<->" } else { "⇄" };
+                format!("relay {address} {arrow} {}", relay.upstream)
+            }
+        }
+    }
+
+    /// What is said on standard error where there is no screen.
+    fn announcement(&self, address: SocketAddr) -> String {
+        match self {
+            Self::Serve(_) => format!("listening on ws://{address}"),
+            Self::Relay(relay) => format!("listening on ws://{address}, relaying to {}", relay.upstream),
+        }
+    }
+
+    fn start(&self, listener: TcpListener, recorder: Recorder, commands: Commands, clock: Clock) -> Server {
+        match self {
+            Self::Serve(serve) => {
+                let endpoint = Arc::new(endpoint_config(serve, serve.common.show.limits()));
+                net::serve(listener, ServeOptions { endpoint, clock }, recorder, commands)
+            }
+            Self::Relay(relay) => {
+                let rewriting = Rewriting { host: !relay.keep_host, origin: relay.rewrite_origin };
+                let options = RelayOptions { upstream: relay.upstream.clone(), rewriting, clock };
+                net::relay(listener, options, recorder, commands)
+            }
+        }
+    }
+}
+
+fn run_live(live: &Live) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the threads that move the traffic")?;
-    let outcome = runtime.block_on(serve_until_told(serve));
+    let outcome = runtime.block_on(run_until_told(live));
     // a thread that is stuck in the terminal does not keep the program from ending
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve_until_told(serve: cli::Serve) -> anyhow::Result<ExitCode> {
+async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen().context("cannot listen to signals")?;
-    let common = &serve.common;
+    let common = live.common();
     let streams = common.record.as_deref() == Some(Path::new(STANDARD_OUTPUT));
     if streams && io::stdout().is_terminal() {
         let error = "a recording is not written to a terminal; pipe it on, for example to wireshark -k -i -";
         return Err(UsageError(error.to_owned()).into());
     }
-    let listener = net::listen(&serve.listen.host, serve.listen.port).await?;
+    let listener = net::listen(&live.listen().host, live.listen().port).await?;
     let address = listener.local_addr().context("cannot tell which address is listened on")?;
-    let limits = common.show.limits();
     let recording = Arc::new(Recording::create(common.record.as_deref().filter(|_| !streams), common.force)?);
     let capture = Arc::new(Capture::new(recording.reader()));
     let writer = recording.writer(&command_line())?;
     let (recorder, recorder_thread) =
-        capture::start(writer, capture.clone(), limits).context("cannot start the recorder")?;
+        capture::start(writer, capture.clone(), common.show.limits()).context("cannot start the recorder")?;
     let (control, commands) = Control::new();
     let clock = Clock::start();
-    let options = ServeOptions { endpoint: Arc::new(endpoint_config(&serve, limits)), clock };
     let marker = recorder.marker();
-    let server = net::serve(listener, options, recorder, commands);
+    let server = live.start(listener, recorder, commands, clock);
     let parts = Parts {
         capture: capture.clone(),
         control: Some(control),
         clock,
-        title: format!("serve {address}"),
+        title: live.title(address),
+        between: matches!(live, Live::Relay(_)),
         recording: Some(recording.clone()),
         marker: Some(marker),
         follow: true,
@@ -84,7 +141,7 @@ async fn serve_until_told(serve: cli::Serve) -> anyhow::Result<ExitCode> {
     let mut view =
         if streams { View::print(parts.capture, Form::Recording, None)? } else { View::start(&common.show, parts)? };
     if !matches!(view, View::Screen { .. }) {
-        let _ = writeln!(io::stderr(), "listening on ws://{address}");
+        let _ = writeln!(io::stderr(), "{}", live.announcement(address));
     }
 
     let has_screen = matches!(view, View::Screen { .. });
@@ -136,6 +193,7 @@ impl View {
             capture: parts.capture,
             control: parts.control,
             title: parts.title,
+            between: parts.between,
             recording: parts.recording,
             marker: parts.marker,
             filter: show.filter.clone().map(|argument| (argument.text, argument.filter)),
@@ -210,6 +268,8 @@ struct Parts {
     clock: Clock,
     /// What runs: `serve 127.0.0.1:9002`.
     title: String,
+    /// Whether we stand between two others.
+    between: bool,
     /// Whether the newest frame is what is of interest.
     follow: bool,
 }

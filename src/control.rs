@@ -6,13 +6,15 @@
 use tokio::sync::mpsc;
 
 use crate::capture::ConnectionId;
-use crate::wire::CloseCode;
+use crate::wire::{CloseCode, Side};
 
 /// A wish of the user's for one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
     /// Which connection.
     pub connection: ConnectionId,
+    /// Whom to send it to; where we are one end ourselves, it goes to the other one in any case.
+    pub to: Side,
     /// What to send on it.
     pub send: Outgoing,
 }
@@ -44,6 +46,9 @@ pub enum Outgoing {
     },
 }
 
+/// Where commands come out.
+pub type Commands = mpsc::UnboundedReceiver<Command>;
+
 /// The way from whoever shows the traffic to whoever moves it.
 #[derive(Clone, Debug)]
 pub struct Control {
@@ -52,7 +57,7 @@ pub struct Control {
 
 impl Control {
     /// Both ends of the way.
-    pub fn new() -> (Self, mpsc::UnboundedReceiver<Command>) {
+    pub fn new() -> (Self, Commands) {
         let (commands, receiver) = mpsc::unbounded_channel();
         (Self { commands }, receiver)
     }

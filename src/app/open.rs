@@ -82,6 +82,8 @@ async fn show(open: &cli::Open, capture: Arc<Capture>, reading: Reading) -> anyh
         control: None,
         clock: Clock::start(),
         title: format!("open {}", name(&open.file)),
+
+        between: false,
         recording: None,
         marker: None,
         follow: open.follow,

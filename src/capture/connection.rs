@@ -1,8 +1,9 @@
 //! What is known of one connection, and the verdict on how it ended.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use super::event::{Cause, ConnectionId, Origin, SocketEnd, Timestamp, Vantage};
+use super::event::{Cause, ConnectionId, Origin, SentOn, SocketEnd, Timestamp, Vantage};
 use super::file::Position;
 use crate::lint::Finding;
 use crate::wire::{CloseCode, Side};
@@ -62,6 +63,10 @@ pub struct Connection {
     pub socket_ended_first: Option<Side>,
     /// Why it ended, where the bytes don't tell.
     pub cause: Option<Cause>,
+    /// How its request was sent on, where we stand in the middle.
+    pub sent_on: Option<Arc<SentOn>>,
+    /// Why its request could not be sent on.
+    pub not_sent_on: Option<Arc<str>>,
 }
 
 /// Where a connection stands.
@@ -141,6 +146,8 @@ impl Connection {
             socket_ends: [None, None],
             socket_ended_first: None,
             cause: None,
+            sent_on: None,
+            not_sent_on: None,
         }
     }
 
@@ -151,6 +158,9 @@ impl Connection {
 
     /// Why an opening handshake came to nothing, in a sentence.
     pub fn refusal(&self) -> String {
+        if let Some(sentence) = &self.not_sent_on {
+            return sentence.to_string();
+        }
         if self.vantage == Vantage::Late {
             return "It had begun before the capture, and where its frames begin could not be found.".to_owned();
         }
@@ -182,7 +192,8 @@ impl Connection {
     pub fn verdict(&self) -> Option<Verdict> {
         self.ended?;
         let close = self.closed_first.and_then(|side| self.closes[side as usize].as_ref());
-        let clean = self.closes.iter().all(Option::is_some);
+        // a relay closes both sides itself, and neither may answer
+        let clean = self.closes.iter().all(Option::is_some) && self.cause != Some(Cause::CloseUnanswered);
         let how = match self.cause {
             Some(Cause::PingUnanswered | Cause::CloseUnanswered | Cause::HandshakeTooSlow) => How::Timeout,
             Some(Cause::SocketFailed) => How::Error,

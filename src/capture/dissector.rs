@@ -66,6 +66,8 @@ impl Dissector {
                 let chunk = Chunk { bytes, start: 0, blocks, notes, time: event.time };
                 self.chunk(*from, chunk, steps);
             }
+            EventKind::SentOn(sent) => self.connection.sent_on = Some(sent.clone()),
+            EventKind::NotSentOn(why) => self.connection.not_sent_on = Some(why.clone()),
             EventKind::Gap { from, bytes } => self.gap(*from, *bytes, event.time, steps),
             EventKind::Ended { from, how } => {
                 let connection = &mut self.connection;
@@ -148,11 +150,12 @@ impl Dissector {
             Phase::Response(request) => Some(request),
             _ => None,
         };
-        if self.connection.state == ConnectionState::Http {
+        let answers_itself = self.connection.not_sent_on.is_some();
+        if self.connection.state == ConnectionState::Http && !answers_itself {
             return;
         }
         // a response is judged against what was asked for, however badly that was asked
-        if let Some(request) = &request {
+        if let Some(request) = request.as_ref().filter(|_| !answers_itself) {
             let findings = check_response(response, &opening_of(request));
             self.connection.handshake_findings[Side::Server as usize].clone_from(&findings);
             steps.push(Step::Handshake(findings));

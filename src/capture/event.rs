@@ -1,6 +1,7 @@
 //! What sockets yield, as it is recorded: chunks, and how connections begin and end.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
@@ -136,6 +137,10 @@ pub enum EventKind {
         /// Which frames that begin in them a peer did not make.
         notes: Vec<Note>,
     },
+    /// The request of a relayed connection was sent on.
+    SentOn(Arc<SentOn>),
+    /// There is nobody to send a request on to: why, in a sentence.
+    NotSentOn(Arc<str>),
     /// Bytes crossed the wire and were not seen.
     Gap {
         /// Who sent them.
@@ -157,6 +162,17 @@ pub enum EventKind {
     },
     /// The user marks one of its frames; it may be over by then.
     Mark(Mark),
+}
+
+/// How a request was sent on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentOn {
+    /// Our end of the connection that it went out on.
+    pub from: SocketAddr,
+    /// The server that it went to.
+    pub to: SocketAddr,
+    /// Its lines that differ from those of the client, as they were sent on; what is not UTF-8 is replaced by U+FFFD.
+    pub lines: Vec<String>,
 }
 
 /// From where a connection is looked at.

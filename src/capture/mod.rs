@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 pub use connection::{By, CloseFrame, Connection, ConnectionState, How, Verdict};
-pub use event::{Cause, Clock, ConnectionId, Event, EventKind, Note, Origin, SocketEnd, Timestamp, Vantage};
+pub use event::{Cause, Clock, ConnectionId, Event, EventKind, Note, Origin, SentOn, SocketEnd, Timestamp, Vantage};
 pub use file::{CaptureReader, CaptureWriter, Position};
 pub use follower::{Follower, Item};
 pub use index::{FrameEntry, Index, Milestone, MilestoneKind, Totals};

@@ -54,7 +54,8 @@ impl PacketWriter {
             return 0;
         };
         match &event.kind {
-            EventKind::Opened { .. } | EventKind::Mark(_) => {}
+            // of the client's conversation alone packets are made
+            EventKind::Opened { .. } | EventKind::SentOn(_) | EventKind::NotSentOn(_) | EventKind::Mark(_) => {}
             EventKind::Chunk { from, bytes, notes } => {
                 *owes = owes.filter(|side| side != from);
                 let expected = vantage.origin_of(*from);

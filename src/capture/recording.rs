@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::file::{CaptureReader, CaptureWriter};
@@ -93,8 +94,9 @@ impl Recording {
     }
 }
 
-/// A path that no other process of ours takes, in the user's state folder, or in the one for temporary files.
+/// A path that no other process or thread of ours takes, in the user's state folder, or in the one for temporary files.
 fn unnamed() -> Result<PathBuf, RecordingError> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let state = variable("XDG_STATE_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/state")));
     let folder = state.unwrap_or_else(std::env::temp_dir).join("wsinspect");
@@ -106,6 +108,7 @@ fn unnamed() -> Result<PathBuf, RecordingError> {
     let process = std::process::id();
     // a process of that number may have crashed and left its file
     (0..1000)
+        .map(|_| NEXT.fetch_add(1, Ordering::Relaxed))
         .map(|n| folder.join(format!("unnamed-{process}-{n}.pcapng")))
         .find(|path| !path.exists())
         .ok_or_else(|| RecordingError { path: folder, source: ErrorKind::AlreadyExists.into() })

@@ -16,6 +16,7 @@ pub use values::{FilterArgument, HeaderArgument, ListenAddress};
 use values::{parse_duration, parse_size};
 
 use crate::formats::export::Kind;
+use crate::net::Upstream;
 use crate::wire::Side;
 
 /// What is on my WebSocket? An interactive terminal inspector that shows every frame live, byte-exact and explained.
@@ -32,6 +33,8 @@ pub struct Cli {
 pub enum Command {
     /// Be the server: accept connections, answer them, show every frame
     Serve(Serve),
+    /// Stand in the middle: pass every byte on to a server and back as it came, show every frame, put in your own
+    Relay(Relay),
     /// Show a recording, or any capture of plain WebSocket traffic
     Open(Open),
     /// Take frames or an opening handshake apart and print every field
@@ -78,6 +81,30 @@ pub struct Serve {
     /// Show broken rules, but enforce none
     #[arg(long)]
     pub tolerant: bool,
+
+    /// Options of every command that shows live traffic.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `wsinspect relay`
+#[derive(Debug, Args)]
+pub struct Relay {
+    /// Where to listen: a port, or host and port; 127.0.0.1 unless a host is given; port 0 takes a free one
+    #[arg(value_name = "[HOST:]PORT")]
+    pub listen: ListenAddress,
+
+    /// The server to relay to: localhost:9003, or ws://localhost:9003; a path after it replaces the one asked for
+    #[arg(value_name = "UPSTREAM")]
+    pub upstream: Upstream,
+
+    /// Leave the Host header as the client sent it; otherwise it becomes the server's
+    #[arg(long)]
+    pub keep_host: bool,
+
+    /// Make the Origin header the server's too, for a server that checks it
+    #[arg(long)]
+    pub rewrite_origin: bool,
 
     /// Options of every command that shows live traffic.
     #[command(flatten)]
@@ -357,6 +384,9 @@ mod tests {
             ("wsinspect serve 9002 -H nocolon", "expected 'Name: value'"),
             ("wsinspect serve 9002 --force", "--record <FILE>"),
             ("wsinspect serve 9002 -Y opcode==", "--filter <EXPR>': column 9: expected a value after \"==\""),
+            ("wsinspect relay 9002", "required arguments were not provided: <UPSTREAM>"),
+            ("wsinspect relay 9002 localhost", "expected a server such as localhost:9003"),
+            ("wsinspect relay 9002 wss://localhost", "a server behind TLS can't be relayed to yet"),
         ] {
             match read(line) {
                 Err(Usage::Wrong(error)) => {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::machine::Endpoint;
 use super::{Origin, State};
-use crate::wire::{CloseCode, Header, Message, Opcode};
+use crate::wire::{CloseCode, Header, Message, Opcode, fragments};
 
 /// Why something was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,14 +49,9 @@ impl Endpoint {
     /// them if asked. A character may fall on a border, as RFC 6455 5.4 and 8.1 allow.
     pub fn send_fragments(&mut self, text: &str, count: u16, ping_between: bool) -> Result<(), NotSent> {
         self.check_room()?;
-        let (bytes, count) = (text.as_bytes(), usize::from(count.max(1)));
-        let border = |i: usize| (bytes.len() as u128 * i as u128 / count as u128) as usize;
-        for i in 0..count {
-            let fragment = &bytes[border(i)..border(i + 1)];
-            let opcode = if i == 0 { Opcode::TEXT } else { Opcode::CONTINUATION };
-            let last = i + 1 == count;
+        for (opcode, last, fragment) in fragments(Opcode::TEXT, text.as_bytes(), count) {
             self.queue(&Header::new(opcode, None, fragment.len() as u64).with_fin(last), fragment, Origin::User);
-            if ping_between && i == 0 && !last {
+            if ping_between && opcode == Opcode::TEXT && !last {
                 let payload = b"between fragments";
                 self.queue(&Header::new(Opcode::PING, None, payload.len() as u64), payload, Origin::User);
             }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::capture::{Capture, Connection, FrameEntry, Item, Timestamp};
+use crate::capture::{Capture, Connection, FrameEntry, Item, Origin, SentOn, Timestamp, Vantage};
 use crate::lint::Finding;
 use crate::wire::handshake::Head;
 use crate::wire::{CloseBody, Opcode, Side};
@@ -113,7 +113,7 @@ impl JsonLines {
                 compressed: entry.is_compressed(),
                 chunks: entry.chunks(),
                 origin: entry.origin().name(),
-                edit: None,
+                edit: Self::edit(capture, entry),
                 findings: findings.iter().map(finding_json).collect(),
                 complete: (!entry.is_complete()).then_some(false),
                 truncated: truncated.then_some(true),
@@ -123,6 +123,13 @@ impl JsonLines {
             Some(message) if self.options.messages => self.message(out, capture, entry.time(), &message),
             _ => Ok(()),
         }
+    }
+
+    /// What the user did to the frame: in a connection that is relayed, a frame of theirs was put in.
+    fn edit(capture: &Capture, entry: &FrameEntry) -> Option<&'static str> {
+        let index = capture.index();
+        let vantage = index.connection(entry.connection()).map(|connection| connection.vantage);
+        (vantage == Some(Vantage::Beside) && entry.origin() == Origin::User).then_some("injected")
     }
 
     fn message(&self, out: &mut impl Write, capture: &Capture, time: Timestamp, message: &Assembled) -> io::Result<()> {
@@ -175,6 +182,7 @@ fn open(capture: &Capture, connection: &Connection) -> io::Result<OpenJson> {
         response: head_json(capture, connection, Side::Server)?,
         subprotocol: connection.subprotocol.clone(),
         extensions: connection.extensions.clone(),
+        sent_on: connection.sent_on.as_deref().map(sent_on_json),
         findings: connection.handshake_findings.iter().flatten().map(finding_json).collect(),
     })
 }
@@ -216,6 +224,10 @@ fn head_json(capture: &Capture, connection: &Connection, side: Side) -> io::Resu
     }))
 }
 
+fn sent_on_json(sent: &SentOn) -> SentOnJson {
+    SentOnJson { from: sent.from.to_string(), to: sent.to.to_string(), lines: sent.lines.clone() }
+}
+
 pub(super) fn finding_json(finding: &Finding) -> FindingJson {
     FindingJson {
         rule: finding.rule.id(),
@@ -243,7 +255,16 @@ struct OpenJson {
     response: Option<HeadJson>,
     subprotocol: Option<String>,
     extensions: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_on: Option<SentOnJson>,
     findings: Vec<FindingJson>,
+}
+
+#[derive(Serialize)]
+struct SentOnJson {
+    from: String,
+    to: String,
+    lines: Vec<String>,
 }
 
 #[derive(Serialize)]

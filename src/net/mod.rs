@@ -1,9 +1,18 @@
 //! Sockets: the only place that has any. Every byte that crosses one is handed to the recorder as it was.
 
+mod borders;
+mod injection;
 mod listen;
+mod pump;
 mod registry;
+mod relay;
 mod serve;
+mod server;
 mod session;
+mod upstream;
 
 pub use listen::{ListenError, listen};
-pub use serve::{ServeOptions, Server, serve};
+pub use relay::{RelayOptions, relay};
+pub use serve::{ServeOptions, serve};
+pub use server::Server;
+pub use upstream::{Rewriting, Upstream};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, mpsc};
 
 use crate::capture::ConnectionId;
-use crate::control::Outgoing;
+use crate::control::Command;
 use crate::wire::Message;
 
 /// Every connection that can be sent something.
@@ -18,7 +18,7 @@ pub(super) struct Registry {
 
 #[derive(Clone, Debug)]
 struct Sender {
-    wishes: mpsc::UnboundedSender<Outgoing>,
+    wishes: mpsc::UnboundedSender<Command>,
     broadcasts: mpsc::UnboundedSender<Arc<Message>>,
     /// Bytes of broadcasts that wait.
     waiting: Arc<AtomicUsize>,
@@ -39,7 +39,7 @@ pub(super) struct Inbox {
 /// What the user asks for.
 #[derive(Debug)]
 pub(super) struct Wishes {
-    receiver: mpsc::UnboundedReceiver<Outgoing>,
+    receiver: mpsc::UnboundedReceiver<Command>,
 }
 
 /// What goes to everyone.
@@ -70,10 +70,10 @@ impl Registry {
     }
 
     /// Delivers the user's wish, if the connection is still there.
-    pub(super) fn send(&self, id: ConnectionId, outgoing: Outgoing) {
-        if let Some(sender) = self.lock().get(&id) {
+    pub(super) fn send(&self, command: Command) {
+        if let Some(sender) = self.lock().get(&command.connection) {
             // a connection that is just going takes nothing more
-            let _ = sender.wishes.send(outgoing);
+            let _ = sender.wishes.send(command);
         }
     }
 
@@ -99,9 +99,9 @@ impl Registry {
 
 impl Wishes {
     /// The next wish.
-    pub(super) async fn next(&mut self) -> Outgoing {
+    pub(super) async fn next(&mut self) -> Command {
         match self.receiver.recv().await {
-            Some(outgoing) => outgoing,
+            Some(command) => command,
             // the registry holds a sender until the inbox is dropped
             None => std::future::pending().await,
         }

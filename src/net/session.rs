@@ -10,20 +10,27 @@ use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
 use super::registry::Inbox;
-use super::serve::{Shared, stopped};
+use super::server::{Shared, stopped};
 use crate::capture::{Cause, ConnectionId, Event, EventKind, Note, Origin, SocketEnd};
 use crate::control::Outgoing;
-use crate::endpoint::{self, Endpoint, FrameNote, NotSent};
+use crate::endpoint::{self, Config, Endpoint, FrameNote, NotSent};
 use crate::wire::{CloseCode, Message, Side};
 
 /// Room for one read.
-const READ_SIZE: usize = 64 * 1024;
+pub(super) const READ_SIZE: usize = 64 * 1024;
 /// Below this much room a new buffer is taken.
-const MIN_ROOM: usize = 8 * 1024;
+pub(super) const MIN_ROOM: usize = 8 * 1024;
 
 /// Runs the connection to its end.
-pub(super) async fn run(id: ConnectionId, stream: TcpStream, inbox: Inbox, shared: Shared, began: Instant) {
-    let endpoint = Endpoint::new(shared.options.endpoint.clone(), began);
+pub(super) async fn run(
+    id: ConnectionId,
+    stream: TcpStream,
+    inbox: Inbox,
+    shared: Shared,
+    config: Arc<Config>,
+    began: Instant,
+) {
+    let endpoint = Endpoint::new(config, began);
     let buffer = BytesMut::new();
     let session = Session { id, stream, inbox, shared, endpoint, buffer, wish: None, failed: false, cause: None };
     session.run().await;
@@ -138,7 +145,7 @@ impl Session {
                     readable: wants_read && ready.is_none_or(|ready| ready.is_readable() || ready.is_read_closed()),
                 }
             }
-            outgoing = self.inbox.wishes.next(), if self.wish.is_none() => Wake::Wish(outgoing),
+            command = self.inbox.wishes.next(), if self.wish.is_none() => Wake::Wish(command.send),
             message = self.inbox.broadcasts.next(), if !full => Wake::Broadcast(message),
             () = self.inbox.too_slow.notified() => Wake::TooSlow,
             () = stopped(&mut self.shared.stop), if !stopping => Wake::Stop,
@@ -235,7 +242,7 @@ impl Session {
     }
 
     async fn record(&self, kind: EventKind) {
-        let time = self.shared.options.clock.now();
+        let time = self.shared.clock.now();
         self.shared.recorder.record(Event { connection: self.id, time, kind }).await;
     }
 }

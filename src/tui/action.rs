@@ -2,6 +2,8 @@
 
 use ratatui::layout::Position;
 
+use crate::wire::Side;
+
 /// One thing that the user wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
@@ -51,6 +53,8 @@ pub(super) enum Action {
     Fragments,
     /// Asks for a text and sends it.
     Text,
+    /// Whom the next send goes to, where there is a choice.
+    Towards(Side),
     /// Marks the selected frame, or takes its mark away.
     Mark,
     /// Gives the recording a name and keeps it.

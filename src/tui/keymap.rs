@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::action::{Action, View};
+use crate::wire::Side;
 
 /// A row of the table: keys that belong together.
 #[derive(Clone, Copy, Debug)]
@@ -167,6 +168,12 @@ pub(super) const BINDINGS: &[Binding] = &[
     },
     Binding { keys: &[(char('t'), Action::Text)], does: "send a text", short: "text", scope: Scope::Live },
     Binding {
+        keys: &[(char('<'), Action::Towards(Side::Client)), (char('>'), Action::Towards(Side::Server))],
+        does: "relay: the next send goes to the client, to the server",
+        short: "",
+        scope: Scope::Live,
+    },
+    Binding {
         keys: &[(char('m'), Action::Mark)],
         does: "mark the frame; once more takes the mark away",
         short: "mark",
@@ -218,6 +225,11 @@ impl Key {
 }
 
 impl Binding {
+    /// Whether it does anything: some keys have a use only where we stand `between` two others.
+    pub(super) const fn is_of_use(&self, between: bool) -> bool {
+        between || !matches!(self.keys[0].1, Action::Towards(_))
+    }
+
     /// The names of its keys: `j k ↑ ↓`.
     pub(super) fn names(&self, ascii: bool) -> String {
         self.keys.iter().map(|(key, _)| key.name(ascii)).collect::<Vec<_>>().join(" ")

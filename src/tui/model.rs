@@ -14,6 +14,8 @@ use super::overlay::Overlay;
 use super::theme::Theme;
 use super::work::{Task, Work};
 use crate::capture::{Capture, Connection, ConnectionId, ConnectionState, Index};
+use crate::control::{Command, Outgoing};
+use crate::wire::Side;
 
 /// The state of the panel.
 #[derive(Debug)]
@@ -64,6 +66,8 @@ pub(super) struct Model {
     pub(super) quit: bool,
     /// Pings and pongs sent so far, so that each has a payload of its own.
     pub(super) heartbeats: u64,
+    /// Whom the next send goes to, where we stand in the middle.
+    pub(super) towards: Option<Side>,
 }
 
 /// A line that says what was just done; it goes away by itself.
@@ -115,7 +119,13 @@ impl Model {
             frozen: None,
             quit: false,
             heartbeats: 0,
+            towards: None,
         }
+    }
+
+    /// The command that sends something on `connection`.
+    pub(super) fn command(&self, connection: ConnectionId, send: Outgoing) -> Command {
+        Command { connection, to: self.towards.unwrap_or(Side::Client), send }
     }
 
     /// Where everything stands; `None` where the terminal is too small.

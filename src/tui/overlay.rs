@@ -8,6 +8,7 @@ use super::keymap::{self, BINDINGS};
 use super::model::Model;
 use super::prompt::{Prompt, Prompted};
 use crate::control::{Command, Outgoing};
+use crate::wire::Side;
 
 /// Something that lies over the panel.
 #[derive(Clone, Debug)]
@@ -72,8 +73,8 @@ pub(super) fn key(model: &mut Model, key: KeyEvent) -> Option<Command> {
             Answer::Send(send) => {
                 let connection = form.target?;
                 model.overlays.pop();
-                model.say(sent(&send, connection.0));
-                Some(Command { connection, send })
+                model.say(sent(&send, connection.0, model.towards));
+                Some(model.command(connection, send))
             }
         },
     }
@@ -96,7 +97,7 @@ pub(super) fn paste(model: &mut Model, text: &str) {
 }
 
 /// `ping sent to connection 3`.
-pub(super) fn sent(outgoing: &Outgoing, connection: u32) -> String {
+pub(super) fn sent(outgoing: &Outgoing, connection: u32, towards: Option<Side>) -> String {
     let what = match outgoing {
         Outgoing::Text(_) => "text".to_owned(),
         Outgoing::Fragments { count: 1, .. } => "text in 1 frame".to_owned(),
@@ -106,5 +107,8 @@ pub(super) fn sent(outgoing: &Outgoing, connection: u32) -> String {
         Outgoing::Close { code: Some(code), .. } => format!("close {}", code.0),
         Outgoing::Close { code: None, .. } => "close without a code".to_owned(),
     };
-    format!("{what} sent to connection {connection}")
+    match towards {
+        None => format!("{what} sent to connection {connection}"),
+        Some(side) => format!("{what} sent to the {side} of connection {connection}"),
+    }
 }

@@ -31,6 +31,8 @@ pub struct Screen {
     pub control: Option<Control>,
     /// What runs: `serve 127.0.0.1:9002`.
     pub title: String,
+    /// Whether we stand between two others, and have a choice whom to send to.
+    pub between: bool,
     /// What is being recorded, if anything is.
     pub recording: Option<Arc<Recording>>,
     /// Takes the user's marks, where there is a recording.
@@ -97,6 +99,7 @@ pub fn run(screen: Screen) -> io::Result<Outcome> {
     let theme = Theme { color: screen.color, ascii: screen.ascii };
     let recording = screen.recording.as_ref().and_then(|recording| recording.name());
     let mut model = Model::new(screen.title.clone(), recording.map(|path| work::name(&path)), theme, size);
+    model.towards = screen.between.then_some(Side::Server);
     model.live = screen.control.is_some();
     model.frames.follow = screen.follow;
     if let Some((expression, filter)) = screen.filter.clone() {

@@ -93,6 +93,7 @@ pub(super) fn update(model: &mut Model, action: Action, capture: &Arc<Capture>) 
         Action::Close => ask(model, FormKind::Close, capture),
         Action::Fragments => ask(model, FormKind::Fragments, capture),
         Action::Text => ask(model, FormKind::Text, capture),
+        Action::Towards(side) => model.towards = model.towards.map(|_| side),
         Action::Mark => mark(model, capture),
         Action::Keep => keep(model),
         Action::Export => export(model, capture),
@@ -283,8 +284,8 @@ fn heartbeat(model: &mut Model, action: Action, capture: &Capture) -> Option<Com
     model.heartbeats += 1;
     let payload = format!("wsinspect {}", model.heartbeats).into_bytes();
     let send = if action == Action::Ping { Outgoing::Ping(payload) } else { Outgoing::Pong(payload) };
-    model.say(overlay::sent(&send, connection.0));
-    Some(Command { connection, send })
+    model.say(overlay::sent(&send, connection.0, model.towards));
+    Some(model.command(connection, send))
 }
 
 fn ask(model: &mut Model, kind: FormKind, capture: &Capture) {

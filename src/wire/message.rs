@@ -51,6 +51,17 @@ impl MessageSequence {
     }
 }
 
+/// Cuts a message into `count` fragments of about equal size (0 counts as 1): for each its opcode, FIN and payload. A
+/// character may fall on a border, as RFC 6455 5.4 and 8.1 allow.
+pub fn fragments(opcode: Opcode, payload: &[u8], count: u16) -> impl Iterator<Item = (Opcode, bool, &[u8])> {
+    let count = usize::from(count.max(1));
+    let border = move |i: usize| (payload.len() as u128 * i as u128 / count as u128) as usize;
+    (0..count).map(move |i| {
+        let opcode = if i == 0 { opcode } else { Opcode::CONTINUATION };
+        (opcode, i + 1 == count, &payload[border(i)..border(i + 1)])
+    })
+}
+
 /// A whole message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {

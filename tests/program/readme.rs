@@ -20,6 +20,12 @@ fn commands() -> Vec<&'static str> {
     lines.map(|line| line.split("  #").next().unwrap().trim()).filter(|line| !line.is_empty()).collect()
 }
 
+/// Whether a command shows traffic, live or recorded: others tests are about those.
+fn shows_traffic(command: &str) -> bool {
+    CARGO.contains(&command)
+        || ["wsinspect serve ", "wsinspect relay ", "wsinspect open "].iter().any(|one| command.starts_with(one))
+}
+
 /// The words of a command after `wsinspect`; quotes hold words together.
 fn words(command: &'static str) -> Vec<&'static str> {
     let mut words = Vec::new();
@@ -61,6 +67,35 @@ fn every_serve_command_serves_and_ends_in_order() {
 }
 
 #[test]
+fn every_relay_command_relays_and_ends_in_order() {
+    let server = Program::serve(&[]);
+    let upstream = server.address().to_string();
+    let mut relayed = 0;
+    for command in commands().into_iter().filter(|command| command.starts_with("wsinspect relay ")) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("chat.pcapng");
+        let listen = words(command)[1].replace("9002", "0");
+        let arguments: Vec<String> = words(command)[2..]
+            .iter()
+            .filter(|&&word| word != "--headless")
+            .map(|word| word.replace("localhost:9003", &upstream).replace("chat.pcapng", file.to_str().unwrap()))
+            .collect();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let mut program = Program::relay(&listen, &arguments);
+        let mut address = program.address();
+        address.set_ip([127, 0, 0, 1].into());
+        let mut client = Client::open(address);
+        client.echoes("from the README");
+        client.close(wsinspect::wire::CloseCode::NORMAL, "");
+        program.signal(Signal::TERM);
+        assert_eq!(program.wait(Duration::from_secs(10)).code(), Some(0), "{command}");
+        assert_eq!(file.exists(), command.contains("--record"), "{command}");
+        relayed += 1;
+    }
+    assert!(relayed > 3);
+}
+
+#[test]
 fn every_open_command_opens_a_recording() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("chat.pcapng");
@@ -93,8 +128,7 @@ fn every_open_command_opens_a_recording() {
 
 #[test]
 fn every_other_command_explains_what_it_is_given() {
-    let elsewhere = |command: &str| command.contains("serve") || command.contains("wsinspect open");
-    for command in commands().into_iter().filter(|command| !elsewhere(command) && !CARGO.contains(command)) {
+    for command in commands().into_iter().filter(|command| !shows_traffic(command)) {
         let output = run(&words(command));
         // 3 is what --fail-on asks for
         let expected = if command.contains("--fail-on") { 3 } else { 0 };

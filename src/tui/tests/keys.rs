@@ -182,11 +182,17 @@ fn pings_and_pongs_go_to_the_connection_of_the_selected_frame() {
     traffic.wait(14);
     tester.draw();
     let command = tester.keys("p").unwrap();
-    assert_eq!(command, Command { connection: ConnectionId(3), send: Outgoing::Ping(b"wsinspect 1".to_vec()) });
+    assert_eq!(
+        command,
+        Command { connection: ConnectionId(3), to: Side::Client, send: Outgoing::Ping(b"wsinspect 1".to_vec()) }
+    );
     assert!(tester.shows("ping sent to connection 3"));
     tester.keys("k");
     let command = tester.keys("P").unwrap();
-    assert_eq!(command, Command { connection: ConnectionId(1), send: Outgoing::Pong(b"wsinspect 2".to_vec()) });
+    assert_eq!(
+        command,
+        Command { connection: ConnectionId(1), to: Side::Client, send: Outgoing::Pong(b"wsinspect 2".to_vec()) }
+    );
 }
 
 #[test]
@@ -281,10 +287,13 @@ fn q_and_control_c_quit_the_latter_from_a_prompt_too() {
 fn the_help_overlay_names_every_key_of_the_table() {
     let (mut tester, _traffic) = panel();
     tester.keys("?");
-    let screen = tester.screen();
-    for binding in BINDINGS {
-        assert!(screen.contains(&binding.names(false)), "{}", binding.does);
-        assert!(screen.contains(binding.does), "{}", binding.does);
+    for between in [None, Some(Side::Server)] {
+        tester.model.towards = between;
+        let screen = tester.screen();
+        for binding in BINDINGS {
+            let is_named = screen.contains(&binding.names(false)) && screen.contains(binding.does);
+            assert_eq!(is_named, binding.is_of_use(between.is_some()), "{}", binding.does);
+        }
     }
     tester.keys("q");
     assert!(!tester.model.quit && tester.model.overlays.is_empty());
@@ -302,6 +311,9 @@ fn no_key_is_dead_where_the_table_says_it_is_heard() {
                     tester.code(KeyCode::Tab);
                     tester.keys("j");
                 }
+                if let Action::Towards(side) = action {
+                    tester.model.towards = Some(side.other());
+                }
                 tester.model.view = view;
                 tester.model.handshake_scroll = 1;
                 let down = matches!(action, Action::Down | Action::PageDown | Action::End);
@@ -316,6 +328,21 @@ fn no_key_is_dead_where_the_table_says_it_is_heard() {
             }
         }
     }
+}
+
+#[test]
+fn between_two_others_a_send_goes_to_whom_the_footer_names() {
+    let (mut tester, _traffic) = panel();
+    tester.keys(">");
+    assert_eq!(tester.keys("p").unwrap().to, Side::Client, "there is nobody else");
+    tester.model.towards = Some(Side::Server);
+    assert!(tester.shows("conn 1  to: server >"));
+    tester.model.notice = None;
+    assert_eq!(tester.keys("p").unwrap().to, Side::Server);
+    assert!(tester.shows("ping sent to the server of connection 1"));
+    tester.keys("<t");
+    assert!(tester.shows("conn 1  to: client <"));
+    assert_eq!(tester.code(KeyCode::Enter).unwrap().to, Side::Client);
 }
 
 #[test]

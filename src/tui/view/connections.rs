@@ -146,6 +146,9 @@ fn details(connection: &Connection, now: Timestamp, width: usize, theme: Theme) 
     };
     let arrow = theme.sign("──▶", "-->");
     pair("addresses", format!("{} {arrow} {}", connection.client, connection.server));
+    if let Some(sent) = &connection.sent_on {
+        pair("sent on", format!("{} {arrow} {}", sent.from, sent.to));
+    }
     pair("target", connection.target.clone());
     pair("age", duration(age(connection, now)));
     for side in Side::BOTH {

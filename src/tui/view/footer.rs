@@ -10,14 +10,17 @@ use crate::tui::model::Model;
 use crate::tui::snapshot::Snapshot;
 use crate::tui::text::fit;
 use crate::tui::theme::Theme;
+use crate::wire::Side;
 
 /// Draws it: as many keys as there is room for.
 pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
     let width = usize::from(area.width);
-    let target = match snapshot.target {
+    let target = match (snapshot.target, model.towards) {
         _ if !model.live => String::new(),
-        Some(connection) => format!("to: {connection} "),
-        None => "to: nobody ".to_owned(),
+        (Some(connection), None) => format!("to: {connection} "),
+        (Some(connection), Some(Side::Client)) => format!("conn {connection}  to: client < "),
+        (Some(connection), Some(Side::Server)) => format!("conn {connection}  to: server > "),
+        (None, _) => "to: nobody ".to_owned(),
     };
     let room = width.saturating_sub(target.len() + 1);
     if let Some(work) = &model.work {

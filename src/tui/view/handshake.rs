@@ -46,6 +46,7 @@ fn lines(detail: &HandshakeDetail, width: usize, theme: Theme) -> Vec<Line<'stat
         lines.extend(side(Side::Server, width));
         lines
     };
+    lines.extend(sent_on(detail, width, theme));
     lines.push(Line::default());
     lines.extend(derivation(detail, width, theme));
     if !detail.agreement.is_empty() {
@@ -54,6 +55,17 @@ fn lines(detail: &HandshakeDetail, width: usize, theme: Theme) -> Vec<Line<'stat
         for sentence in &detail.agreement {
             lines.extend(indented(&theme.clean(sentence), width));
         }
+    }
+    lines
+}
+
+/// Where a relayed request went, and how it differs from what the client sent.
+fn sent_on(detail: &HandshakeDetail, width: usize, theme: Theme) -> Vec<Line<'static>> {
+    let Some(sent) = &detail.connection.sent_on else { return Vec::new() };
+    let rest = if sent.lines.is_empty() { ", byte for byte" } else { " with" };
+    let mut lines = vec![Line::default(), Line::styled(format!("sent on to {}{rest}", sent.to), Theme::strong())];
+    for line in &sent.lines {
+        lines.extend(indented(&theme.clean(line), width));
     }
     lines
 }

@@ -57,10 +57,11 @@ pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, buffer: &mut Buffer) 
     }
     footer::draw(model, snapshot, layout.footer, buffer);
     let mut cursor = None;
+    let between = model.towards.is_some();
     for overlay in &mut model.overlays {
         cursor = match overlay {
             Overlay::Help(scroll) => {
-                help::draw(scroll, model.theme, model.live, layout.body, buffer);
+                help::draw(scroll, model.theme, (model.live, between), layout.body, buffer);
                 None
             }
             Overlay::Form(form) => form::draw(form, model.theme, layout.body, buffer),

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use crate::capture::Timestamp;
+use crate::capture::{Origin, Timestamp};
 use crate::tui::rows::{Branch, MessageRow, Preview, Row};
 use crate::tui::text::{counted, fit, grouped, left, right};
 use crate::tui::theme::Theme;
@@ -90,8 +90,12 @@ impl Columns {
     /// A frame. `cursor` if it is selected, `focused` if its pane hears the keys.
     pub(super) fn row(&self, row: &Row, cursor: bool, focused: bool, zone: &TimeZone, theme: Theme) -> Line<'static> {
         let mark = if cursor { theme.sign("▸", ">") } else { " " };
-        let finding = if row.rules.is_empty() { " " } else { "!" };
-        let mut spans = vec![Span::styled(mark, Theme::strong()), Span::styled(finding, theme.alarm())];
+        let flag = match row.entry.origin() {
+            _ if !row.rules.is_empty() => Span::styled("!", theme.alarm()),
+            Origin::User => Span::styled("+", Theme::strong()),
+            Origin::Endpoint | Origin::Peer => Span::raw(" "),
+        };
+        let mut spans = vec![Span::styled(mark, Theme::strong()), flag];
         for (i, &(column, width)) in self.columns.iter().enumerate() {
             spans.push(Span::raw(" ".repeat(if i == 0 { 0 } else { self.gap })));
             match column {

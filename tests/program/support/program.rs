@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::{PATIENCE, eventually};
 
-/// `wsinspect serve`, running. It is killed when this is dropped.
+/// `wsinspect serve` or `wsinspect relay`, running. It is killed when this is dropped.
 pub(crate) struct Program {
     child: Child,
     address: SocketAddr,
@@ -105,6 +105,15 @@ impl Program {
         Self::serve(&[&["--format", "json"], arguments].concat())
     }
 
+    /// `wsinspect relay LISTEN ARGUMENTS --headless`, the server among the arguments.
+    #[track_caller]
+    pub(crate) fn relay(listen: &str, arguments: &[&str]) -> Self {
+        let mut program = Self::spawn(&[&["relay", listen, "--headless"], arguments].concat(), &[], Stdio::piped());
+        program.unread = program.child.stdout.take();
+        program.stdout = Lines::follow(program.take_stdout());
+        program
+    }
+
     /// The same, listening at `listen`, with more in the environment, its output read or not.
     #[track_caller]
     pub(crate) fn start(listen: &str, arguments: &[&str], environment: &[(&str, &str)], is_read: bool) -> Self {
@@ -119,9 +128,13 @@ impl Program {
     /// The same, printing into `stdout`.
     #[track_caller]
     pub(crate) fn start_into(listen: &str, arguments: &[&str], environment: &[(&str, &str)], stdout: Stdio) -> Self {
+        Self::spawn(&[&["serve", listen, "--headless"], arguments].concat(), environment, stdout)
+    }
+
+    #[track_caller]
+    fn spawn(arguments: &[&str], environment: &[(&str, &str)], stdout: Stdio) -> Self {
         let home = TempDir::new().unwrap();
         let mut child = command(home.path())
-            .args(["serve", listen, "--headless"])
             .args(arguments)
             .envs(environment.iter().copied())
             .stdout(stdout)
@@ -129,7 +142,8 @@ impl Program {
             .expect("the program starts");
         let stderr = Lines::follow(child.stderr.take().unwrap());
         let address = stderr.wait("the address", |lines| {
-            lines.iter().find_map(|line| line.strip_prefix("listening on ws://"))?.parse().ok()
+            let line = lines.iter().find_map(|line| line.strip_prefix("listening on ws://"))?;
+            line.split(',').next()?.parse().ok()
         });
         Self { child, address, stdout: Lines::default(), stderr, unread: None, home }
     }
