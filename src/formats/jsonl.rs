@@ -46,11 +46,6 @@ impl JsonLines {
         }
     }
 
-    /// Takes note of a frame that is not written: it may be part of a message that is.
-    pub fn pass(&mut self, n: u64, entry: &FrameEntry) {
-        self.assembler.frame(n, entry, false);
-    }
-
     /// Leaves out a frame that a filter does not let through. The message that it ends is written if any other of its
     /// frames was.
     pub fn skip(&mut self, out: &mut impl Write, capture: &Capture, n: u64, entry: &FrameEntry) -> io::Result<()> {

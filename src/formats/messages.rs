@@ -42,7 +42,8 @@ impl Assembler {
     /// The most frames of one message whose payload is shown: 14 MiB of memory.
     const MAX_PARTS: usize = 1 << 18;
 
-    /// Takes the next frame, which is `shown` or left out; returns the opcode of the message that it belongs to, and the message if it completes it.
+    /// Takes the next frame, which is `shown` or left out; returns the opcode of the message that it belongs to, and the
+    /// message if it completes it.
     pub(super) fn frame(&mut self, n: u64, entry: &FrameEntry, shown: bool) -> (Option<Opcode>, Option<Assembled>) {
         let (connection, from, header) = (entry.connection(), entry.from(), entry.header());
         let direction = self.directions.entry((connection, from)).or_default();

@@ -301,7 +301,7 @@ fn mark(model: &mut Model, capture: &Capture) {
         model.say(format!("frame {n} is no longer marked"));
     } else {
         // what is asked about stays what is looked at
-        model.frames.select(n);
+        model.frames.follow = false;
         model.overlays.push(Overlay::Form(Form::mark(n)));
     }
 }

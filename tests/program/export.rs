@@ -39,6 +39,11 @@ fn a_recording_is_exported_by_suffix_or_by_name_and_replaces_nothing_unasked() {
     assert!(output.stderr.contains("again.pcapng exists already"), "{}", output.stderr);
     assert_eq!(run(&["open", &recording, "--export", &again, "--force"]).code, Some(0));
 
+    let output = run(&["open", &recording, "-Y", "opcode == text", "--export", "-", "--as", "jsonl"]);
+    let kinds: Vec<Value> = output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: Vec<_> = kinds.iter().map(|event: &Value| event["event"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["open", "frame", "message", "frame", "message", "close"], "a filter chooses what is exported");
+
     let output = run(&["open", &recording, "--export", &path("chat.xml")]);
     assert_eq!(output.code, Some(2));
     assert!(output.stderr.contains("--as does: pcapng, har, jsonl, text, payload"), "{}", output.stderr);

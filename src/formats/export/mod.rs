@@ -165,10 +165,7 @@ pub fn write(
         Kind::JsonLines => {
             let mut lines = jsonl::JsonLines::new(jsonl::Options { payload_limit: JSON_PAYLOAD, messages: true });
             walk.each(|item, chosen| match item {
-                Item::Frame(n, entry, _) if !chosen => {
-                    lines.pass(*n, entry);
-                    Ok(())
-                }
+                Item::Frame(n, entry, _) if !chosen => Ok(lines.skip(&mut &mut *out, capture, *n, entry)?),
                 item => Ok(lines.write(&mut &mut *out, capture, item)?),
             })?;
         }

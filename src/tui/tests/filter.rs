@@ -96,6 +96,19 @@ fn keys_of_the_list_work_on_what_is_listed() {
 }
 
 #[test]
+fn a_mark_is_for_the_frame_under_the_cursor_whatever_its_row_is() {
+    let (mut tester, _traffic) = panel(80, 24);
+    tester.filter("conn == 2");
+    tester.keys("gm");
+    assert!(tester.shows("frame 8"), "{}", tester.screen());
+    tester.code(KeyCode::Esc);
+    assert_eq!(tester.frame(), Some(8));
+    tester.keys("Fm");
+    tester.code(KeyCode::Esc);
+    assert_eq!((tester.frame(), tester.model.frames.follow), (Some(12), false));
+}
+
+#[test]
 fn what_comes_is_filtered_and_followed_and_frozen() {
     let (mut tester, mut traffic) = panel(80, 24);
     tester.filter("payload contains new");
