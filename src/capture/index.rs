@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::connection::Connection;
-use super::event::{ConnectionId, Origin, Timestamp};
+use super::event::{ConnectionId, Origin, Timestamp, Vantage};
 use super::file::Position;
 use crate::lint::{Finding, Rule};
 use crate::wire::{Header, LengthForm, MaskingKey, Opcode, Rsv, Side};
@@ -33,6 +33,7 @@ const HAS_FINDINGS: u16 = 8;
 const BY_ENDPOINT: u16 = 16;
 const BY_USER: u16 = 32;
 const MISSING: u16 = 64;
+const INJECTED: u16 = 128;
 
 /// Everything that a [`FrameEntry`] is made from.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +61,7 @@ pub(super) struct NewFrame {
 }
 
 impl FrameEntry {
-    pub(super) fn new(frame: &NewFrame, has_findings: bool) -> Self {
+    pub(super) fn new(frame: &NewFrame, has_findings: bool, is_injected: bool) -> Self {
         let header = &frame.header;
         let flag = |set, bit| if set { bit } else { 0 };
         let position = frame.position.unwrap_or(Position { block: 0, skip: 0 });
@@ -89,7 +90,8 @@ impl FrameEntry {
                 | flag(has_findings, HAS_FINDINGS)
                 | flag(frame.origin == Origin::Endpoint, BY_ENDPOINT)
                 | flag(frame.origin == Origin::User, BY_USER)
-                | flag(frame.position.is_none(), MISSING),
+                | flag(frame.position.is_none(), MISSING)
+                | flag(is_injected, INJECTED),
         }
     }
 
@@ -155,6 +157,11 @@ impl FrameEntry {
         } else {
             Origin::Peer
         }
+    }
+
+    /// Whether the user put it in between two peers.
+    pub const fn is_injected(&self) -> bool {
+        self.has(INJECTED)
     }
 
     /// Where its first byte stands in the file; `None` if it could not be written.
@@ -371,7 +378,9 @@ impl Index {
     }
 
     pub(super) fn add_frame(&mut self, frame: &NewFrame, findings: Vec<Finding>) {
-        self.frames.push(FrameEntry::new(frame, !findings.is_empty()));
+        let is_injected = frame.origin == Origin::User
+            && self.connection(frame.connection).is_some_and(|connection| connection.vantage == Vantage::Beside);
+        self.frames.push(FrameEntry::new(frame, !findings.is_empty(), is_injected));
         let n = self.frames.len();
         self.count_findings(&findings);
         self.findings.extend(findings.into_iter().map(|finding| (n, finding)));

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::capture::{Capture, Connection, FrameEntry, Item, Origin, SentOn, Timestamp, Vantage};
+use crate::capture::{Capture, Connection, FrameEntry, Item, SentOn, Timestamp};
 use crate::lint::Finding;
 use crate::wire::handshake::Head;
 use crate::wire::{CloseBody, Opcode, Side};
@@ -108,7 +108,7 @@ impl JsonLines {
                 compressed: entry.is_compressed(),
                 chunks: entry.chunks(),
                 origin: entry.origin().name(),
-                edit: Self::edit(capture, entry),
+                edit: entry.is_injected().then_some("injected"),
                 findings: findings.iter().map(finding_json).collect(),
                 complete: (!entry.is_complete()).then_some(false),
                 truncated: truncated.then_some(true),
@@ -118,13 +118,6 @@ impl JsonLines {
             Some(message) if self.options.messages => self.message(out, capture, entry.time(), &message),
             _ => Ok(()),
         }
-    }
-
-    /// What the user did to the frame: in a connection that is relayed, a frame of theirs was put in.
-    fn edit(capture: &Capture, entry: &FrameEntry) -> Option<&'static str> {
-        let index = capture.index();
-        let vantage = index.connection(entry.connection()).map(|connection| connection.vantage);
-        (vantage == Some(Vantage::Beside) && entry.origin() == Origin::User).then_some("injected")
     }
 
     fn message(&self, out: &mut impl Write, capture: &Capture, time: Timestamp, message: &Assembled) -> io::Result<()> {

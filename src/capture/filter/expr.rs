@@ -205,9 +205,10 @@ fn number(field: Field, facts: &Facts<'_>) -> Option<u64> {
         Field::Compressed => facts.entry.is_compressed().into(),
         Field::Finding => facts.entry.has_findings().into(),
         Field::Rtt => facts.rtt?,
-        // no frame is edited on its way so far, and the others are no numbers of the index
-        Field::Edit
-        | Field::Payload
+        // 0 stands for injected, as `Field::words` has it; no frame is changed or dropped so far
+        Field::Edit => facts.entry.is_injected().then_some(0)?,
+        // no numbers of the index
+        Field::Payload
         | Field::PayloadText
         | Field::StatusCode
         | Field::Time
