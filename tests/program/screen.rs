@@ -133,6 +133,8 @@ fn a_key_that_follows_a_resize_is_heard() {
     let (mut terminal, address) = panel(WIDE, &[]);
     let mut client = Client::open(address);
     client.echoes("x");
+    // before the panel knows of the connection there is nobody to send to
+    terminal.wait_for("\"x\"");
     for columns in [119, 120, 118] {
         terminal.keys("f");
         terminal.wait_for("send a text in fragments");
