@@ -81,9 +81,10 @@ impl Write for Output {
 /// What ratatui draws on. It is made anew when the size changes: its own way of clearing asks the terminal where the
 /// cursor is, and waits for an answer that may not come.
 pub(super) fn screen(size: Size) -> io::Result<Terminal<CrosstermBackend<Output>>> {
-    write_all(ERASE)?;
+    // what was there before goes with the first drawing, not before it
+    let output = Output { drawing: ERASE.to_vec() };
     let viewport = Viewport::Fixed(Rect::new(0, 0, size.width, size.height));
-    Terminal::with_options(CrosstermBackend::new(Output::default()), TerminalOptions { viewport })
+    Terminal::with_options(CrosstermBackend::new(output), TerminalOptions { viewport })
 }
 
 /// The size by now. It fails when the terminal is gone.

@@ -139,8 +139,12 @@ fn a_key_that_follows_a_resize_is_heard() {
         terminal.keys("f");
         terminal.wait_for("send a text in fragments");
         terminal.resize(columns, 36);
-        terminal.wait_until("a border at the new edge", |screen| {
-            screen.contents().lines().nth(1).is_some_and(|line| line.chars().count() == usize::from(columns))
+        // a drawing comes in parts: the prompt has to be there before its going means anything
+        terminal.wait_until("a border at the new edge, and the prompt", |screen| {
+            let contents = screen.contents();
+            contents.lines().nth(1).is_some_and(|line| line.chars().count() == usize::from(columns))
+                && contents.contains("send a text in fragments")
+                && contents.contains("Esc cancels")
         });
         terminal.keys("\x1b");
         terminal.wait_until("the prompt closed", |screen| !screen.contents().contains("send a text in fragments"));
