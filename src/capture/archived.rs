@@ -99,6 +99,7 @@ impl Connection {
             }
             (Some(side), _) => format!("The {side} closed {with}; the HAR holds no answer to that."),
             (None, Some(error)) => format!("The connection failed; the HAR says: {}.", error.trim_end_matches('.')),
+            (None, None) if code.is_none() => "The HAR says that the connection ended, and not how.".to_owned(),
             (None, None) => format!("The HAR says that the connection was closed {with}, and not by whom."),
         }
     }

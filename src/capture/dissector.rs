@@ -174,9 +174,7 @@ impl Dissector {
             self.connection.handshake_findings[Side::Server as usize].clone_from(&findings);
             steps.push(Step::Handshake(findings));
         }
-        // HTTP/2 opens with CONNECT and 2xx (RFC 8441), which is seen in archives alone
-        let opens = |status| status == 101 || (self.connection.is_archived() && status / 100 == 2);
-        if !response.status.is_some_and(opens) {
+        if response.status != Some(101) {
             self.connection.state = ConnectionState::Refused;
             steps.push(Step::Milestone(MilestoneKind::Refused));
             return;

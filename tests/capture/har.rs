@@ -247,6 +247,19 @@ fn what_was_unknown_stays_unknown_when_it_is_exported_and_opened_once_more() {
 }
 
 #[test]
+fn where_even_our_own_export_cannot_tell_all_frames_are_unknown() {
+    use Side::Client;
+    // frames that had to be searched for; the first one was not seen
+    let text = |text: &str| masked(Opcode::TEXT, text.as_bytes());
+    let script = Script::new().seen_from(1, Vantage::Late).chunk(1, Client, &[1, 2, 3]);
+    let recorded = script.chunk(1, Client, &[text("one"), text("two")].concat()).record();
+    assert_eq!(recorded.capture.index().totals().frames, 2);
+    let opened = open(exported(&recorded.capture, Kind::Har));
+    let frames = opened.events("frame");
+    assert_eq!((&frames[1]["text"], &frames[1]["fin"], frames.len()), (&json!("two"), &Value::Null, 2));
+}
+
+#[test]
 fn no_capture_file_is_made_of_what_was_never_seen_on_a_wire() {
     let opened = open(CHROME);
     let mut out = Vec::new();
@@ -315,6 +328,38 @@ fn what_is_known_is_judged_and_what_is_not_is_not() {
     let headers = &opened.events("open")[0]["request"]["headers"];
     assert_eq!(headers[0], json!(["Host", "a  X: y"]), "no value makes a header of its own");
     assert_eq!(open(har(&messages, &json!([]))).rules().len(), 2, "no headers, no judgement on them");
+}
+
+#[test]
+fn an_answer_opens_a_websocket_or_does_not_as_its_status_says() {
+    let entry = |method: &str, version: &str, status: u64, messages: Option<Value>| {
+        let headers = json!([{"name": ":path", "value": "/"}, {"name": "sec-websocket-version", "value": "13"}]);
+        let mut entry = json!({
+            "startedDateTime": "2025-11-20T10:00:01.100Z",
+            "time": 250,
+            "_resourceType": "websocket",
+            "request": {"method": method, "url": "wss://a/", "httpVersion": version, "headers": headers},
+            "response": {"status": status, "statusText": "", "httpVersion": version, "headers": [], "_error": "net::ERR_FAILED"},
+        });
+        if let Some(messages) = messages {
+            entry["_webSocketMessages"] = messages;
+        }
+        open(json!({"log": {"entries": [entry]}}).to_string())
+    };
+    let messages = || Some(json!([{"type": "send", "time": 1_763_632_802.0, "opcode": 1, "data": "hi"}]));
+    let kinds = |opened: &Opened| {
+        let kinds = events(&opened.capture).into_iter().map(|event| event["event"].as_str().unwrap().to_owned());
+        kinds.collect::<Vec<_>>()
+    };
+    let http2 = entry("CONNECT", "h2", 200, messages());
+    assert_eq!(kinds(&http2), ["open", "frame", "message", "close"]);
+    assert_eq!(http2.events("open")[0]["request"]["line"], "CONNECT / HTTP/2");
+    assert_eq!(http2.rules(), [Value::Null; 0], "the rules are those of HTTP/1");
+    assert_eq!(kinds(&entry("GET", "HTTP/1.1", 200, None)), ["refused"]);
+    assert_eq!(kinds(&entry("GET", "HTTP/1.1", 0, messages())), ["open", "frame", "message", "close"]);
+    let failed = entry("GET", "HTTP/1.1", 0, None);
+    assert_eq!(kinds(&failed), ["refused"]);
+    assert_eq!(failed.events("refused")[0]["reason"], "The HAR holds no answer; it says: net::ERR_FAILED.");
 }
 
 #[test]

@@ -118,6 +118,7 @@ impl<'a> Entry<'a> {
         if !self.is_websocket && status != Some(101) && !matches!(scheme, "ws" | "wss") {
             return;
         }
+        let opens = self.opens();
         let first = self.messages.iter().map(|message| message.time).find(|time| *time > 0);
         let extras = self.extras.take();
         let began = extras.as_ref().and_then(|extras| extras.began).or(self.started).or(first).unwrap_or(0);
@@ -131,7 +132,7 @@ impl<'a> Entry<'a> {
             Some(connection) => (self.restored(connection), std::mem::take(&mut self.frames)),
             None => (self.archived(began), std::mem::take(&mut self.messages)),
         };
-        self.log.silent += u64::from(frames.is_empty() && matches!(status, Some(101 | 200)));
+        self.log.silent += u64::from(frames.is_empty() && opens);
         connection.ended = connection.ended.filter(|_| is_whole);
         let mut before = connection.began;
         for frame in &mut frames {
@@ -143,6 +144,12 @@ impl<'a> Entry<'a> {
         self.log.connections.push(connection);
     }
 
+    /// Whether its answer opens a WebSocket; in HTTP/2 any 2xx to CONNECT does (RFC 8441).
+    fn opens(&self) -> bool {
+        let connects = self.request.method == "CONNECT";
+        self.response.status.is_some_and(|status| status == 101 || (connects && status / 100 == 2))
+    }
+
     fn restored(&mut self, connection: Connection) -> Connection {
         let request = self.request.request().and_then(|head| self.log.spool.put(&head));
         let response = self.response.response().and_then(|head| self.log.spool.put(&head));
@@ -152,15 +159,16 @@ impl<'a> Entry<'a> {
     fn archived(&mut self, began: u64) -> Connection {
         let last = self.messages.last().map_or(began, |message| message.time.max(began));
         let end = last.max(began.saturating_add(self.took));
-        // messages prove that it was open
-        let opened = !self.messages.is_empty();
-        let opens = self.response.status.is_some_and(|status| status == 101 || status / 100 == 2);
-        let response = if opened && !opens { Some(b"HTTP/1.1 101\r\n\r\n".to_vec()) } else { self.response.response() };
+        // messages prove that it was open; what opened it is not shown where it is no answer of HTTP/1
+        let (opened, opens) = (!self.messages.is_empty(), self.opens());
+        let bare = (opened || opens) && self.response.status != Some(101);
+        let response = if bare { Some(b"HTTP/1.1 101\r\n\r\n".to_vec()) } else { self.response.response() };
         if let Some(error) = self.response.error.take() {
             self.account.get_or_insert_default().error.get_or_insert(words(error));
         }
         let closed = |side| self.messages.iter().any(|one| one.from == side && one.header.opcode == Opcode::CLOSE);
-        let is_over = self.account.is_some() || !(opened || opens) || Side::BOTH.into_iter().all(closed);
+        let is_told = self.account.is_some() || self.ended.is_some();
+        let is_over = is_told || !(opened || opens) || Side::BOTH.into_iter().all(closed);
         let port = self.request.port();
         Connection {
             vantage: Vantage::Archive,

@@ -49,8 +49,12 @@ impl Half {
 
     /// The head of a response; `None` if there was none.
     pub(super) fn response(&self) -> Option<Vec<u8>> {
-        let line = format!("{} {} {}", version(&self.version), self.status?, self.status_text);
-        Some(self.head(line.trim_end()))
+        let (status, version) = (self.status?, version(&self.version));
+        if !version.starts_with("HTTP/1.") {
+            // it had no such head: the status is what is known of it
+            return Some(format!("HTTP/1.1 {status}\r\n\r\n").into_bytes());
+        }
+        Some(self.head(format!("{version} {status} {}", self.status_text).trim_end()))
     }
 
     fn head(&self, line: &str) -> Vec<u8> {
