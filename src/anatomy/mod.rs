@@ -16,6 +16,7 @@ mod frame_header;
 mod frame_payload;
 mod handshake;
 mod handshake_headers;
+mod message;
 mod unmask;
 
 pub use close_code::{CloseCodeAnatomy, close_code};
@@ -25,4 +26,5 @@ pub use example::{Example, example};
 pub use field::Field;
 pub use frame::{FrameAnatomy, cut_frame, frame};
 pub use handshake::{HandshakeAnatomy, Step, accept_steps, agreement_in_words, request, response};
+pub use message::message;
 pub use unmask::{UnmaskStep, unmask_step, unmask_steps};

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::event::{Cause, ConnectionId, Origin, SentOn, SocketEnd, Timestamp, Vantage};
+use super::event::{Account, Cause, ConnectionId, Origin, SentOn, SocketEnd, Timestamp, Vantage};
 use super::file::Position;
 use crate::lint::Finding;
 use crate::wire::{CloseCode, Side};
@@ -67,6 +67,8 @@ pub struct Connection {
     pub sent_on: Option<Arc<SentOn>>,
     /// Why its request could not be sent on.
     pub not_sent_on: Option<Arc<str>>,
+    /// What the archive that it is from says of its end.
+    pub account: Option<Arc<Account>>,
 }
 
 /// Where a connection stands.
@@ -148,6 +150,7 @@ impl Connection {
             cause: None,
             sent_on: None,
             not_sent_on: None,
+            account: None,
         }
     }
 
@@ -160,6 +163,9 @@ impl Connection {
     pub fn refusal(&self) -> String {
         if let Some(sentence) = &self.not_sent_on {
             return sentence.to_string();
+        }
+        if let Some(sentence) = self.archived_refusal() {
+            return sentence;
         }
         if self.vantage == Vantage::Late {
             return "It had begun before the capture, and where its frames begin could not be found.".to_owned();
@@ -188,9 +194,9 @@ impl Connection {
         }
     }
 
-    /// How the connection ended; `None` while it has not.
+    /// How the connection ended; `None` while it has not, and of an archived one, which has [`Connection::archived_end`].
     pub fn verdict(&self) -> Option<Verdict> {
-        self.ended?;
+        self.ended.filter(|_| !self.is_archived())?;
         let close = self.closed_first.and_then(|side| self.closes[side as usize].as_ref());
         // a relay closes both sides itself, and neither may answer
         let clean = self.closes.iter().all(Option::is_some) && self.cause != Some(Cause::CloseUnanswered);

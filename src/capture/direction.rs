@@ -31,6 +31,8 @@ pub(super) struct Direction {
     mid_message: bool,
     /// Pings of the other side may not have been seen.
     unseen_pings: bool,
+    /// Its frames stand for messages of an archive.
+    archived: bool,
     decoder: Decoder,
     linter: Linter,
     messages: MessageSequence,
@@ -100,6 +102,7 @@ impl Direction {
             searching: false,
             mid_message: false,
             unseen_pings: false,
+            archived: false,
             decoder: Decoder::default(),
             linter: Linter::new(from, limits),
             messages: MessageSequence::default(),
@@ -212,6 +215,11 @@ impl Direction {
         self.unseen_pings = true;
     }
 
+    /// Its frames are made of messages: what messages don't tell is not judged.
+    pub(super) fn judge_messages_alone(&mut self) {
+        self.archived = true;
+    }
+
     /// `bytes` were not seen. A payload is followed over them; a frame that can't be is returned.
     pub(super) fn gap(&mut self, bytes: u64) -> Option<(NewFrame, Vec<Finding>)> {
         if self.searching {
@@ -321,6 +329,9 @@ impl Direction {
         }
         if self.unseen_pings {
             findings.retain(|finding| finding.rule != Rule::PongUnsolicited);
+        }
+        if self.archived {
+            findings.retain(|finding| finding.rule.concerns_message());
         }
         let frame = NewFrame {
             time,

@@ -54,6 +54,9 @@ impl Dissector {
             phase = Phase::Frames;
             directions.iter_mut().for_each(Direction::begin_late);
         }
+        if vantage == Vantage::Archive {
+            directions.iter_mut().for_each(Direction::judge_messages_alone);
+        }
         Self { connection, phase, directions, pings: Pings::default() }
     }
 
@@ -68,6 +71,7 @@ impl Dissector {
             }
             EventKind::SentOn(sent) => self.connection.sent_on = Some(sent.clone()),
             EventKind::NotSentOn(why) => self.connection.not_sent_on = Some(why.clone()),
+            EventKind::Account(account) => self.connection.account = Some(account.clone()),
             EventKind::Gap { from, bytes } => self.gap(*from, *bytes, event.time, steps),
             EventKind::Ended { from, how } => {
                 let connection = &mut self.connection;
@@ -119,6 +123,8 @@ impl Dissector {
         let direction = &mut self.directions[from as usize];
         match direction.head(chunk) {
             Ok(Some((head, position))) => {
+                // an archive without headers says nothing of the head; its line was made to open the connection
+                let position = position.filter(|_| !self.connection.is_archived() || head.pairs().next().is_some());
                 self.connection.heads[from as usize] = position.map(|position| (position, head.raw().len()));
                 Some(head)
             }
@@ -133,7 +139,12 @@ impl Dissector {
 
     fn request(&mut self, request: Request, steps: &mut Vec<Step>) {
         self.connection.target = request.target.chars().take(256).collect();
-        if request.wants_upgrade() {
+        if self.connection.is_archived() {
+            let findings =
+                if self.is_judged(Side::Client, &request.head) { check_request(&request) } else { Vec::new() };
+            self.connection.handshake_findings[Side::Client as usize].clone_from(&findings);
+            steps.push(Step::Handshake(findings));
+        } else if request.wants_upgrade() {
             let findings = check_request(&request);
             self.connection.handshake_findings[Side::Client as usize].clone_from(&findings);
             steps.push(Step::Handshake(findings));
@@ -155,7 +166,10 @@ impl Dissector {
             return;
         }
         // a response is judged against what was asked for, however badly that was asked
-        if let Some(request) = request.as_ref().filter(|_| !answers_itself) {
+        let is_judged = |request: &Request| {
+            self.is_judged(Side::Client, &request.head) && self.is_judged(Side::Server, &response.head)
+        };
+        if let Some(request) = request.as_ref().filter(|request| !answers_itself && is_judged(request)) {
             let findings = check_response(response, &opening_of(request));
             self.connection.handshake_findings[Side::Server as usize].clone_from(&findings);
             steps.push(Step::Handshake(findings));
@@ -178,6 +192,12 @@ impl Dissector {
         for held in self.directions[Side::Client as usize].take_held() {
             self.frames(Side::Client, &held.chunk(), steps);
         }
+    }
+
+    /// Whether a head is judged: one from an archive only if it has headers, and is one of HTTP/1.
+    fn is_judged(&self, side: Side, head: &Head) -> bool {
+        let is_known = || self.connection.heads[side as usize].is_some() && head.start_line().contains("HTTP/1.");
+        !self.connection.is_archived() || is_known()
     }
 
     fn frames(&mut self, from: Side, chunk: &Chunk<'_>, steps: &mut Vec<Step>) {

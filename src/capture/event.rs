@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 use bytes::Bytes;
 
 use super::mark::Mark;
-use crate::wire::Side;
+use crate::wire::{CloseCode, Side};
 
 /// A connection's number: 1, 2, … in order of acceptance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -65,8 +65,8 @@ pub enum Origin {
 impl Cause {
     const ALL: [Self; 4] = [Self::PingUnanswered, Self::CloseUnanswered, Self::HandshakeTooSlow, Self::SocketFailed];
 
-    /// In a word, for the recording.
-    pub(super) const fn name(self) -> &'static str {
+    /// In a word, for the recording and what is exported of it.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::PingUnanswered => "ping-unanswered",
             Self::CloseUnanswered => "close-unanswered",
@@ -77,6 +77,39 @@ impl Cause {
 
     pub(super) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|cause| cause.name() == name)
+    }
+}
+
+impl SocketEnd {
+    /// `fin` or `reset`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fin => "fin",
+            Self::Reset => "reset",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        [Self::Fin, Self::Reset].into_iter().find(|end| end.name() == name)
+    }
+}
+
+impl Vantage {
+    const ALL: [Self; 5] = [Self::Beside, Self::End(Side::Client), Self::End(Side::Server), Self::Late, Self::Archive];
+
+    /// In a word, for what is exported.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Beside => "beside",
+            Self::End(Side::Client) => "client",
+            Self::End(Side::Server) => "server",
+            Self::Late => "late",
+            Self::Archive => "archive",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|vantage| vantage.name() == name)
     }
 }
 
@@ -155,6 +188,8 @@ pub enum EventKind {
         /// How it said so.
         how: SocketEnd,
     },
+    /// What an archive says of the connection's end; of an archived one alone.
+    Account(Arc<Account>),
     /// The connection is over.
     Closed {
         /// Why, where bytes alone don't tell.
@@ -175,6 +210,17 @@ pub struct SentOn {
     pub lines: Vec<String>,
 }
 
+/// What an archive says of how a connection ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// The code that it was closed with.
+    pub code: Option<CloseCode>,
+    /// The reason that was given.
+    pub reason: Option<String>,
+    /// What went wrong, in the words of the archive.
+    pub error: Option<String>,
+}
+
 /// From where a connection is looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Vantage {
@@ -185,6 +231,9 @@ pub enum Vantage {
     End(Side),
     /// From beside it, and it had begun before.
     Late,
+    /// From an archive that another program made of its messages: none of its bytes were seen. What stands in the
+    /// capture in their place says no more than the archive does: opcode, payload, time and direction of each message.
+    Archive,
 }
 
 impl Vantage {

@@ -34,6 +34,7 @@ const BY_ENDPOINT: u16 = 16;
 const BY_USER: u16 = 32;
 const MISSING: u16 = 64;
 const INJECTED: u16 = 128;
+const ARCHIVED: u16 = 256;
 
 /// Everything that a [`FrameEntry`] is made from.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +62,7 @@ pub(super) struct NewFrame {
 }
 
 impl FrameEntry {
-    pub(super) fn new(frame: &NewFrame, has_findings: bool, is_injected: bool) -> Self {
+    pub(super) fn new(frame: &NewFrame, has_findings: bool, is_injected: bool, is_archived: bool) -> Self {
         let header = &frame.header;
         let flag = |set, bit| if set { bit } else { 0 };
         let position = frame.position.unwrap_or(Position { block: 0, skip: 0 });
@@ -91,7 +92,8 @@ impl FrameEntry {
                 | flag(frame.origin == Origin::Endpoint, BY_ENDPOINT)
                 | flag(frame.origin == Origin::User, BY_USER)
                 | flag(frame.position.is_none(), MISSING)
-                | flag(is_injected, INJECTED),
+                | flag(is_injected, INJECTED)
+                | flag(is_archived, ARCHIVED),
         }
     }
 
@@ -162,6 +164,12 @@ impl FrameEntry {
     /// Whether the user put it in between two peers.
     pub const fn is_injected(&self) -> bool {
         self.has(INJECTED)
+    }
+
+    /// Whether it stands for a message that an archive holds: of its header the opcode is known, and nothing else. How
+    /// its message was cut into frames and reads, and where in the stream they stood, is not known either.
+    pub const fn is_archived(&self) -> bool {
+        self.has(ARCHIVED)
     }
 
     /// Where its first byte stands in the file; `None` if it could not be written.
@@ -378,9 +386,10 @@ impl Index {
     }
 
     pub(super) fn add_frame(&mut self, frame: &NewFrame, findings: Vec<Finding>) {
-        let is_injected = frame.origin == Origin::User
-            && self.connection(frame.connection).is_some_and(|connection| connection.vantage == Vantage::Beside);
-        self.frames.push(FrameEntry::new(frame, !findings.is_empty(), is_injected));
+        let vantage = self.connection(frame.connection).map(|connection| connection.vantage);
+        let is_injected = frame.origin == Origin::User && vantage == Some(Vantage::Beside);
+        let is_archived = vantage == Some(Vantage::Archive);
+        self.frames.push(FrameEntry::new(frame, !findings.is_empty(), is_injected, is_archived));
         let n = self.frames.len();
         self.count_findings(&findings);
         self.findings.extend(findings.into_iter().map(|finding| (n, finding)));

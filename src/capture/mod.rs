@@ -3,6 +3,7 @@
 //! The bytes are the truth: chunks go to the file as they came, and frames, findings and verdicts are derived from them.
 //! Everyone who shows something reads it from [`Capture`], and only what they show.
 
+mod archived;
 mod connection;
 mod direction;
 mod dissector;
@@ -28,8 +29,11 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
+pub use archived::ArchivedEnd;
 pub use connection::{By, CloseFrame, Connection, ConnectionState, How, Verdict};
-pub use event::{Cause, Clock, ConnectionId, Event, EventKind, Note, Origin, SentOn, SocketEnd, Timestamp, Vantage};
+pub use event::{
+    Account, Cause, Clock, ConnectionId, Event, EventKind, Note, Origin, SentOn, SocketEnd, Timestamp, Vantage,
+};
 pub use file::{CaptureReader, CaptureWriter, Position};
 pub use follower::{Follower, Item};
 pub use index::{FrameEntry, Index, Milestone, MilestoneKind, Totals};

@@ -55,7 +55,11 @@ impl PacketWriter {
         };
         match &event.kind {
             // of the client's conversation alone packets are made
-            EventKind::Opened { .. } | EventKind::SentOn(_) | EventKind::NotSentOn(_) | EventKind::Mark(_) => {}
+            EventKind::Opened { .. }
+            | EventKind::SentOn(_)
+            | EventKind::NotSentOn(_)
+            | EventKind::Account(_)
+            | EventKind::Mark(_) => {}
             EventKind::Chunk { from, bytes, notes } => {
                 *owes = owes.filter(|side| side != from);
                 let expected = vantage.origin_of(*from);

@@ -22,6 +22,7 @@ pub(super) enum Remark {
 
 const MARK: &str = "wsinspect: ";
 const LATE: &str = "begun before the capture";
+const ARCHIVE: &str = "frames made of archived messages";
 
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,6 +34,7 @@ impl fmt::Display for Remark {
                     Vantage::Beside => Ok(()),
                     Vantage::End(side) => write!(f, ", {side} is our endpoint"),
                     Vantage::Late => write!(f, ", {LATE}"),
+                    Vantage::Archive => write!(f, ", {ARCHIVE}"),
                 }
             }
             Self::Origin { origin, offset } => write!(f, "origin={} offset={offset}", origin.name()),
@@ -52,6 +54,7 @@ impl Remark {
             let vantage = match Side::BOTH.into_iter().find(ours) {
                 Some(side) => Vantage::End(side),
                 None if rest == LATE => Vantage::Late,
+                None if rest == ARCHIVE => Vantage::Archive,
                 None => Vantage::Beside,
             };
             return Some(Self::Connection { number: number.parse().ok()?, vantage });
@@ -75,6 +78,7 @@ mod tests {
         for remark in [
             connection(Vantage::Beside),
             connection(Vantage::Late),
+            connection(Vantage::Archive),
             connection(Vantage::End(Side::Server)),
             connection(Vantage::End(Side::Client)),
             Remark::Origin { origin: Origin::User, offset: 3 },

@@ -210,7 +210,7 @@ pub enum ColorChoice {
 /// `wsinspect open`
 #[derive(Debug, Args)]
 pub struct Open {
-    /// A recording, or a pcap or pcapng capture, also compressed by gzip; - reads standard input
+    /// A recording, a pcap or pcapng capture, or a HAR, also compressed by gzip; - reads standard input
     pub file: PathBuf,
 
     /// Go on with what is still being written to FILE

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::capture::{Capture, Connection, FrameEntry, Item, SentOn, Timestamp};
+use crate::capture::{Capture, Connection, FrameEntry, How, Item, SentOn, Timestamp};
 use crate::lint::Finding;
 use crate::wire::handshake::Head;
 use crate::wire::{CloseBody, Opcode, Side};
@@ -84,6 +84,9 @@ impl JsonLines {
         let truncated = entry.is_complete() && (payload.len() as u64) < header.length;
         let is_text = message_opcode == Some(Opcode::TEXT) && !entry.is_compressed();
         let text = is_text.then(|| text_of(&payload, truncated)).flatten();
+        // what an archive does not say is null
+        let seen = !entry.is_archived();
+        let header_hex = if seen { Some(hex::encode(capture.frame_bytes(entry, 0..header_len)?)) } else { None };
         line(
             out,
             &FrameJson {
@@ -92,24 +95,24 @@ impl JsonLines {
                 conn: entry.connection().0,
                 n,
                 from: entry.from().name(),
-                offset: entry.offset(),
-                fin: header.fin,
-                rsv: header.rsv.value(),
+                offset: seen.then_some(entry.offset()),
+                fin: seen.then_some(header.fin),
+                rsv: seen.then_some(header.rsv.value()),
                 opcode: header.opcode.value(),
                 r#type: header.opcode.name(),
-                masked: header.masking_key.is_some(),
+                masked: seen.then_some(header.masking_key.is_some()),
                 masking_key: header.masking_key.map(|key| key.to_string()),
                 length: header.length,
-                length_form: header.length_form.bits(),
-                header: hex::encode(capture.frame_bytes(entry, 0..header_len)?),
+                length_form: seen.then_some(header.length_form.bits()),
+                header: header_hex,
                 payload: hex::encode(&payload),
                 text,
                 close,
-                compressed: entry.is_compressed(),
-                chunks: entry.chunks(),
+                compressed: seen.then_some(entry.is_compressed()),
+                chunks: seen.then_some(entry.chunks()),
                 origin: entry.origin().name(),
                 edit: entry.is_injected().then_some("injected"),
-                findings: findings.iter().map(finding_json).collect(),
+                findings: findings.iter().map(|finding| finding_of(entry, finding)).collect(),
                 complete: (!entry.is_complete()).then_some(false),
                 truncated: truncated.then_some(true),
             },
@@ -124,6 +127,7 @@ impl JsonLines {
         let truncated = message.length > self.options.payload_limit;
         let payload = message.payload(capture, self.options.payload_limit)?;
         let is_text = message.opcode == Opcode::TEXT && !message.compressed;
+        let seen = !message.is_archived();
         let text = is_text.then(|| text_of(&payload, truncated)).flatten();
         line(
             out,
@@ -134,10 +138,10 @@ impl JsonLines {
                 from: message.from.name(),
                 first: message.first,
                 last: message.last,
-                fragments: message.fragments,
+                fragments: seen.then_some(message.fragments),
                 r#type: message.opcode.name(),
-                compressed: message.compressed,
-                wire_length: message.length,
+                compressed: seen.then_some(message.compressed),
+                wire_length: seen.then_some(message.length),
                 length: message.length,
                 payload: text.is_none().then(|| hex::encode(&payload)),
                 text,
@@ -163,9 +167,9 @@ fn open(capture: &Capture, connection: &Connection) -> io::Result<OpenJson> {
         event: "open",
         time: connection.answered.unwrap_or(connection.began).seconds(),
         conn: connection.id.0,
-        client: connection.client.to_string(),
-        server: connection.server.to_string(),
-        target: connection.target.clone(),
+        client: connection.known_client().map(|client| client.to_string()),
+        server: connection.known_server().map(|server| server.to_string()),
+        target: Some(connection.target.clone()).filter(|target| !target.is_empty() || !connection.is_archived()),
         request: head_json(capture, connection, Side::Client)?,
         response: head_json(capture, connection, Side::Server)?,
         subprotocol: connection.subprotocol.clone(),
@@ -180,7 +184,7 @@ fn refused(capture: &Capture, connection: &Connection) -> io::Result<RefusedJson
         event: "refused",
         time: connection.answered.or(connection.ended).unwrap_or(connection.began).seconds(),
         conn: connection.id.0,
-        client: connection.client.to_string(),
+        client: connection.known_client().map(|client| client.to_string()),
         status: connection.status,
         reason: connection.refusal(),
         request: head_json(capture, connection, Side::Client)?,
@@ -190,6 +194,19 @@ fn refused(capture: &Capture, connection: &Connection) -> io::Result<RefusedJson
 }
 
 fn close(connection: &Connection) -> CloseEventJson {
+    if let Some(end) = connection.archived_end() {
+        return CloseEventJson {
+            event: "close",
+            time: connection.ended.unwrap_or(connection.began).seconds(),
+            conn: connection.id.0,
+            code: end.code.map(|code| code.0),
+            reason: end.reason,
+            by: end.by.map(Side::name),
+            clean: end.clean,
+            how: end.clean.map(|_| How::Handshake.name()),
+            verdict: Some(end.sentence),
+        };
+    }
     let verdict = connection.verdict();
     CloseEventJson {
         event: "close",
@@ -198,7 +215,7 @@ fn close(connection: &Connection) -> CloseEventJson {
         code: verdict.as_ref().and_then(|verdict| verdict.code).map(|code| code.0),
         reason: verdict.as_ref().and_then(|verdict| verdict.reason.clone()),
         by: verdict.as_ref().map(|verdict| verdict.by.name()),
-        clean: verdict.as_ref().is_some_and(|verdict| verdict.clean),
+        clean: Some(verdict.as_ref().is_some_and(|verdict| verdict.clean)),
         how: verdict.as_ref().map(|verdict| verdict.how.name()),
         verdict: verdict.map(|verdict| verdict.sentence),
     }
@@ -216,12 +233,18 @@ fn sent_on_json(sent: &SentOn) -> SentOnJson {
     SentOnJson { from: sent.from.to_string(), to: sent.to.to_string(), lines: sent.lines.clone() }
 }
 
+/// Where in the bytes of a frame nobody can say that has not seen them.
+pub(super) fn finding_of(entry: &FrameEntry, finding: &Finding) -> FindingJson {
+    let json = finding_json(finding);
+    FindingJson { at: json.at.filter(|_| !entry.is_archived()), ..json }
+}
+
 pub(super) fn finding_json(finding: &Finding) -> FindingJson {
     FindingJson {
         rule: finding.rule.id(),
         section: finding.rule.section(),
         level: finding.rule.level().name(),
-        at: [finding.at.start, finding.at.end],
+        at: Some([finding.at.start, finding.at.end]),
         sees: finding.sees(),
     }
 }
@@ -236,9 +259,9 @@ struct OpenJson {
     event: &'static str,
     time: f64,
     conn: u32,
-    client: String,
-    server: String,
-    target: String,
+    client: Option<String>,
+    server: Option<String>,
+    target: Option<String>,
     request: Option<HeadJson>,
     response: Option<HeadJson>,
     subprotocol: Option<String>,
@@ -260,7 +283,7 @@ struct RefusedJson {
     event: &'static str,
     time: f64,
     conn: u32,
-    client: String,
+    client: Option<String>,
     status: Option<u16>,
     reason: String,
     request: Option<HeadJson>,
@@ -275,21 +298,21 @@ struct FrameJson {
     conn: u32,
     n: u64,
     from: &'static str,
-    offset: u64,
-    fin: bool,
-    rsv: u8,
+    offset: Option<u64>,
+    fin: Option<bool>,
+    rsv: Option<u8>,
     opcode: u8,
     r#type: &'static str,
-    masked: bool,
+    masked: Option<bool>,
     masking_key: Option<String>,
     length: u64,
-    length_form: u8,
-    header: String,
+    length_form: Option<u8>,
+    header: Option<String>,
     payload: String,
     text: Option<String>,
     close: Option<CloseJson>,
-    compressed: bool,
-    chunks: u16,
+    compressed: Option<bool>,
+    chunks: Option<u16>,
     origin: &'static str,
     edit: Option<&'static str>,
     findings: Vec<FindingJson>,
@@ -307,10 +330,10 @@ struct MessageJson {
     from: &'static str,
     first: u64,
     last: u64,
-    fragments: u64,
+    fragments: Option<u64>,
     r#type: &'static str,
-    compressed: bool,
-    wire_length: u64,
+    compressed: Option<bool>,
+    wire_length: Option<u64>,
     length: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
@@ -328,7 +351,7 @@ struct CloseEventJson {
     code: Option<u16>,
     reason: Option<String>,
     by: Option<&'static str>,
-    clean: bool,
+    clean: Option<bool>,
     how: Option<&'static str>,
     verdict: Option<String>,
 }
@@ -350,6 +373,6 @@ pub(super) struct FindingJson {
     rule: &'static str,
     section: &'static str,
     level: &'static str,
-    at: [u64; 2],
+    at: Option<[u64; 2]>,
     sees: String,
 }

@@ -110,6 +110,11 @@ impl Assembled {
         }
     }
 
+    /// Whether it stands in an archive: then the frames that carried it are not known.
+    pub(super) fn is_archived(&self) -> bool {
+        self.parts.first().is_some_and(|(_, entry)| entry.is_archived())
+    }
+
     /// Whether frame `n` is one of its frames.
     pub(super) fn holds(&self, n: u64) -> bool {
         self.parts.binary_search_by_key(&n, |(n, _)| *n).is_ok()

@@ -48,7 +48,7 @@ impl TextLines {
 
     fn opened(&self, connection: &Connection) -> String {
         let mut line = self.start(connection.answered.unwrap_or(connection.began), None, connection);
-        let client = connection.client;
+        let client = client(connection);
         let _ = write!(line, "{} {client} asks for {}", self.paint(Style::Good, "open"), self.text(&connection.target));
         if let Some(subprotocol) = &connection.subprotocol {
             let _ = write!(line, ", subprotocol {}", self.text(subprotocol));
@@ -64,7 +64,7 @@ impl TextLines {
         let mut line = self.start(connection.answered.unwrap_or(connection.began), None, connection);
         let status = connection.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
         let refused = self.paint(Style::Bad, "refused");
-        let (client, refusal) = (connection.client, connection.refusal());
+        let (client, refusal) = (client(connection), connection.refusal());
         let _ = write!(line, "{refused} {client}: {status}. {}", self.text(&refusal));
         self.add_findings(&mut line, connection.handshake_findings.iter().flatten());
         line
@@ -72,7 +72,7 @@ impl TextLines {
 
     fn closed(&self, connection: &Connection) -> String {
         let mut line = self.start(connection.ended.unwrap_or(connection.began), None, connection);
-        let sentence = connection.verdict().map(|verdict| verdict.sentence).unwrap_or_default();
+        let sentence = connection.end_in_words().unwrap_or_default();
         let _ = write!(line, "{} {}", self.paint(Style::Faint, "closed"), self.text(&sentence));
         line
     }
@@ -85,9 +85,16 @@ impl TextLines {
             opcode => opcode.name().to_owned(),
         };
         let _ = write!(line, "{} ", self.paint(style_of(header.opcode), &format!("{kind:<12}")));
-        let fin = if header.fin { "fin" } else { "   " };
-        let key = header.masking_key.map_or_else(|| format!("{:8}", self.none()), |key| key.to_string());
-        let _ = write!(line, "{fin} {} {:>6}  {key}  ", self.rsv(header.rsv), header.length);
+        let fin = match header.fin {
+            // what an archive does not say
+            _ if entry.is_archived() => "?  ",
+            true => "fin",
+            false => "   ",
+        };
+        let rsv = if entry.is_archived() { "???".to_owned() } else { self.rsv(header.rsv) };
+        let none = if entry.is_archived() { '?' } else { self.none() };
+        let key = header.masking_key.map_or_else(|| format!("{none:8}"), |key| key.to_string());
+        let _ = write!(line, "{fin} {rsv} {:>6}  {key}  ", header.length);
         let shown = header.length.min(self.options.payload_limit);
         let payload = capture.payload(entry, 0..shown)?;
         line.push_str(&self.payload(header.opcode, &payload));
@@ -174,6 +181,11 @@ impl TextLines {
     fn paint<'a>(&self, style: Style, text: &'a str) -> Cow<'a, str> {
         if self.options.color { format!("\x1b[{}m{text}\x1b[0m", style.code()).into() } else { text.into() }
     }
+}
+
+/// Who asks.
+fn client(connection: &Connection) -> String {
+    connection.known_client().map_or_else(|| "somebody".to_owned(), |client| client.to_string())
 }
 
 #[derive(Clone, Copy)]

@@ -184,6 +184,20 @@ impl Rule {
         self.entry().group
     }
 
+    /// Whether a message alone shows that it is broken: its opcode and its payload, whatever frames carried them.
+    pub const fn concerns_message(self) -> bool {
+        matches!(
+            self,
+            Self::ReservedOpcode
+                | Self::ControlTooLong
+                | Self::CloseBodyOneByte
+                | Self::CloseCodeForbidden
+                | Self::CloseCodeUnassigned
+                | Self::CloseReasonInvalidUtf8
+                | Self::MessageTooBig
+        )
+    }
+
     /// How strong it is.
     pub const fn level(self) -> Level {
         self.entry().level

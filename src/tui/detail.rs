@@ -39,7 +39,11 @@ impl FrameDetail {
         let header = entry.header();
         // what can't be read is shown as not at hand
         let payload = capture.payload(&entry, 0..BEGINNING).unwrap_or_default();
-        let anatomy = anatomy::frame(&header, &payload, context);
+        let anatomy = if entry.is_archived() {
+            anatomy::message(header.opcode, header.length, &payload, context)
+        } else {
+            anatomy::frame(&header, &payload, context)
+        };
         let is_text = match header.opcode {
             Opcode::TEXT => true,
             Opcode::CONTINUATION => context.message == Some(Opcode::TEXT),

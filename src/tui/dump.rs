@@ -50,6 +50,10 @@ impl Dump {
         let header = entry.header();
         let start = header.len() as u64;
         let length = header.length;
+        if entry.is_archived() {
+            let payload = Section { heading: "payload; its frames are unknown", part: Part::Plain, start: 0, length };
+            return Self { sections: vec![payload], width: width.max(1) as u64 };
+        }
         let mut sections = vec![Section { heading: "header", part: Part::Header, start: 0, length: start }];
         if length > 0 && header.masking_key.is_none() {
             sections.push(Section { heading: "payload", part: Part::Plain, start, length });

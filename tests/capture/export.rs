@@ -89,13 +89,25 @@ fn assert_importable(har: &Value) {
             .is_some_and(|pairs| pairs.iter().all(|pair| pair["name"].is_string() && pair["value"].is_string()))
     };
     let log = &har["log"];
-    assert_eq!(log["version"], "1.2");
+    assert_eq!((&log["version"], log["pages"].is_array()), (&"1.2".into(), true));
     assert_fields(&log["creator"], "creator", &[("name", Value::is_string), ("version", Value::is_string)]);
     for entry in log["entries"].as_array().unwrap() {
         assert_fields(
             entry,
             "entry",
-            &[("startedDateTime", is_date), ("time", Value::is_number), ("cache", Value::is_object)],
+            &[
+                ("startedDateTime", is_date),
+                ("time", Value::is_number),
+                ("cache", Value::is_object),
+                ("connection", Value::is_string),
+                ("serverIPAddress", Value::is_string),
+            ],
+        );
+        assert_fields(
+            &entry["timings"],
+            "timings",
+            &["blocked", "dns", "connect", "ssl", "send", "wait", "receive"]
+                .map(|name| (name, Value::is_number as Check)),
         );
         assert_fields(
             &entry["request"],

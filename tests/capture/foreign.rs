@@ -226,7 +226,7 @@ fn what_is_no_capture_is_refused_and_what_is_cut_short_is_read_up_to_there() {
     let path = folder.path().join("notes.txt");
     std::fs::write(&path, "some text that is no capture").unwrap();
     let Err(error) = capture::open(&path, Limits::default(), "a test") else { panic!("opened") };
-    assert!(error.to_string().ends_with("expected a pcapng or pcap capture, found something else"), "{error}");
+    assert!(error.to_string().ends_with("expected a pcapng or pcap capture or a HAR, found something else"), "{error}");
     let Err(error) = capture::open(&folder.path().join("none"), Limits::default(), "") else { panic!("opened") };
     assert!(error.to_string().contains("No such file"), "{error}");
 

@@ -12,6 +12,7 @@ mod export;
 mod files;
 mod filter;
 mod handshake;
+mod har;
 mod injection;
 mod json;
 mod loss;

@@ -115,7 +115,7 @@ fn every_open_command_opens_a_recording() {
             word => word,
         });
         let mut output = run(&words.collect::<Vec<_>>());
-        if command.contains("chat.har") {
+        if command.contains("--export chat.har") {
             output.stdout = std::fs::read_to_string(&exported).unwrap();
         }
         let expected = if command.contains("--fail-on") { 3 } else { 0 };

@@ -23,6 +23,10 @@ pub(super) enum Expr {
     Payload(Field, Search),
 }
 
+/// What is not known of a frame that stands for a message of an archive.
+const UNKNOWN: &[Field] =
+    &[Field::Fin, Field::Rsv, Field::Mask, Field::MaskingKey, Field::Fragments, Field::Chunks, Field::Compressed];
+
 /// How a number is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Compare {
@@ -103,6 +107,10 @@ impl Expr {
     /// What it says of a frame. Without `payload` only what the header tells is looked at.
     pub(super) fn eval(&self, facts: &Facts<'_>, payload: &mut Option<Payload<'_>>) -> Truth {
         match self {
+            // nor is the opposite known to hold
+            Self::Not(_) | Self::Number(..) | Self::Holds(_) if facts.entry.is_archived() && self.asks(UNKNOWN) => {
+                Truth::No
+            }
             Self::All(parts) => join(parts, Truth::No, facts, payload),
             Self::Any(parts) => join(parts, Truth::Yes, facts, payload),
             Self::Not(part) => match part.eval(facts, payload) {

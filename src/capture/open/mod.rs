@@ -1,7 +1,9 @@
-//! Captures opened again: our own recordings in place, those of other programs by recording what is in them.
+//! Captures opened again: our own recordings in place, captures and archives of other programs by recording what is in
+//! them.
 
 mod block;
 mod foreign;
+mod har;
 mod link;
 mod ours;
 mod packets;
@@ -27,6 +29,7 @@ use super::recording::{Recording, RecordingError};
 use super::{Capture, CaptureWriter};
 use crate::lint::Limits;
 use foreign::Foreign;
+use har::Har;
 use ours::Ours;
 use packets::{Packets, Stop};
 
@@ -54,6 +57,8 @@ pub struct Reading {
 enum Kind {
     Ours(Box<Ours>),
     Foreign(Box<Foreign>),
+    /// It has no packets.
+    Har(Box<Har>),
 }
 
 /// How many packets are read before they are shown.
@@ -71,7 +76,8 @@ pub fn open(path: &Path, limits: Limits, command: &str) -> Result<Opened, OpenEr
         Stop::Failed(error) => failed(error),
         stop => failed(io::Error::other(stop.to_string())),
     })?;
-    if !is_capture {
+    let is_har = !is_capture && packets.beginning(har::BEGINNING).is_some_and(har::is_har);
+    if !is_capture && !is_har {
         return Err(OpenError::NoCapture(path.display().to_string()));
     }
     let deriver = Deriver::new(limits);
@@ -85,7 +91,11 @@ pub fn open(path: &Path, limits: Limits, command: &str) -> Result<Opened, OpenEr
     }
     let recording = Recording::create(None, false).map_err(OpenError::NoRoom)?;
     let capture = Arc::new(Capture::new(recording.reader()));
-    let kind = if is_ours {
+    let kind = if is_har {
+        let writer = recording.writer(command).map_err(OpenError::NoRoom)?;
+        let input = packets.give_back();
+        Kind::Har(Box::new(Har::new(input, deriver, writer).map_err(OpenError::NoRoom)?))
+    } else if is_ours {
         packets.keep(Some(recording.file())).map_err(failed)?;
         Kind::Ours(Box::new(Ours::new(deriver)))
     } else {
@@ -100,6 +110,12 @@ pub fn open(path: &Path, limits: Limits, command: &str) -> Result<Opened, OpenEr
 impl Reading {
     /// Reads to the end, or with `follow` on until `stop` is set. Returns sentences on what could not be read.
     pub fn run(mut self, follow: bool, stop: &AtomicBool) -> Vec<String> {
+        if let Kind::Har(har) = self.kind {
+            let (mut sentences, damage) = har.run(&self.capture, stop);
+            self.capture.update(|index| index.damage.clone_from(&damage));
+            sentences.extend(damage);
+            return sentences;
+        }
         let mut unseen = 0;
         let mut position = 0;
         let ended = loop {
@@ -147,6 +163,7 @@ impl Reading {
                     self.unknown_links += 1;
                 }
             }
+            Kind::Har(_) => {}
         }
     }
 
@@ -159,6 +176,7 @@ impl Reading {
         match &mut self.kind {
             Kind::Ours(ours) => self.capture.update(|index| ours.deriver.apply(index, length, ours.missing)),
             Kind::Foreign(foreign) => foreign.flush(&self.capture),
+            Kind::Har(_) => {}
         }
     }
 
@@ -173,6 +191,7 @@ impl Reading {
                     sentences.push(format!("TCP connections that are {what}, and left out: {count}"));
                 }
             }
+            Kind::Har(_) => {}
         }
         if self.unknown_links > 0 {
             sentences.push(format!("packets of a link type that is not known, and left out: {}", self.unknown_links));
@@ -256,7 +275,7 @@ impl fmt::Display for OpenError {
         match self {
             Self::Failed(path, error) => write!(f, "cannot open {path}: {error}"),
             Self::NoCapture(path) => {
-                write!(f, "cannot open {path}: expected a pcapng or pcap capture, found something else")
+                write!(f, "cannot open {path}: expected a pcapng or pcap capture or a HAR, found something else")
             }
             Self::NoRoom(error) => error.fmt(f),
         }

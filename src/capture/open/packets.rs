@@ -143,6 +143,22 @@ impl Packets {
         Ok(())
     }
 
+    /// At most `length` bytes from the first one on, where nothing has been taken yet.
+    pub(super) fn beginning(&mut self, length: usize) -> Option<&[u8]> {
+        // as many as there are will do
+        self.fill(length).ok()?;
+        (self.at == 0).then(|| &self.buffer[self.start..self.end.min(self.start + length)])
+    }
+
+    /// What is read, from its first byte on, for someone who reads it otherwise; here there is nothing more.
+    pub(super) fn give_back(&mut self) -> Box<dyn Read + Send> {
+        let input = std::mem::replace(&mut self.input, Box::new(io::empty()));
+        match std::mem::replace(&mut self.spool, Spool::Nowhere) {
+            Spool::Memory(bytes) => Box::new(io::Cursor::new(bytes).chain(input)),
+            Spool::Nowhere | Spool::File(_) => input,
+        }
+    }
+
     /// How many bytes of the file have been taken.
     pub(super) fn position(&self) -> u64 {
         self.at

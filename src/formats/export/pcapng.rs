@@ -13,6 +13,14 @@ const PIECE: usize = 1 << 20;
 
 /// Writes the recording as it is where all of it was chosen: with every read at its time, and what is no WebSocket.
 pub(super) fn write(walk: &mut Walk<'_>, out: &mut dyn Write) -> Result<(), Stop> {
+    let chosen = walk.connections();
+    let is_chosen = |id| chosen.as_ref().is_none_or(|chosen| chosen.contains(&id));
+    if walk.capture.index().connections().iter().any(|one| one.is_archived() && is_chosen(one.id)) {
+        return Err(Stop::Refused(
+            "a HAR does not say what was on the wire, so it cannot become a capture file; har, jsonl and text hold what it \
+             says",
+        ));
+    }
     if *walk.selection == Selection::All && copy(walk, out)? {
         return Ok(());
     }

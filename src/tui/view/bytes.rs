@@ -22,9 +22,13 @@ pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut 
     let (height, width) = layout::inside(area);
     let focused = model.pane == layout::Pane::Bytes;
     let header = snapshot.detail.as_ref().map(|detail| detail.entry.header());
+    let is_archived = snapshot.detail.as_ref().is_some_and(|detail| detail.entry.is_archived());
     let title = header.map_or_else(
         || "bytes".to_owned(),
-        |header| format!("bytes  {} + {}", header.len(), counted(header.length, "byte")),
+        |header| {
+            let seen = if is_archived { String::new() } else { format!("{} + ", header.len()) };
+            format!("bytes  {seen}{}", counted(header.length, "byte"))
+        },
     );
     let note = if snapshot.dump_rows > height as u64 {
         Line::raw(position(model.bytes_scroll, height as u64, snapshot.dump_rows))

@@ -1,5 +1,7 @@
 //! The connections, and all that is known of the selected one.
 
+use std::net::SocketAddr;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -82,18 +84,18 @@ fn columns(width: usize, theme: Theme) -> Vec<Column> {
     let mut columns = vec![
         number("conn", 4, |one, _| one.id.to_string()),
         text("state", 10, |one, _| one.state.name().to_owned()),
-        text("client", if width < 74 { 20 } else { 21 }, |one, _| one.client.to_string()),
+        text("client", if width < 74 { 20 } else { 21 }, |one, _| address(one.known_client())),
     ];
     if width >= 74 {
         columns.push(number("age", 9, |one, now| duration(age(one, now))));
     }
     columns.push(number(sent(Side::Client), 8, |one, _| grouped(one.frames[0])));
     if width >= 100 {
-        columns.push(number("bytes", 8, |one, _| size(one.bytes[0])));
+        columns.push(number("bytes", 8, |one, _| bytes(one, Side::Client)));
     }
     columns.push(number(sent(Side::Server), 8, |one, _| grouped(one.frames[1])));
     if width >= 100 {
-        columns.push(number("bytes", 8, |one, _| size(one.bytes[1])));
+        columns.push(number("bytes", 8, |one, _| bytes(one, Side::Server)));
     }
     if width >= 84 {
         columns.push(number("ping", 8, |one, _| one.round_trip.map_or_else(String::new, duration)));
@@ -107,6 +109,15 @@ fn columns(width: usize, theme: Theme) -> Vec<Column> {
         columns.push(text("target", width - used, |one, _| one.target.clone()));
     }
     columns
+}
+
+/// What an archive does not say is `?`.
+fn address(known: Option<SocketAddr>) -> String {
+    known.map_or_else(|| "?".to_owned(), |address| address.to_string())
+}
+
+fn bytes(connection: &Connection, from: Side) -> String {
+    if connection.is_archived() { "?".to_owned() } else { size(connection.bytes[from as usize]) }
 }
 
 fn age(connection: &Connection, now: Timestamp) -> u64 {
@@ -136,24 +147,35 @@ fn details(connection: &Connection, now: Timestamp, width: usize, theme: Theme) 
     let mut lines = Vec::new();
     let verdict = match connection.state {
         ConnectionState::Refused => Some(connection.refusal()),
-        _ => connection.verdict().map(|verdict| verdict.sentence),
+        _ => connection.end_in_words(),
     };
-    let sentence = verdict.unwrap_or_else(|| state_sentence(connection.state).to_owned());
+    let open = if connection.is_archived() {
+        "The HAR does not say whether it ended, or how."
+    } else {
+        state_sentence(connection.state)
+    };
+    let sentence = verdict.unwrap_or_else(|| open.to_owned());
     lines.extend(wrap(&theme.clean(&sentence), width).into_iter().map(|line| Line::styled(line, Theme::strong())));
     let mut pair = |name: &str, value: String| {
         let value = fit(&theme.clean(&value), width.saturating_sub(14), theme.ellipsis());
         lines.push(Line::from(vec![Span::styled(left(name, 14, ""), theme.field()), Span::raw(value)]));
     };
     let arrow = theme.sign("──▶", "-->");
-    pair("addresses", format!("{} {arrow} {}", connection.client, connection.server));
+    let ends = (address(connection.known_client()), address(connection.known_server()));
+    pair("addresses", format!("{} {arrow} {}", ends.0, ends.1));
     if let Some(sent) = &connection.sent_on {
         pair("sent on", format!("{} {arrow} {}", sent.from, sent.to));
     }
     pair("target", connection.target.clone());
     pair("age", duration(age(connection, now)));
     for side in Side::BOTH {
-        let count = counted(connection.frames[side as usize], "frame");
-        pair(side.name(), format!("{count}, {}", counted(connection.bytes[side as usize], "byte")));
+        let count = connection.frames[side as usize];
+        let sent = if connection.is_archived() {
+            format!("{}, in frames that are unknown", counted(count, "message"))
+        } else {
+            format!("{}, {}", counted(count, "frame"), counted(connection.bytes[side as usize], "byte"))
+        };
+        pair(side.name(), sent);
     }
     pair("subprotocol", connection.subprotocol.clone().unwrap_or_else(|| "none".to_owned()));
     pair("extensions", connection.extensions.clone().unwrap_or_else(|| "none".to_owned()));

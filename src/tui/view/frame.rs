@@ -63,7 +63,8 @@ fn lines(detail: &FrameDetail, width: usize, height: usize, theme: Theme) -> Vec
         below.push(Line::default());
         below.extend(text_lines(text, detail.text_bytes, header.length, width, theme));
     }
-    if width >= bits::WIDTH {
+    // where the bits are unknown there is nothing to draw
+    if width >= bits::WIDTH && !detail.entry.is_archived() {
         let mut bytes = Vec::new();
         encode_header(&header, &mut bytes);
         let grid = bits::grid(&bytes, &detail.anatomy.fields, theme);
@@ -107,6 +108,9 @@ fn about(detail: &FrameDetail) -> Option<String> {
         0 | 1 => {}
         u16::MAX => parts.push("arrived in 65 535 reads or more".to_owned()),
         reads => parts.push(format!("arrived in {reads} reads")),
+    }
+    if detail.entry.is_archived() {
+        parts.push("a message out of a HAR".to_owned());
     }
     if !detail.entry.is_complete() {
         parts.push("cut short: the rest of it never came".to_owned());

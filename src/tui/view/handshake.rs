@@ -35,6 +35,7 @@ fn lines(detail: &HandshakeDetail, width: usize, theme: Theme) -> Vec<Line<'stat
     const SIDE_BY_SIDE: usize = 120;
     let side = |side: Side, width| match &detail.heads[side as usize] {
         Some(head) => head_lines(head, side, width, theme),
+        None if detail.connection.is_archived() => vec![Line::styled(untold(side), Theme::quiet())],
         None => vec![Line::styled(missing(side), Theme::quiet())],
     };
     let mut lines = if width >= SIDE_BY_SIDE {
@@ -74,6 +75,13 @@ const fn missing(side: Side) -> &'static str {
     match side {
         Side::Client => "The request has not come, or not whole.",
         Side::Server => "The server has not answered.",
+    }
+}
+
+const fn untold(side: Side) -> &'static str {
+    match side {
+        Side::Client => "The HAR holds no headers of the request.",
+        Side::Server => "The HAR holds no headers of the answer.",
     }
 }
 

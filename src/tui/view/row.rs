@@ -142,6 +142,9 @@ fn cell(row: &Row, column: Column, width: usize, zone: &TimeZone, theme: Theme) 
         Column::Direction => (theme.arrow(row.entry.from()).to_owned(), theme.side(row.entry.from())),
         Column::Type => (left(&kind(row, false, theme), width, cut), kind_style(header, theme)),
         Column::ShortType => (left(&kind(row, true, theme), width, cut), kind_style(header, theme)),
+        Column::Fin | Column::Mask if row.entry.is_archived() => (left(" ?", width, cut), Theme::quiet()),
+        Column::Rsv if row.entry.is_archived() => ("???".to_owned(), Theme::quiet()),
+        Column::Key if row.entry.is_archived() => (left("?", width, cut), Theme::quiet()),
         Column::Fin => (
             left(&format!(" {}", bit(header.fin)), width, cut),
             if header.fin { Style::new() } else { Theme::strong() },

@@ -4,7 +4,7 @@ use std::io;
 
 use serde::Serialize;
 
-use crate::capture::{Capture, Connection, Timestamp};
+use crate::capture::{Capture, Cause, Connection, Timestamp};
 use crate::formats::jsonl::{FindingJson, finding_json};
 use crate::wire::Side;
 use crate::wire::handshake::{Head, Request};
@@ -20,7 +20,8 @@ pub(super) struct Entry {
     cache: Nothing,
     timings: Timings,
     #[serde(rename = "serverIPAddress")]
-    server_ip_address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_ip_address: Option<String>,
     connection: String,
     #[serde(rename = "_resourceType")]
     resource_type: &'static str,
@@ -87,8 +88,20 @@ struct Timings {
 #[derive(Serialize)]
 struct Extras {
     conn: u32,
-    client: String,
-    server: String,
+    client: Option<String>,
+    server: Option<String>,
+    /// From where it was looked at.
+    vantage: &'static str,
+    began: f64,
+    answered: Option<f64>,
+    ended: Option<f64>,
+    /// How the sides of the TCP connection ended, in order.
+    ends: Vec<End>,
+    /// Why it ended, where the bytes don't tell.
+    cause: Option<&'static str>,
+    /// What the HAR that it is from says of its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<AccountJson>,
     state: &'static str,
     subprotocol: Option<String>,
     extensions: Option<String>,
@@ -100,13 +113,26 @@ struct Extras {
 }
 
 #[derive(Serialize)]
+struct AccountJson {
+    code: Option<u16>,
+    reason: Option<String>,
+    error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct End {
+    from: &'static str,
+    how: &'static str,
+}
+
+#[derive(Serialize)]
 struct Close {
     time: f64,
     code: Option<u16>,
     reason: Option<String>,
-    by: &'static str,
-    clean: bool,
-    how: &'static str,
+    by: Option<&'static str>,
+    clean: Option<bool>,
+    how: Option<&'static str>,
     verdict: String,
 }
 
@@ -129,29 +155,63 @@ pub(super) fn entry(capture: &Capture, connection: &Connection) -> io::Result<En
         response: response(head(Side::Server)?.as_ref(), connection),
         cache: Nothing {},
         timings: Timings { blocked: -1.0, dns: -1.0, connect: -1.0, ssl: -1.0, send: 0.0, wait, receive },
-        server_ip_address: connection.server.ip().to_string(),
+        server_ip_address: connection.known_server().map(|server| server.ip().to_string()),
         connection: connection.id.to_string(),
         resource_type: "websocket",
         extras: Extras {
             conn: connection.id.0,
-            client: connection.client.to_string(),
-            server: connection.server.to_string(),
+            client: connection.known_client().map(|client| client.to_string()),
+            server: connection.known_server().map(|server| server.to_string()),
+            vantage: connection.vantage.name(),
+            began: connection.began.seconds(),
+            answered: connection.answered.map(Timestamp::seconds),
+            ended: connection.ended.map(Timestamp::seconds),
+            ends: ends(connection),
+            cause: connection.cause.map(Cause::name),
+            account: connection.account.as_deref().map(|account| AccountJson {
+                code: account.code.map(|code| code.0),
+                reason: account.reason.clone(),
+                error: account.error.clone(),
+            }),
             state: connection.state.name(),
             subprotocol: connection.subprotocol.clone(),
             extensions: connection.extensions.clone(),
             findings: connection.handshake_findings.iter().flatten().map(finding_json).collect(),
             refusal: (refused && connection.ended.is_some()).then(|| connection.refusal()),
-            close: connection.verdict().filter(|_| !refused).map(|verdict| Close {
-                time: connection.ended.unwrap_or(connection.began).seconds(),
-                code: verdict.code.map(|code| code.0),
-                reason: verdict.reason,
-                by: verdict.by.name(),
-                clean: verdict.clean,
-                how: verdict.how.name(),
-                verdict: verdict.sentence,
-            }),
+            close: close(connection).filter(|_| !refused),
         },
     })
+}
+
+fn close(connection: &Connection) -> Option<Close> {
+    let time = connection.ended?.seconds();
+    if let Some(end) = connection.archived_end() {
+        return Some(Close {
+            time,
+            code: end.code.map(|code| code.0),
+            reason: end.reason,
+            by: end.by.map(Side::name),
+            clean: end.clean,
+            how: None,
+            verdict: end.sentence,
+        });
+    }
+    let verdict = connection.verdict()?;
+    Some(Close {
+        time,
+        code: verdict.code.map(|code| code.0),
+        reason: verdict.reason,
+        by: Some(verdict.by.name()),
+        clean: Some(verdict.clean),
+        how: Some(verdict.how.name()),
+        verdict: verdict.sentence,
+    })
+}
+
+fn ends(connection: &Connection) -> Vec<End> {
+    let first = connection.socket_ended_first.unwrap_or(Side::Client);
+    let end = |from: Side| Some(End { from: from.name(), how: connection.socket_ends[from as usize]?.name() });
+    [first, first.other()].into_iter().filter_map(end).collect()
 }
 
 fn milliseconds(from: Timestamp, to: Timestamp) -> f64 {
@@ -163,7 +223,8 @@ fn request(head: Option<Head>, connection: &Connection) -> RequestJson {
     let headers_size = size(head.as_ref());
     let cookies = cookies(&headers, "cookie");
     let host = headers.iter().find(|pair| pair.name.eq_ignore_ascii_case("host"));
-    let host = host.map_or_else(|| connection.server.to_string(), |pair| pair.value.clone());
+    let address = || connection.known_server().map_or_else(String::new, |server| server.to_string());
+    let host = host.map_or_else(address, |pair| pair.value.clone());
     let line = head.as_ref().map(|head| head.start_line().into_owned()).unwrap_or_default();
     let mut words = line.split(' ');
     let method = words.next().filter(|method| !method.is_empty()).unwrap_or("GET").to_owned();

@@ -10,7 +10,7 @@ use super::open_object;
 use crate::capture::{Capture, ConnectionId, FrameEntry};
 use crate::formats::export::pieces::pieces;
 use crate::formats::export::{Stop, Walk};
-use crate::formats::jsonl::{FindingJson, finding_json};
+use crate::formats::jsonl::{FindingJson, finding_of};
 use crate::formats::messages::{Assembled, Assembler};
 use crate::wire::{Opcode, Side, Utf8Checker};
 
@@ -28,8 +28,8 @@ struct Start {
 struct Extras {
     /// `text`, or `base64`, which stands for all that is no text message in valid UTF-8.
     data: &'static str,
-    /// An extension has compressed it, and so it stands here.
-    compressed: bool,
+    /// An extension has compressed it, and so it stands here; null where that is not known.
+    compressed: Option<bool>,
     complete: bool,
     length: u64,
     /// Bytes that could not be recorded, or have not come.
@@ -41,15 +41,15 @@ struct Extras {
 struct FrameJson {
     n: u64,
     time: f64,
-    offset: u64,
-    fin: bool,
-    rsv: u8,
+    offset: Option<u64>,
+    fin: Option<bool>,
+    rsv: Option<u8>,
     opcode: u8,
-    masked: bool,
+    masked: Option<bool>,
     masking_key: Option<String>,
     length: u64,
-    length_form: u8,
-    chunks: u16,
+    length_form: Option<u8>,
+    chunks: Option<u16>,
     origin: &'static str,
     complete: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,7 +106,7 @@ impl<'a> Messages<'a> {
         self.out.write_all(br#"","_wsinspect":"#)?;
         let extras = Extras {
             data: if is_text { "text" } else { "base64" },
-            compressed: message.compressed,
+            compressed: (!message.is_archived()).then_some(message.compressed),
             complete: last.is_complete() && last.header().fin,
             length: message.length,
             missing: message.length.saturating_sub(written),
@@ -168,21 +168,23 @@ fn is_utf8(capture: &Capture, message: &Assembled) -> io::Result<bool> {
 fn frame_json(capture: &Capture, n: u64, entry: &FrameEntry) -> FrameJson {
     let header = entry.header();
     let index = capture.index();
+    // what another archive did not say is null
+    let seen = !entry.is_archived();
     FrameJson {
         n,
         time: entry.time().seconds(),
-        offset: entry.offset(),
-        fin: header.fin,
-        rsv: header.rsv.value(),
+        offset: seen.then_some(entry.offset()),
+        fin: seen.then_some(header.fin),
+        rsv: seen.then_some(header.rsv.value()),
         opcode: header.opcode.value(),
-        masked: header.masking_key.is_some(),
+        masked: seen.then_some(header.masking_key.is_some()),
         masking_key: header.masking_key.map(|key| key.to_string()),
         length: header.length,
-        length_form: header.length_form.bits(),
-        chunks: entry.chunks(),
+        length_form: seen.then_some(header.length_form.bits()),
+        chunks: seen.then_some(entry.chunks()),
         origin: entry.origin().name(),
         complete: entry.is_complete(),
         mark: index.mark(n).map(str::to_owned),
-        findings: index.findings(n).iter().map(|(_, finding)| finding_json(finding)).collect(),
+        findings: index.findings(n).iter().map(|(_, finding)| finding_of(entry, finding)).collect(),
     }
 }
