@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::Filter;
 use super::expr::{Facts, Fragments, Payload, Truth};
 use super::threads::{Placed, Thread, Threads};
+use crate::capture::bulk::BulkReader;
 use crate::capture::pings::Pings;
 use crate::capture::{Capture, ConnectionId, FrameEntry, Index, MilestoneKind};
 use crate::lint::Finding;
@@ -124,11 +125,8 @@ impl Matcher {
             }
         }
         drop(index);
-        for candidate in candidates {
-            if stop.load(Ordering::Relaxed) {
-                return;
-            }
-            self.payload(capture, candidate, found);
+        if !candidates.is_empty() && !self.payloads(capture, candidates, stop, found) {
+            return;
         }
         for connection in over {
             self.pings.remove(&connection);
@@ -180,31 +178,53 @@ impl Matcher {
         }
     }
 
-    /// What its payload tells.
-    fn payload(&mut self, capture: &Capture, mut candidate: Candidate, found: &mut Step) {
-        let Some(filter) = &self.filter else { return };
-        if filter.asks_round_trips {
-            candidate.rtt = round_trip(&mut self.pings, capture, &candidate.entry);
+    /// What their payloads tell; `false` if it was stopped.
+    fn payloads(
+        &mut self,
+        capture: &Capture,
+        mut candidates: Vec<Candidate>,
+        stop: &AtomicBool,
+        found: &mut Step,
+    ) -> bool {
+        let Some(filter) = &self.filter else { return true };
+        if !filter.asks_round_trips {
+            // in the order of the file; round trips are found in the order of the frames
+            candidates.sort_by_key(|candidate| candidate.entry.position().map(|position| position.block));
         }
-        match candidate.eval(filter, capture) {
-            Truth::Yes => found.matches.push((candidate.n, candidate.placed.head)),
-            Truth::Unsure => {
-                let waiting = self.later.entry(candidate.placed.head).or_default();
-                if waiting.len() < Self::MOST_LATER {
-                    waiting.push(candidate);
-                }
+        let mut reader = BulkReader::new(capture, candidates.iter().map(|candidate| &candidate.entry));
+        let mut unsure = Vec::new();
+        for mut candidate in candidates {
+            if stop.load(Ordering::Relaxed) {
+                return false;
             }
-            Truth::No | Truth::Unread => {}
+            if filter.asks_round_trips {
+                candidate.rtt = round_trip(&mut self.pings, capture, &candidate.entry);
+            }
+            match candidate.eval(filter, &mut reader) {
+                Truth::Yes => found.matches.push((candidate.n, candidate.placed.head)),
+                Truth::Unsure => unsure.push(candidate),
+                Truth::No | Truth::Unread => {}
+            }
         }
+        unsure.sort_unstable_by_key(|candidate| candidate.n);
+        for candidate in unsure {
+            let waiting = self.later.entry(candidate.placed.head).or_default();
+            if waiting.len() < Self::MOST_LATER {
+                waiting.push(candidate);
+            }
+        }
+        true
     }
 
     /// Decides on what has waited for the end of these messages.
     fn finish(&mut self, capture: &Capture, finished: Vec<Thread>, found: &mut Step) {
         let Some(filter) = &self.filter else { return };
         for thread in finished {
-            for mut candidate in self.later.remove(&thread.first.into()).unwrap_or_default() {
+            let Some(waiting) = self.later.remove(&thread.first.into()) else { continue };
+            let mut reader = BulkReader::new(capture, waiting.iter().map(|candidate| &candidate.entry));
+            for mut candidate in waiting {
                 candidate.placed.fragments = Fragments::Exactly(thread.fragments.into());
-                if candidate.eval(filter, capture) == Truth::Yes {
+                if candidate.eval(filter, &mut reader) == Truth::Yes {
                     found.matches.push((candidate.n, candidate.placed.head));
                 }
             }
@@ -213,7 +233,7 @@ impl Matcher {
 }
 
 impl Candidate {
-    fn eval(&self, filter: &Filter, capture: &Capture) -> Truth {
+    fn eval(&self, filter: &Filter, reader: &mut BulkReader<'_>) -> Truth {
         let facts = Facts {
             n: self.n,
             entry: &self.entry,
@@ -224,7 +244,7 @@ impl Candidate {
             rtt: self.rtt,
             zone: &filter.zone,
         };
-        filter.expr.eval(&facts, &mut Some(Payload::of(capture)))
+        filter.expr.eval(&facts, &mut Some(Payload::of(reader)))
     }
 }
 
