@@ -13,7 +13,7 @@ use super::listing::{Anchor, Listing, Place};
 use super::overlay::Overlay;
 use super::theme::Theme;
 use super::work::{Task, Work};
-use crate::capture::{Capture, Connection, ConnectionId, ConnectionState, Index};
+use crate::capture::{Capture, Connection, ConnectionId, ConnectionState, Index, ReadProgress};
 use crate::control::{Command, Outgoing};
 use crate::wire::Side;
 
@@ -28,6 +28,8 @@ pub(super) struct Model {
     pub(super) task: Option<Task>,
     /// What is being done with files.
     pub(super) work: Option<Work>,
+    /// How far the file is read that was opened, if one was.
+    pub(super) reading: Option<Arc<ReadProgress>>,
     /// Whether there is anyone to send to.
     pub(super) live: bool,
     pub(super) theme: Theme,
@@ -94,6 +96,7 @@ impl Model {
             recording,
             task: None,
             work: None,
+            reading: None,
             live: true,
             theme,
             zone: TimeZone::system(),

@@ -202,7 +202,8 @@ fn opens(model: &mut Model) -> bool {
 }
 
 fn back(model: &mut Model) {
-    if model.work.as_ref().is_some_and(Work::cancel) {
+    // what takes time ends first, and asks nothing
+    if model.work.as_ref().is_some_and(Work::cancel) || model.reading.as_ref().is_some_and(|reading| reading.stop()) {
         return;
     }
     match model.view {
