@@ -58,7 +58,7 @@ fn export(open: &cli::Open, out: &Path, capture: &Capture) -> anyhow::Result<Exi
             written => Ok(written.map(|_| ExitCode::SUCCESS)?),
         };
     }
-    let frames = export::to_file(capture, out, kind, &selection, &progress, open.force)?;
+    let frames = export::to_file(capture, out, kind, |_| Ok(selection), &progress, open.force)?;
     say(&format!("{frames} frames exported to {}", out.display()));
     Ok(ExitCode::SUCCESS)
 }

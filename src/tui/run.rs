@@ -14,7 +14,7 @@ use super::model::Model;
 use super::snapshot::SnapshotReader;
 use super::terminal::{self, Keys, Output, Waited};
 use super::theme::Theme;
-use super::work::{self, Task, What, Work};
+use super::work::{self, Chosen, Task, What, Work};
 use super::{update, view};
 use crate::capture::filter::Filter;
 use crate::capture::{Capture, Clock, Connection, Mark, Marker, ReadProgress, Recording, Timestamp};
@@ -218,12 +218,12 @@ impl Panel {
         let capture = &self.screen.capture;
         match (task, &self.screen.recording) {
             (Task::Export { path, kind, what }, _) => {
-                let selection = match what {
-                    What::All => Selection::All,
-                    What::Listed => Selection::Frames(self.model.listed(&capture.index())),
-                    What::Payload(n) => Selection::Frames(vec![n]),
+                let chosen = match what {
+                    What::All => Chosen::Known(Selection::All),
+                    What::Listed => self.model.listed(&capture.index()),
+                    What::Payload(n) => Chosen::Known(Selection::Frames(vec![n])),
                 };
-                self.model.work = Some(Work::export(capture.clone(), path, kind, selection));
+                self.model.work = Some(Work::export(capture.clone(), path, kind, chosen));
             }
             (Task::Keep(path), Some(recording)) => self.model.work = Some(Work::keep(recording.clone(), path)),
             (Task::Mark(n, text), _) => self.mark(n, text),

@@ -321,8 +321,9 @@ fn export(model: &mut Model, capture: &Capture) {
     }
     let index = capture.index();
     let (frames, listed) = (index.totals().frames, model.listed_count(&index));
+    let decided = model.listing.looked_at().is_none_or(|looked_at| looked_at >= model.last_frame(&index));
     drop(index);
-    let form = Form::export(frames, listed, model.selected_frame(), &model.zone);
+    let form = Form::export(frames, (listed, decided), model.selected_frame(), &model.zone);
     model.overlays.push(Overlay::Form(form));
 }
 
