@@ -204,11 +204,13 @@ impl Pieces {
         let mut expected = None;
         skip += u64::from(position.skip);
         while out.len() < end {
-            let mut room = [0; PACKET_PREFIX + MAX_HEADERS];
-            let start = if let Some(start) = self.region.get(block, room.len()) {
+            let room;
+            let start = if let Some(start) = self.region.get(block, PACKET_PREFIX + MAX_HEADERS) {
                 start
             } else {
-                let got = read_up_to(&self.file, &mut room, block)?;
+                let mut bytes = [0; PACKET_PREFIX + MAX_HEADERS];
+                let got = read_up_to(&self.file, &mut bytes, block)?;
+                room = bytes;
                 &room[..got]
             };
             let Some(prefix) = BlockPrefix::parse(start) else { break };

@@ -243,11 +243,10 @@ fn status_code(compare: Compare, value: u64, facts: &Facts<'_>, payload: &mut Op
 
 /// Nanoseconds since midnight in the time zone.
 fn of_day(time: Timestamp, zone: &TimeZone) -> u64 {
-    const DAY: i128 = 86_400_000_000_000;
+    const DAY: u64 = 86_400_000_000_000;
     let offset = jiff::Timestamp::from_nanosecond(time.0.into()).map_or(0, |at| zone.to_offset(at).seconds());
-    let local = i128::from(time.0) + i128::from(offset) * 1_000_000_000;
-    // below a day, hence fits
-    local.rem_euclid(DAY) as u64
+    let ahead = (i64::from(offset) * 1_000_000_000).rem_euclid(DAY.cast_signed()).cast_unsigned();
+    (time.0 % DAY + ahead) % DAY
 }
 
 impl Compare {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Filter;
 use super::expr::{Facts, Fragments, Payload, Truth};
-use super::threads::{Placed, Thread, Threads};
+use super::threads::{Changes, Placed, Thread, Threads};
 use crate::capture::bulk::BulkReader;
 use crate::capture::pings::Pings;
 use crate::capture::{Capture, ConnectionId, FrameEntry, Index, MilestoneKind};
@@ -106,14 +106,14 @@ impl Matcher {
     /// Looks at the next frames, up to `last`. If `stop` is set meanwhile, payloads are no longer read.
     pub(super) fn step(&mut self, capture: &Capture, last: u64, stop: &AtomicBool, found: &mut Step) {
         let mut candidates = Vec::new();
-        let mut finished = Vec::new();
+        let mut changes = Changes::default();
         let mut over = Vec::new();
         let index = capture.index();
         let end = last.min(self.next.saturating_add(Self::PIECE - 1));
         while self.next <= end
             && let Some(entry) = index.frame(self.next)
         {
-            self.header(&index, entry, found, &mut candidates, &mut finished);
+            self.header(&index, entry, found, &mut candidates, &mut changes);
             self.next += 1;
         }
         while let Some(milestone) = index.milestones(self.next_milestone).first()
@@ -125,6 +125,8 @@ impl Matcher {
             }
         }
         drop(index);
+        found.threads.append(&mut changes.grown);
+        let mut finished = changes.finished;
         if !candidates.is_empty() && !self.payloads(capture, candidates, stop, found) {
             return;
         }
@@ -142,19 +144,14 @@ impl Matcher {
         entry: &FrameEntry,
         found: &mut Step,
         candidates: &mut Vec<Candidate>,
-        finished: &mut Vec<Thread>,
+        changes: &mut Changes,
     ) {
         let n = self.next;
         let header = entry.header();
         let placed = if self.follows_messages {
-            let placed = self.threads.place(n, entry, &header);
-            if let Some(thread) = placed.changed {
-                found.threads.insert(thread.first.into(), thread);
-            }
-            finished.extend(placed.finished);
-            placed
+            self.threads.place(n, entry, &header, changes)
         } else {
-            Placed { head: n, message: None, fragments: Fragments::None, changed: None, finished: None }
+            Placed { head: n, message: None, fragments: Fragments::None }
         };
         let Some(filter) = &self.filter else {
             found.matches.push((n, placed.head));
