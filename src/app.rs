@@ -15,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::capture::filter::Filter;
-use crate::capture::{self, Capture, Clock, Marker, Recorder, Recording};
+use crate::capture::{self, Capture, Clock, Marker, ReadProgress, Recorder, Recording};
 use crate::cli::{self, Cli, Command, Common, Format, Show, UsageError};
 use crate::control::{Commands, Control};
 use crate::endpoint::{self, Page};
@@ -135,6 +135,7 @@ async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {
         title: live.title(address),
         between: matches!(live, Live::Relay(_)),
         recording: Some(recording.clone()),
+        reading: None,
         marker: Some(marker),
         follow: true,
     };
@@ -195,6 +196,7 @@ impl View {
             title: parts.title,
             between: parts.between,
             recording: parts.recording,
+            reading: parts.reading,
             marker: parts.marker,
             filter: show.filter.clone().map(|argument| (argument.text, argument.filter)),
             ascii: show.look.ascii,
@@ -263,6 +265,8 @@ struct Parts {
     /// What is being recorded, and where marks go, if anything is.
     recording: Option<Arc<Recording>>,
     marker: Option<Marker>,
+    /// How far the file is read that was opened.
+    reading: Option<Arc<ReadProgress>>,
     /// Where wishes go; a capture that was opened takes none.
     control: Option<Control>,
     clock: Clock,

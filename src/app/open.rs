@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{INTERRUPTED, Parts, STANDARD_OUTPUT, Signals, View, command_line};
 use crate::capture::filter::{Filter, Matcher};
-use crate::capture::{self, Capture, Clock, Reading};
+use crate::capture::{self, Capture, Clock, ReadProgress, Reading};
 use crate::cli::{self, FINDINGS, UsageError};
 use crate::formats::export::{self, Kind, Progress, Selection, Stop};
 use crate::lint::{Level, Rule};
@@ -31,7 +31,7 @@ pub(super) fn run(open: &cli::Open) -> anyhow::Result<ExitCode> {
         }
         return outcome;
     }
-    let outcome = runtime.block_on(show(open, opened.capture.clone(), opened.reading));
+    let outcome = runtime.block_on(show(open, opened.capture.clone(), opened.reading, opened.progress));
     runtime.shutdown_background();
     if let Some(recording) = opened.recording {
         recording.remove_unless_kept();
@@ -58,7 +58,7 @@ fn export(open: &cli::Open, out: &Path, capture: &Capture) -> anyhow::Result<Exi
             written => Ok(written.map(|_| ExitCode::SUCCESS)?),
         };
     }
-    let frames = export::to_file(capture, out, kind, &selection, &progress, open.force)?;
+    let frames = export::to_file(capture, out, kind, |_| Ok(selection), &progress, open.force)?;
     say(&format!("{frames} frames exported to {}", out.display()));
     Ok(ExitCode::SUCCESS)
 }
@@ -74,7 +74,12 @@ fn matching(capture: &Capture, filter: Filter) -> Vec<u64> {
     numbers
 }
 
-async fn show(open: &cli::Open, capture: Arc<Capture>, reading: Reading) -> anyhow::Result<ExitCode> {
+async fn show(
+    open: &cli::Open,
+    capture: Arc<Capture>,
+    reading: Reading,
+    progress: Arc<ReadProgress>,
+) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen().context("cannot listen to signals")?;
     let stop = Arc::new(AtomicBool::new(false));
     let parts = Parts {
@@ -85,6 +90,7 @@ async fn show(open: &cli::Open, capture: Arc<Capture>, reading: Reading) -> anyh
 
         between: false,
         recording: None,
+        reading: Some(progress),
         marker: None,
         follow: open.follow,
     };

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -144,20 +145,76 @@ impl CaptureReader {
         (client, server): (SocketAddr, SocketAddr),
         from: Side,
         position: Position,
-        mut skip: u64,
+        skip: u64,
         length: usize,
     ) -> io::Result<Vec<u8>> {
-        let file = self.file();
-        let conversation = Conversation::new(client, server);
         let mut bytes = Vec::with_capacity(length.min(1 << 20));
+        let pieces = Pieces { file: self.file(), region: Region::default() };
+        pieces.read(&Conversation::new(client, server), from, position, skip, length, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads many places of the file, from memory where they were read ahead.
+    pub(super) fn pieces(&self) -> Pieces {
+        Pieces { file: self.file(), region: Region::default() }
+    }
+}
+
+/// The file as it is now, and a part of it in memory. What stands there must not change any more.
+#[derive(Debug)]
+pub(super) struct Pieces {
+    file: Arc<File>,
+    region: Region,
+}
+
+#[derive(Debug, Default)]
+struct Region {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Pieces {
+    /// Reads `range` of the file into memory, as far as it goes.
+    pub(super) fn read_ahead(&mut self, range: Range<u64>) -> io::Result<()> {
+        let Region { start, bytes } = &mut self.region;
+        *start = range.start;
+        bytes.resize(range.end.saturating_sub(range.start) as usize, 0);
+        let got = read_up_to(&self.file, bytes, range.start);
+        bytes.truncate(*got.as_ref().unwrap_or(&0));
+        got.map(|_| ())
+    }
+
+    /// Whether the byte at `at` is in memory.
+    pub(super) fn holds(&self, at: u64) -> bool {
+        self.region.get(at, 1).is_some()
+    }
+
+    /// Appends `length` bytes of a conversation to `out`, as [`CaptureReader::read`] reads them.
+    pub(super) fn read(
+        &self,
+        conversation: &Conversation,
+        from: Side,
+        position: Position,
+        mut skip: u64,
+        length: usize,
+        out: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        let end = out.len().saturating_add(length);
         let mut block = position.block;
         let mut expected = None;
         skip += u64::from(position.skip);
-        let mut start = [0; PACKET_PREFIX + MAX_HEADERS];
-        while bytes.len() < length {
-            let got = read_up_to(&file, &mut start, block)?;
-            let Some(prefix) = BlockPrefix::parse(&start[..got]) else { break };
-            let packet = start[..got].get(PACKET_PREFIX..).unwrap_or_default();
+        while out.len() < end {
+            let room;
+            let start = if let Some(start) = self.region.get(block, PACKET_PREFIX + MAX_HEADERS) {
+                start
+            } else {
+                let mut bytes = [0; PACKET_PREFIX + MAX_HEADERS];
+                let got = read_up_to(&self.file, &mut bytes, block)?;
+                room = bytes;
+                &room[..got]
+            };
+            let Some(prefix) = BlockPrefix::parse(start) else { break };
+            let packet = start.get(PACKET_PREFIX..).unwrap_or_default();
             // between packets there may be blocks that other programs have added
             if prefix.is_packet
                 && let Some(Recognised { headers, sequence, .. }) =
@@ -172,17 +229,28 @@ impl CaptureReader {
                 if skip >= payload {
                     skip -= payload;
                 } else {
-                    let take = (payload - skip).min((length - bytes.len()) as u64) as usize;
-                    let at = bytes.len();
-                    bytes.resize(at + take, 0);
+                    let take = (payload - skip).min((end - out.len()) as u64) as usize;
                     let offset = block + (PACKET_PREFIX + headers) as u64 + skip;
-                    file.read_exact_at(&mut bytes[at..], offset)?;
+                    if let Some(bytes) = self.region.get(offset, take) {
+                        out.extend_from_slice(bytes);
+                    } else {
+                        let at = out.len();
+                        out.resize(at + take, 0);
+                        self.file.read_exact_at(&mut out[at..], offset)?;
+                    }
                     skip = 0;
                 }
             }
             block += u64::from(prefix.block_length);
         }
-        Ok(bytes)
+        Ok(())
+    }
+}
+
+impl Region {
+    fn get(&self, at: u64, length: usize) -> Option<&[u8]> {
+        let start = usize::try_from(at.checked_sub(self.start)?).ok()?;
+        self.bytes.get(start..start.checked_add(length)?)
     }
 }
 

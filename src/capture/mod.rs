@@ -4,6 +4,7 @@
 //! Everyone who shows something reads it from [`Capture`], and only what they show.
 
 mod archived;
+mod bulk;
 mod connection;
 mod direction;
 mod dissector;
@@ -38,7 +39,7 @@ pub use file::{CaptureReader, CaptureWriter, Position};
 pub use follower::{Follower, Item};
 pub use index::{FrameEntry, Index, Milestone, MilestoneKind, Totals};
 pub use mark::Mark;
-pub use open::{OpenError, Opened, Reading, open};
+pub use open::{OpenError, Opened, ReadProgress, Reading, open};
 pub use packets::PacketWriter;
 pub use recorder::{Marker, Recorder, RecorderThread, start};
 pub use recording::{KeepError, Recording, RecordingError};

@@ -10,11 +10,14 @@ use super::work::{Task, What};
 use crate::formats::export::Kind;
 
 impl Form {
-    /// Asks where to export to, and what: everything, the `listed` frames, the payload of the selected one's message.
-    pub(super) fn export(frames: u64, listed: u64, selected: Option<u64>, zone: &TimeZone) -> Self {
+    /// Asks where to export to, and what: everything, the frames that are listed, the payload of the selected one's
+    /// message. `listed` says how many those are by now, and whether a filter has come to the end.
+    pub(super) fn export(frames: u64, listed: (u64, bool), selected: Option<u64>, zone: &TimeZone) -> Self {
+        let (listed, decided) = listed;
+        let so_far = if decided { "" } else { " so far" };
         let mut what = vec![
             format!("everything: {}", counted(frames, "frame")),
-            format!("what the list shows: {}", counted(listed, "frame")),
+            format!("what the list shows: {}{so_far}", counted(listed, "frame")),
         ];
         what.extend(selected.map(|n| format!("the payload of the message of frame {n}")));
         let fields = vec![FormField::line("file", &dated("har", zone)), FormField::choice("what", what)];
@@ -110,7 +113,7 @@ mod tests {
 
     #[test]
     fn an_export_goes_where_its_suffix_says_and_holds_what_was_chosen() {
-        let mut form = Form::export(12, 10, Some(7), &TimeZone::UTC);
+        let mut form = Form::export(12, (10, true), Some(7), &TimeZone::UTC);
         form.paste("chat.jsonl");
         let task = |kind, what| Answer::Do(Task::Export { path: "chat.jsonl".into(), kind, what });
         assert_eq!(press(&mut form, KeyCode::Enter), task(Kind::JsonLines, What::All));
@@ -122,11 +125,15 @@ mod tests {
         assert_eq!(press(&mut form, KeyCode::Enter), task(Kind::Payload, What::Payload(7)));
         press(&mut form, KeyCode::Right);
         assert_eq!(form.fields[1].text(), "everything: 12 frames");
+        let mut form = Form::export(12, (10, false), Some(7), &TimeZone::UTC);
+        press(&mut form, KeyCode::Tab);
+        press(&mut form, KeyCode::Right);
+        assert_eq!(form.fields[1].text(), "what the list shows: 10 frames so far");
     }
 
     #[test]
     fn a_suffix_that_says_nothing_and_an_empty_name_are_refused() {
-        let mut form = Form::export(1, 1, None, &TimeZone::UTC);
+        let mut form = Form::export(1, (1, true), None, &TimeZone::UTC);
         form.paste("chat.xml");
         assert_eq!(press(&mut form, KeyCode::Enter), Answer::Open);
         assert_eq!(form.error.as_deref(), Some(SUFFIXES));

@@ -16,7 +16,7 @@ pub(super) struct Listing {
     /// Rows are messages.
     pub(super) messages: bool,
     /// At work unless every frame is a row.
-    sieve: Option<Sieve>,
+    sieve: Option<Arc<Sieve>>,
     /// The messages that are opened, by their first frame, and their frames.
     opened: BTreeMap<u64, Vec<u64>>,
     /// The sieve is not the one for what is wanted.
@@ -88,7 +88,7 @@ impl Listing {
         if std::mem::take(&mut self.outdated) {
             self.sieve = None;
             if self.is_sifted() {
-                self.sieve = Some(Sieve::start(capture.clone(), self.filter.clone())?);
+                self.sieve = Some(Arc::new(Sieve::start(capture.clone(), self.filter.clone())?));
             }
         }
         Ok(())
@@ -99,10 +99,10 @@ impl Listing {
         self.messages || self.filter.is_some()
     }
 
-    /// The frames that the filter lets through, as far as it has come; `None` without a filter.
-    pub(super) fn matches(&self) -> Option<Vec<u64>> {
+    /// The filter at work; `None` without a filter. It goes on as long as someone has it.
+    pub(super) fn filtering(&self) -> Option<Arc<Sieve>> {
         self.filter.as_ref()?;
-        self.sifted(|sifted| (0..sifted.frames.len()).filter_map(|place| sifted.frames.get(place)).collect())
+        self.sieve.clone()
     }
 
     /// How many of those come after frame `hidden` and up to `last`.
@@ -113,7 +113,7 @@ impl Listing {
 
     /// How many frames have been looked at, where that takes time.
     pub(super) fn looked_at(&self) -> Option<u64> {
-        self.sieve.as_ref().map(Sieve::looked_at)
+        self.sieve.as_ref().map(|sieve| sieve.looked_at())
     }
 
     /// Opens the message that begins with frame `first`, or closes it.

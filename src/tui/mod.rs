@@ -15,6 +15,7 @@ mod layout;
 mod list;
 mod listing;
 mod model;
+mod offscreen;
 mod overlay;
 mod prompt;
 mod rows;
@@ -30,5 +31,6 @@ mod view;
 mod work;
 
 pub use keymap::key_table;
+pub use offscreen::Offscreen;
 pub use run::{Outcome, Screen, StopScreen, run};
 pub use terminal::restore;

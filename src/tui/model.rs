@@ -12,9 +12,10 @@ use super::list::Cursor;
 use super::listing::{Anchor, Listing, Place};
 use super::overlay::Overlay;
 use super::theme::Theme;
-use super::work::{Task, Work};
-use crate::capture::{Capture, Connection, ConnectionId, ConnectionState, Index};
+use super::work::{Chosen, Task, Work};
+use crate::capture::{Capture, Connection, ConnectionId, ConnectionState, Index, ReadProgress};
 use crate::control::{Command, Outgoing};
+use crate::formats::export::Selection;
 use crate::wire::Side;
 
 /// The state of the panel.
@@ -28,6 +29,8 @@ pub(super) struct Model {
     pub(super) task: Option<Task>,
     /// What is being done with files.
     pub(super) work: Option<Work>,
+    /// How far the file is read that was opened, if one was.
+    pub(super) reading: Option<Arc<ReadProgress>>,
     /// Whether there is anyone to send to.
     pub(super) live: bool,
     pub(super) theme: Theme,
@@ -94,6 +97,7 @@ impl Model {
             recording,
             task: None,
             work: None,
+            reading: None,
             live: true,
             theme,
             zone: TimeZone::system(),
@@ -233,16 +237,20 @@ impl Model {
         }
     }
 
-    /// The numbers of the frames that the list shows, in ascending order.
-    pub(super) fn listed(&self, index: &Index) -> Vec<u64> {
-        let all = self.hidden + 1..=self.last_frame(index);
-        match self.listing.matches() {
-            Some(matches) => matches.into_iter().filter(|n| all.contains(n)).collect(),
-            None => all.collect(),
+    /// The frames that the list shows, or will show once the filter has looked at all that there are by now.
+    pub(super) fn listed(&self, index: &Index) -> Chosen {
+        let (hidden, last) = (self.hidden, self.last_frame(index));
+        match self.listing.filtering() {
+            Some(sieve) => Chosen::Sifted { sieve, hidden, last },
+            None if self.listing.expression.is_empty() => {
+                Chosen::Known(Selection::Frames((hidden + 1..=last).collect()))
+            }
+            // it could not be started, and nothing is listed
+            None => Chosen::Known(Selection::Frames(Vec::new())),
         }
     }
 
-    /// How many those are.
+    /// How many frames the list shows by now.
     pub(super) fn listed_count(&self, index: &Index) -> u64 {
         let (hidden, last) = (self.hidden, self.last_frame(index));
         let matching = self.listing.matching(hidden, last);

@@ -14,10 +14,10 @@ use super::model::Model;
 use super::snapshot::SnapshotReader;
 use super::terminal::{self, Keys, Output, Waited};
 use super::theme::Theme;
-use super::work::{self, Task, What, Work};
+use super::work::{self, Chosen, Task, What, Work};
 use super::{update, view};
 use crate::capture::filter::Filter;
-use crate::capture::{Capture, Clock, Connection, Mark, Marker, Recording};
+use crate::capture::{Capture, Clock, Connection, Mark, Marker, ReadProgress, Recording, Timestamp};
 use crate::control::Control;
 use crate::formats::export::Selection;
 use crate::wire::Side;
@@ -35,6 +35,8 @@ pub struct Screen {
     pub between: bool,
     /// What is being recorded, if anything is.
     pub recording: Option<Arc<Recording>>,
+    /// How far the file is read that was opened, if one was.
+    pub reading: Option<Arc<ReadProgress>>,
     /// Takes the user's marks, where there is a recording.
     pub marker: Option<Marker>,
     /// Whether the newest frame is followed from the start.
@@ -102,6 +104,7 @@ pub fn run(screen: Screen) -> io::Result<Outcome> {
     model.towards = screen.between.then_some(Side::Server);
     model.live = screen.control.is_some();
     model.frames.follow = screen.follow;
+    model.reading.clone_from(&screen.reading);
     if let Some((expression, filter)) = screen.filter.clone() {
         model.filters.push(expression.clone());
         model.listing.filter(expression, Some(filter));
@@ -215,12 +218,12 @@ impl Panel {
         let capture = &self.screen.capture;
         match (task, &self.screen.recording) {
             (Task::Export { path, kind, what }, _) => {
-                let selection = match what {
-                    What::All => Selection::All,
-                    What::Listed => Selection::Frames(self.model.listed(&capture.index())),
-                    What::Payload(n) => Selection::Frames(vec![n]),
+                let chosen = match what {
+                    What::All => Chosen::Known(Selection::All),
+                    What::Listed => self.model.listed(&capture.index()),
+                    What::Payload(n) => Chosen::Known(Selection::Frames(vec![n])),
                 };
-                self.model.work = Some(Work::export(capture.clone(), path, kind, selection));
+                self.model.work = Some(Work::export(capture.clone(), path, kind, chosen));
             }
             (Task::Keep(path), Some(recording)) => self.model.work = Some(Work::keep(recording.clone(), path)),
             (Task::Mark(n, text), _) => self.mark(n, text),
@@ -270,15 +273,26 @@ impl Panel {
         let looked_at = self.model.listing.looked_at();
         // what is over goes on no more
         let now = if self.model.live { self.screen.clock.now() } else { self.screen.capture.index().latest() };
-        let snapshot = self.reader.take(&mut self.model, &self.screen.capture, now);
-        let model = &mut self.model;
-        self.output.draw(|frame| {
-            if let Some(cursor) = view::draw(model, &snapshot, frame.buffer_mut()) {
-                frame.set_cursor_position(cursor);
-            }
-        })?;
+        draw(&mut self.output, &mut self.model, &mut self.reader, &self.screen.capture, now)?;
         self.drawn = Some(Drawn { at: Instant::now(), generation, looked_at });
         self.changed = false;
         Ok(())
     }
+}
+
+/// Draws what the model has in view, as far as that differs from the last drawing.
+pub(super) fn draw<W: io::Write>(
+    output: &mut Terminal<CrosstermBackend<W>>,
+    model: &mut Model,
+    reader: &mut SnapshotReader,
+    capture: &Capture,
+    now: Timestamp,
+) -> io::Result<()> {
+    let snapshot = reader.take(model, capture, now);
+    output.draw(|frame| {
+        if let Some(cursor) = view::draw(model, &snapshot, frame.buffer_mut()) {
+            frame.set_cursor_position(cursor);
+        }
+    })?;
+    Ok(())
 }

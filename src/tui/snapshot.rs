@@ -13,6 +13,8 @@ use crate::capture::{Capture, Connection, ConnectionId, Timestamp, Totals};
 pub(super) struct Snapshot {
     pub(super) now: Timestamp,
     pub(super) totals: Totals,
+    /// Bytes of the file that were read, and how many there are where that is known, while it is read.
+    pub(super) reading: Option<(u64, Option<u64>)>,
     /// What kept the rest of a file from being read.
     pub(super) damage: Option<String>,
     /// The last frame that is shown.
@@ -53,6 +55,7 @@ impl SnapshotReader {
         let mut snapshot = Snapshot {
             now,
             totals: index.totals(),
+            reading: model.reading.as_ref().and_then(|reading| reading.so_far()),
             damage: index.damage().map(str::to_owned),
             last: model.last_frame(&index),
             target: model.target(&index),

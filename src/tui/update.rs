@@ -202,7 +202,8 @@ fn opens(model: &mut Model) -> bool {
 }
 
 fn back(model: &mut Model) {
-    if model.work.as_ref().is_some_and(Work::cancel) {
+    // what takes time ends first, and asks nothing
+    if model.work.as_ref().is_some_and(Work::cancel) || model.reading.as_ref().is_some_and(|reading| reading.stop()) {
         return;
     }
     match model.view {
@@ -320,8 +321,9 @@ fn export(model: &mut Model, capture: &Capture) {
     }
     let index = capture.index();
     let (frames, listed) = (index.totals().frames, model.listed_count(&index));
+    let decided = model.listing.looked_at().is_none_or(|looked_at| looked_at >= model.last_frame(&index));
     drop(index);
-    let form = Form::export(frames, listed, model.selected_frame(), &model.zone);
+    let form = Form::export(frames, (listed, decided), model.selected_frame(), &model.zone);
     model.overlays.push(Overlay::Form(form));
 }
 

@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread::{self, JoinHandle};
 
 use super::text::{counted, grouped};
+use crate::capture::filter::Sieve;
 use crate::capture::{Capture, Recording};
 use crate::formats::export::{self, Kind, Progress, Selection};
 
@@ -31,6 +32,15 @@ pub(super) enum What {
     Payload(u64),
 }
 
+/// Which frames are exported.
+#[derive(Clone, Debug)]
+pub(super) enum Chosen {
+    /// Known by now.
+    Known(Selection),
+    /// Those after frame `hidden` and up to `last` that a filter lets through, which may still be at work.
+    Sifted { sieve: Arc<Sieve>, hidden: u64, last: u64 },
+}
+
 /// Something that is being done.
 #[derive(Debug)]
 pub(super) struct Work {
@@ -52,11 +62,15 @@ pub(super) struct Finished {
 
 impl Work {
     /// Exports to `path`.
-    pub(super) fn export(capture: Arc<Capture>, path: PathBuf, kind: Kind, selection: Selection) -> Self {
+    pub(super) fn export(capture: Arc<Capture>, path: PathBuf, kind: Kind, chosen: Chosen) -> Self {
         let progress = Arc::new(Progress::default());
         let shared = progress.clone();
         Self::start(format!("exporting {}", name(&path)), Some(progress), move || {
-            let said = match export::to_file(&capture, &path, kind, &selection, &shared, false) {
+            let choose = |progress: &Progress| match chosen {
+                Chosen::Known(selection) => Ok(selection),
+                Chosen::Sifted { sieve, hidden, last } => export::sifted(&sieve, hidden, last, progress),
+            };
+            let said = match export::to_file(&capture, &path, kind, choose, &shared, false) {
                 Ok(_) if kind == Kind::Payload => format!("the payload is in {}", path.display()),
                 Ok(frames) => format!("{} exported to {}", counted(frames, "frame"), path.display()),
                 Err(error) => error.to_string(),
@@ -84,7 +98,8 @@ impl Work {
     pub(super) fn status(&self) -> String {
         let Some(progress) = &self.progress else { return self.doing.clone() };
         let (done, total) = progress.so_far();
-        format!("{}: {} of {}, Esc cancels", self.doing, grouped(done), counted(total, "frame"))
+        let filtering = if progress.is_filtering() { "filtering, " } else { "" };
+        format!("{}: {filtering}{} of {}, Esc cancels", self.doing, grouped(done), counted(total, "frame"))
     }
 
     /// What came of it, once it is over.

@@ -6,8 +6,9 @@ use std::process::Command;
 
 use base64::Engine as _;
 use serde_json::Value;
+use wsinspect::capture::filter::{Filter, Sieve};
 use wsinspect::capture::{Capture, ConnectionId, Item, Note, Origin, SocketEnd};
-use wsinspect::formats::export::{Kind, Progress, Selection, to_file, write};
+use wsinspect::formats::export::{Kind, Progress, Selection, Stop, sifted, to_file, write};
 use wsinspect::formats::jsonl;
 use wsinspect::wire::{Header, Opcode, Side, frame};
 
@@ -326,8 +327,9 @@ fn a_file_appears_when_it_is_whole_for_its_owner_alone_and_replaces_none_unasked
     let names =
         || std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
     let path = folder.path().join("chat.har");
-    let export =
-        |path: &Path, force| to_file(&recorded.capture, path, Kind::Har, &Selection::All, &Progress::default(), force);
+    let export = |path: &Path, force| {
+        to_file(&recorded.capture, path, Kind::Har, |_| Ok(Selection::All), &Progress::default(), force)
+    };
     assert_eq!(export(&path, false).unwrap(), 12);
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     std::fs::write(&path, "mine").unwrap();
@@ -340,7 +342,7 @@ fn a_file_appears_when_it_is_whole_for_its_owner_alone_and_replaces_none_unasked
     let cancelled = Progress::default();
     cancelled.cancel();
     let other = folder.path().join("other.har");
-    let error = to_file(&recorded.capture, &other, Kind::Har, &Selection::All, &cancelled, false).unwrap_err();
+    let error = to_file(&recorded.capture, &other, Kind::Har, |_| Ok(Selection::All), &cancelled, false).unwrap_err();
     assert!(error.is_cancelled());
     assert_eq!(names(), ["chat.har"], "nothing else is left behind");
 }
@@ -373,4 +375,28 @@ fn a_kind_is_known_by_the_suffix_or_by_its_name() {
     }
     assert_eq!(Kind::of_path(Path::new("capture.pcap")), None);
     assert!("xml".parse::<Kind>().unwrap_err().contains("pcapng, har, jsonl, text, payload"));
+}
+
+#[test]
+fn what_a_filter_lets_through_is_known_once_it_has_looked_at_all_that_was_asked_for() {
+    let mut live = crate::support::Live::new();
+    let sieve = Sieve::start(live.capture.clone(), Some(Filter::parse("opcode == ping").unwrap())).unwrap();
+    live.frame(Opcode::PING, true, b"hidden");
+    live.frame(Opcode::PING, true, b"");
+    live.frame(Opcode::TEXT, true, b"");
+    live.wait(3);
+    let progress = Progress::default();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| sifted(&sieve, 1, 5, &progress));
+        // as far as there is anything to look at
+        while progress.so_far() != (3, 5) {
+            std::thread::yield_now();
+        }
+        assert!(progress.is_filtering() && !waiting.is_finished());
+        (0..3).for_each(|_| live.frame(Opcode::PING, true, b""));
+        assert_eq!(waiting.join().unwrap().unwrap(), Selection::Frames(vec![2, 4, 5]));
+    });
+    assert!(!progress.is_filtering());
+    progress.cancel();
+    assert!(matches!(sifted(&sieve, 1, 100, &progress), Err(Stop::Cancelled)));
 }

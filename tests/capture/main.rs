@@ -5,6 +5,7 @@ mod derivation;
 mod export;
 mod file;
 mod filter;
+mod filter_payloads;
 mod foreign;
 mod har;
 mod reopen;

@@ -71,6 +71,30 @@ fn x_exports_what_the_list_shows_or_the_payload_of_a_message() {
 }
 
 #[test]
+fn x_exports_what_the_filter_lets_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = folder.path().join("pings.jsonl");
+    let (mut terminal, address) = panel(WIDE, &[]);
+    let mut client = Client::open(address);
+    client.echoes("no ping");
+    client.message(Opcode::PING, b"one");
+    client.read_frame();
+    terminal.wait_for("4 frames");
+    terminal.keys("/opcode == ping\r");
+    terminal.wait_until("pings alone", |screen| !screen.contents().contains("no ping"));
+    fill_in(&mut terminal, "x", "┌ export", lines.to_str().unwrap());
+    terminal.keys("\t ");
+    terminal.wait_for("what the list shows: 1 frame");
+    terminal.keys("\r");
+    terminal.wait_for("1 frame exported");
+    let text = std::fs::read_to_string(&lines).unwrap();
+    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let numbers: Vec<_> = events.iter().filter_map(|event| event["n"].as_u64()).collect();
+    assert_eq!(numbers, [3]);
+    quit(&mut terminal);
+}
+
+#[test]
 fn w_keeps_the_recording_under_a_name_and_goes_on_in_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("kept.pcapng");

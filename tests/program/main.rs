@@ -17,6 +17,7 @@ mod injection;
 mod json;
 mod loss;
 mod open;
+mod opening;
 mod readme;
 mod recording;
 mod refusals;

@@ -6,7 +6,8 @@ use regex::bytes::Regex;
 
 use super::field::Field;
 use super::value::TimeValue;
-use crate::capture::{Capture, FrameEntry, Timestamp};
+use crate::capture::bulk::BulkReader;
+use crate::capture::{FrameEntry, Timestamp};
 use crate::lint::Finding;
 use crate::wire::{CloseBody, Header, Opcode};
 
@@ -84,28 +85,30 @@ pub(super) struct Facts<'a> {
 }
 
 /// A payload, read when it is asked for.
-pub(super) struct Payload<'a> {
-    capture: &'a Capture,
-    read: Option<Vec<u8>>,
+pub(super) struct Payload<'a, 'c> {
+    reader: &'a mut BulkReader<'c>,
+    is_read: bool,
 }
 
-impl<'a> Payload<'a> {
+impl<'a, 'c> Payload<'a, 'c> {
     /// Bytes of a frame that are searched: no larger one is let in by default.
     const MOST: u64 = 64 << 20;
 
-    pub(super) fn of(capture: &'a Capture) -> Self {
-        Self { capture, read: None }
+    pub(super) fn of(reader: &'a mut BulkReader<'c>) -> Self {
+        Self { reader, is_read: false }
     }
 
     fn bytes(&mut self, facts: &Facts<'_>) -> &[u8] {
-        // what can't be read back is not there
-        self.read.get_or_insert_with(|| self.capture.payload(facts.entry, 0..Self::MOST).unwrap_or_default())
+        if !std::mem::replace(&mut self.is_read, true) {
+            self.reader.read(facts.entry, Self::MOST);
+        }
+        self.reader.payload()
     }
 }
 
 impl Expr {
     /// What it says of a frame. Without `payload` only what the header tells is looked at.
-    pub(super) fn eval(&self, facts: &Facts<'_>, payload: &mut Option<Payload<'_>>) -> Truth {
+    pub(super) fn eval(&self, facts: &Facts<'_>, payload: &mut Option<Payload<'_, '_>>) -> Truth {
         match self {
             // nor is the opposite known to hold
             Self::Not(_) | Self::Number(..) | Self::Holds(_) if facts.entry.is_archived() && self.asks(UNKNOWN) => {
@@ -156,7 +159,7 @@ impl Expr {
 }
 
 /// Looks at `parts` until one says `decisive`; what is cheap first, what needs the payload after that.
-fn join(parts: &[Expr], decisive: Truth, facts: &Facts<'_>, payload: &mut Option<Payload<'_>>) -> Truth {
+fn join(parts: &[Expr], decisive: Truth, facts: &Facts<'_>, payload: &mut Option<Payload<'_, '_>>) -> Truth {
     let mut open = None;
     let mut unread = None;
     for part in parts {
@@ -238,7 +241,7 @@ fn rules(levels: bool, compare: Compare, value: u64, facts: &Facts<'_>) -> bool 
     }
 }
 
-fn status_code(compare: Compare, value: u64, facts: &Facts<'_>, payload: &mut Option<Payload<'_>>) -> Truth {
+fn status_code(compare: Compare, value: u64, facts: &Facts<'_>, payload: &mut Option<Payload<'_, '_>>) -> Truth {
     if facts.header.opcode != Opcode::CLOSE || facts.header.length < 2 {
         return Truth::No;
     }
@@ -248,11 +251,10 @@ fn status_code(compare: Compare, value: u64, facts: &Facts<'_>, payload: &mut Op
 
 /// Nanoseconds since midnight in the time zone.
 fn of_day(time: Timestamp, zone: &TimeZone) -> u64 {
-    const DAY: i128 = 86_400_000_000_000;
+    const DAY: u64 = 86_400_000_000_000;
     let offset = jiff::Timestamp::from_nanosecond(time.0.into()).map_or(0, |at| zone.to_offset(at).seconds());
-    let local = i128::from(time.0) + i128::from(offset) * 1_000_000_000;
-    // below a day, hence fits
-    local.rem_euclid(DAY) as u64
+    let ahead = (i64::from(offset) * 1_000_000_000).rem_euclid(DAY.cast_signed()).cast_unsigned();
+    (time.0 % DAY + ahead) % DAY
 }
 
 impl Compare {
@@ -280,7 +282,7 @@ impl Compare {
 }
 
 impl Search {
-    fn eval(&self, facts: &Facts<'_>, payload: &mut Option<Payload<'_>>) -> Truth {
+    fn eval(&self, facts: &Facts<'_>, payload: &mut Option<Payload<'_, '_>>) -> Truth {
         let length = facts.header.length;
         match self {
             Self::Contains(finder) if length < finder.needle().len() as u64 => return Truth::No,

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Filter;
 use super::expr::{Facts, Fragments, Payload, Truth};
-use super::threads::{Placed, Thread, Threads};
+use super::threads::{Changes, Placed, Thread, Threads};
+use crate::capture::bulk::BulkReader;
 use crate::capture::pings::Pings;
 use crate::capture::{Capture, ConnectionId, FrameEntry, Index, MilestoneKind};
 use crate::lint::Finding;
@@ -105,14 +106,14 @@ impl Matcher {
     /// Looks at the next frames, up to `last`. If `stop` is set meanwhile, payloads are no longer read.
     pub(super) fn step(&mut self, capture: &Capture, last: u64, stop: &AtomicBool, found: &mut Step) {
         let mut candidates = Vec::new();
-        let mut finished = Vec::new();
+        let mut changes = Changes::default();
         let mut over = Vec::new();
         let index = capture.index();
         let end = last.min(self.next.saturating_add(Self::PIECE - 1));
         while self.next <= end
             && let Some(entry) = index.frame(self.next)
         {
-            self.header(&index, entry, found, &mut candidates, &mut finished);
+            self.header(&index, entry, found, &mut candidates, &mut changes);
             self.next += 1;
         }
         while let Some(milestone) = index.milestones(self.next_milestone).first()
@@ -124,11 +125,10 @@ impl Matcher {
             }
         }
         drop(index);
-        for candidate in candidates {
-            if stop.load(Ordering::Relaxed) {
-                return;
-            }
-            self.payload(capture, candidate, found);
+        found.threads.append(&mut changes.grown);
+        let mut finished = changes.finished;
+        if !candidates.is_empty() && !self.payloads(capture, candidates, stop, found) {
+            return;
         }
         for connection in over {
             self.pings.remove(&connection);
@@ -144,19 +144,14 @@ impl Matcher {
         entry: &FrameEntry,
         found: &mut Step,
         candidates: &mut Vec<Candidate>,
-        finished: &mut Vec<Thread>,
+        changes: &mut Changes,
     ) {
         let n = self.next;
         let header = entry.header();
         let placed = if self.follows_messages {
-            let placed = self.threads.place(n, entry, &header);
-            if let Some(thread) = placed.changed {
-                found.threads.insert(thread.first.into(), thread);
-            }
-            finished.extend(placed.finished);
-            placed
+            self.threads.place(n, entry, &header, changes)
         } else {
-            Placed { head: n, message: None, fragments: Fragments::None, changed: None, finished: None }
+            Placed { head: n, message: None, fragments: Fragments::None }
         };
         let Some(filter) = &self.filter else {
             found.matches.push((n, placed.head));
@@ -180,31 +175,53 @@ impl Matcher {
         }
     }
 
-    /// What its payload tells.
-    fn payload(&mut self, capture: &Capture, mut candidate: Candidate, found: &mut Step) {
-        let Some(filter) = &self.filter else { return };
-        if filter.asks_round_trips {
-            candidate.rtt = round_trip(&mut self.pings, capture, &candidate.entry);
+    /// What their payloads tell; `false` if it was stopped.
+    fn payloads(
+        &mut self,
+        capture: &Capture,
+        mut candidates: Vec<Candidate>,
+        stop: &AtomicBool,
+        found: &mut Step,
+    ) -> bool {
+        let Some(filter) = &self.filter else { return true };
+        if !filter.asks_round_trips {
+            // in the order of the file; round trips are found in the order of the frames
+            candidates.sort_by_key(|candidate| candidate.entry.position().map(|position| position.block));
         }
-        match candidate.eval(filter, capture) {
-            Truth::Yes => found.matches.push((candidate.n, candidate.placed.head)),
-            Truth::Unsure => {
-                let waiting = self.later.entry(candidate.placed.head).or_default();
-                if waiting.len() < Self::MOST_LATER {
-                    waiting.push(candidate);
-                }
+        let mut reader = BulkReader::new(capture, candidates.iter().map(|candidate| &candidate.entry));
+        let mut unsure = Vec::new();
+        for mut candidate in candidates {
+            if stop.load(Ordering::Relaxed) {
+                return false;
             }
-            Truth::No | Truth::Unread => {}
+            if filter.asks_round_trips {
+                candidate.rtt = round_trip(&mut self.pings, capture, &candidate.entry);
+            }
+            match candidate.eval(filter, &mut reader) {
+                Truth::Yes => found.matches.push((candidate.n, candidate.placed.head)),
+                Truth::Unsure => unsure.push(candidate),
+                Truth::No | Truth::Unread => {}
+            }
         }
+        unsure.sort_unstable_by_key(|candidate| candidate.n);
+        for candidate in unsure {
+            let waiting = self.later.entry(candidate.placed.head).or_default();
+            if waiting.len() < Self::MOST_LATER {
+                waiting.push(candidate);
+            }
+        }
+        true
     }
 
     /// Decides on what has waited for the end of these messages.
     fn finish(&mut self, capture: &Capture, finished: Vec<Thread>, found: &mut Step) {
         let Some(filter) = &self.filter else { return };
         for thread in finished {
-            for mut candidate in self.later.remove(&thread.first.into()).unwrap_or_default() {
+            let Some(waiting) = self.later.remove(&thread.first.into()) else { continue };
+            let mut reader = BulkReader::new(capture, waiting.iter().map(|candidate| &candidate.entry));
+            for mut candidate in waiting {
                 candidate.placed.fragments = Fragments::Exactly(thread.fragments.into());
-                if candidate.eval(filter, capture) == Truth::Yes {
+                if candidate.eval(filter, &mut reader) == Truth::Yes {
                     found.matches.push((candidate.n, candidate.placed.head));
                 }
             }
@@ -213,7 +230,7 @@ impl Matcher {
 }
 
 impl Candidate {
-    fn eval(&self, filter: &Filter, capture: &Capture) -> Truth {
+    fn eval(&self, filter: &Filter, reader: &mut BulkReader<'_>) -> Truth {
         let facts = Facts {
             n: self.n,
             entry: &self.entry,
@@ -224,7 +241,7 @@ impl Candidate {
             rtt: self.rtt,
             zone: &filter.zone,
         };
-        filter.expr.eval(&facts, &mut Some(Payload::of(capture)))
+        filter.expr.eval(&facts, &mut Some(Payload::of(reader)))
     }
 }
 

@@ -31,10 +31,15 @@ pub(super) struct Placed {
     /// What kind of message it belongs to.
     pub(super) message: Option<Opcode>,
     pub(super) fragments: Fragments,
-    /// The message as it is by now, if it takes several frames.
-    pub(super) changed: Option<Thread>,
-    /// The message that grows no more.
-    pub(super) finished: Option<Thread>,
+}
+
+/// What a frame does to messages that take several frames.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// Those that have begun or grown, as they are by now, by their first frame.
+    pub(super) grown: BTreeMap<u64, Thread>,
+    /// Those that grow no more.
+    pub(super) finished: Vec<Thread>,
 }
 
 /// Follows the messages of every direction. Only unfinished ones are kept.
@@ -45,51 +50,64 @@ pub(super) struct Threads {
 
 impl Threads {
     /// Takes the next frame.
-    pub(super) fn place(&mut self, n: u64, entry: &FrameEntry, header: &Header) -> Placed {
+    #[inline]
+    pub(super) fn place(&mut self, n: u64, entry: &FrameEntry, header: &Header, changes: &mut Changes) -> Placed {
         let is_control = header.opcode.is_control();
         let continues = header.opcode == Opcode::CONTINUATION;
         let alone = Placed {
             head: n,
             message: (!is_control && !continues).then_some(header.opcode),
             fragments: if is_control { Fragments::None } else { Fragments::Exactly(1) },
-            changed: None,
-            finished: None,
         };
         // most traffic has no fragments
         if self.open.is_empty() && (header.fin || is_control || continues) {
             return alone;
         }
+        self.place_among(n, entry, header, alone, changes)
+    }
+
+    fn place_among(
+        &mut self,
+        n: u64,
+        entry: &FrameEntry,
+        header: &Header,
+        alone: Placed,
+        changes: &mut Changes,
+    ) -> Placed {
+        let is_control = header.opcode.is_control();
         let key = (entry.connection(), entry.from() == crate::wire::Side::Server);
-        if !is_control && !continues {
-            let interrupted = self.open.remove(&key).map(|(thread, _)| thread);
+        if !is_control && header.opcode != Opcode::CONTINUATION {
+            // the message that it interrupts
+            changes.finished.extend(self.open.remove(&key).map(|(thread, _)| thread));
             if header.fin {
-                return Placed { finished: interrupted, ..alone };
+                return alone;
             }
             let thread = Thread { first: small(n), last: small(n), fragments: 1, inside: 0, length: header.length };
             self.open.insert(key, (thread, header.opcode));
-            let fragments = Fragments::AtLeast(1);
-            return Placed { fragments, changed: Some(thread), finished: interrupted, ..alone };
+            changes.grown.insert(n, thread);
+            return Placed { fragments: Fragments::AtLeast(1), ..alone };
         }
         let Some((thread, opcode)) = self.open.get_mut(&key) else { return alone };
         thread.last = small(n);
         if is_control {
             thread.inside = thread.inside.saturating_add(1);
-            return Placed { head: thread.first.into(), changed: Some(*thread), ..alone };
+            changes.grown.insert(thread.first.into(), *thread);
+            return Placed { head: thread.first.into(), ..alone };
         }
         thread.fragments = thread.fragments.saturating_add(1);
         thread.length = thread.length.saturating_add(header.length);
         let (thread, opcode) = (*thread, *opcode);
         let done = header.fin && entry.is_complete();
+        changes.grown.insert(thread.first.into(), thread);
         if done {
             self.open.remove(&key);
+            changes.finished.push(thread);
         }
         let count = thread.fragments.into();
         Placed {
             head: thread.first.into(),
             message: Some(opcode),
             fragments: if done { Fragments::Exactly(count) } else { Fragments::AtLeast(count) },
-            changed: Some(thread),
-            finished: done.then_some(thread),
         }
     }
 

@@ -7,6 +7,7 @@ mod har;
 mod link;
 mod ours;
 mod packets;
+mod progress;
 mod reassembly;
 
 use std::fmt;
@@ -32,6 +33,8 @@ use foreign::Foreign;
 use har::Har;
 use ours::Ours;
 use packets::{Packets, Stop};
+pub use progress::ReadProgress;
+use progress::{FileFrom, Pipe};
 
 /// A capture that is about to be read.
 pub struct Opened {
@@ -41,6 +44,8 @@ pub struct Opened {
     pub recording: Option<Recording>,
     /// Reads it.
     pub reading: Reading,
+    /// How far that is.
+    pub progress: Arc<ReadProgress>,
 }
 
 /// Reads a capture from its beginning to its end.
@@ -48,6 +53,7 @@ pub struct Reading {
     packets: Packets,
     kind: Kind,
     capture: Arc<Capture>,
+    progress: Arc<ReadProgress>,
     /// More may be written to the file.
     grows: bool,
     /// Packets of a link type that is not known.
@@ -61,15 +67,17 @@ enum Kind {
     Har(Box<Har>),
 }
 
-/// How many packets are read before they are shown.
+/// How many packets, and bytes, are read before they are shown.
 const BATCH: usize = 16 * 1024;
+const BATCH_BYTES: u64 = 8 << 20;
 /// How often a file is looked at that may have grown.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Opens the file at `path`, or standard input if that is `-`. `command` says how the program was called.
 pub fn open(path: &Path, limits: Limits, command: &str) -> Result<Opened, OpenError> {
     let failed = |source| OpenError::Failed(path.display().to_string(), source);
-    let source = Source::open(path).map_err(failed)?;
+    let progress = Arc::new(ReadProgress::default());
+    let source = Source::open(path, &progress).map_err(failed)?;
     let (in_place, grows) = (source.file.clone(), source.file.is_some());
     let mut packets = Packets::new(source.input);
     let is_capture = packets.begin().map_err(|stop| match stop {
@@ -86,8 +94,9 @@ pub fn open(path: &Path, limits: Limits, command: &str) -> Result<Opened, OpenEr
         packets.keep(None).map_err(failed)?;
         let capture = Arc::new(Capture::new(CaptureReader::new(file, path.to_owned())));
         let kind = Kind::Ours(Box::new(Ours::new(deriver)));
-        let reading = Reading { packets, kind, capture: capture.clone(), grows, unknown_links: 0 };
-        return Ok(Opened { capture, recording: None, reading });
+        let reading =
+            Reading { packets, kind, capture: capture.clone(), progress: progress.clone(), grows, unknown_links: 0 };
+        return Ok(Opened { capture, recording: None, reading, progress });
     }
     let recording = Recording::create(None, false).map_err(OpenError::NoRoom)?;
     let capture = Arc::new(Capture::new(recording.reader()));
@@ -103,12 +112,14 @@ pub fn open(path: &Path, limits: Limits, command: &str) -> Result<Opened, OpenEr
         let writer: CaptureWriter = recording.writer(command).map_err(OpenError::NoRoom)?;
         Kind::Foreign(Box::new(Foreign::new(deriver, writer)))
     };
-    let reading = Reading { packets, kind, capture: capture.clone(), grows, unknown_links: 0 };
-    Ok(Opened { capture, recording: Some(recording), reading })
+    let reading =
+        Reading { packets, kind, capture: capture.clone(), progress: progress.clone(), grows, unknown_links: 0 };
+    Ok(Opened { capture, recording: Some(recording), reading, progress })
 }
 
 impl Reading {
-    /// Reads to the end, or with `follow` on until `stop` is set. Returns sentences on what could not be read.
+    /// Reads to the end, or with `follow` on until `stop` is set; or until [`ReadProgress::stop`] says that the rest is not
+    /// wanted. Returns sentences on what was not read.
     pub fn run(mut self, follow: bool, stop: &AtomicBool) -> Vec<String> {
         if let Kind::Har(har) = self.kind {
             let (mut sentences, damage) = har.run(&self.capture, stop);
@@ -117,13 +128,16 @@ impl Reading {
             return sentences;
         }
         let mut unseen = 0;
+        let mut shown = 0;
         let mut position = 0;
+        self.packets.waits = false;
         let ended = loop {
-            if unseen == BATCH || self.is_full() {
+            if unseen == BATCH || self.packets.position() - shown > BATCH_BYTES || self.is_full() {
                 self.show();
                 unseen = 0;
-                if stop.load(Ordering::Acquire) {
-                    break Stop::End;
+                shown = self.packets.position();
+                if self.is_unwanted(stop) {
+                    break self.stopped();
                 }
             }
             match self.packets.next() {
@@ -131,7 +145,18 @@ impl Reading {
                     self.packet(&packet);
                     unseen += 1;
                 }
+                Err(Stop::Nothing) => {
+                    // what came is shown, however slowly it goes on
+                    if unseen > 0 {
+                        self.show();
+                        unseen = 0;
+                    }
+                    if self.is_unwanted(stop) {
+                        break self.stopped();
+                    }
+                }
                 Err(Stop::End | Stop::Torn(_)) if follow && self.grows => {
+                    self.progress.end();
                     // only if nothing came for a while is a chunk whole of which more might come
                     if let (Kind::Ours(ours), true) = (&mut self.kind, position == self.packets.position()) {
                         ours.settle();
@@ -141,8 +166,8 @@ impl Reading {
                         self.show();
                         unseen = 0;
                     }
-                    if stop.load(Ordering::Acquire) {
-                        break Stop::End;
+                    if self.is_unwanted(stop) {
+                        break self.stopped();
                     }
                     position = self.packets.position();
                     thread::sleep(PAUSE);
@@ -151,6 +176,15 @@ impl Reading {
             }
         };
         self.finish(&ended)
+    }
+
+    fn is_unwanted(&self, stop: &AtomicBool) -> bool {
+        stop.load(Ordering::Acquire) || self.progress.is_stopped()
+    }
+
+    /// Why there is nothing more to read: the user has seen enough, or the program ends.
+    fn stopped(&self) -> Stop {
+        if self.progress.is_stopped() { Stop::Unwanted(self.packets.position()) } else { Stop::End }
     }
 
     fn packet(&mut self, packet: &packets::Packet) {
@@ -196,6 +230,7 @@ impl Reading {
         if self.unknown_links > 0 {
             sentences.push(format!("packets of a link type that is not known, and left out: {}", self.unknown_links));
         }
+        self.progress.end();
         self.show();
         if !matches!(ended, Stop::End) {
             let damage = ended.to_string();
@@ -214,29 +249,30 @@ struct Source {
 }
 
 impl Source {
-    fn open(path: &Path) -> io::Result<Self> {
+    fn open(path: &Path, progress: &Arc<ReadProgress>) -> io::Result<Self> {
         if path == Path::new("-") {
             // not the standard library's, which reads in small pieces
-            return Self::stream(File::from(io::stdin().as_fd().try_clone_to_owned()?));
+            return Self::stream(File::from(io::stdin().as_fd().try_clone_to_owned()?), progress);
         }
         let file = File::open(path)?;
         if !file.metadata()?.is_file() {
-            return Self::stream(file);
+            return Self::stream(file, progress);
         }
         let file = Arc::new(file);
         let mut magic = [0; 2];
-        let input = FileFrom { file: file.clone(), at: 0 };
+        let input = FileFrom::start(file.clone(), progress.clone())?;
         if file.read_at(&mut magic, 0)? == 2 && magic == GZIP {
             return Ok(Self { input: Box::new(MultiGzDecoder::new(BufReader::new(input))), file: None });
         }
         Ok(Self { input: Box::new(input), file: Some(file) })
     }
 
-    fn stream(mut file: File) -> io::Result<Self> {
+    fn stream(mut file: File, progress: &Arc<ReadProgress>) -> io::Result<Self> {
         let mut magic = Vec::new();
         Read::by_ref(&mut file).take(2).read_to_end(&mut magic)?;
         let is_compressed = magic == GZIP;
-        let input = Cursor::new(magic).chain(file);
+        let pipe = Pipe::after(magic.len(), file, progress.clone());
+        let input = Cursor::new(magic).chain(pipe);
         let input: Box<dyn Read + Send> =
             if is_compressed { Box::new(MultiGzDecoder::new(BufReader::new(input))) } else { Box::new(input) };
         Ok(Self { input, file: None })
@@ -244,20 +280,6 @@ impl Source {
 }
 
 const GZIP: [u8; 2] = [0x1F, 0x8B];
-
-/// Reads a file whose own position others may move.
-struct FileFrom {
-    file: Arc<File>,
-    at: u64,
-}
-
-impl Read for FileFrom {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let got = self.file.read_at(bytes, self.at)?;
-        self.at += got as u64;
-        Ok(got)
-    }
-}
 
 /// Why a file was not opened.
 #[derive(Debug)]

@@ -11,6 +11,8 @@ use super::block::{self, Interface, Order};
 /// Reads packets from a stream of bytes.
 pub(super) struct Packets {
     input: Box<dyn Read + Send>,
+    /// Whether it is waited for bytes of a pipe, however long that takes.
+    pub(super) waits: bool,
     spool: Spool,
     buffer: Vec<u8>,
     /// What of the buffer has not been read yet.
@@ -64,6 +66,10 @@ pub(super) enum Stop {
     Damaged(u64, &'static str),
     /// It can't be read.
     Failed(io::Error),
+    /// Nothing comes at the moment.
+    Nothing,
+    /// The rest, from here on, is not wanted.
+    Unwanted(u64),
 }
 
 impl fmt::Display for Stop {
@@ -73,6 +79,8 @@ impl fmt::Display for Stop {
             Self::Torn(at) => write!(f, "the file is cut short: the block at byte {at} is not whole"),
             Self::Damaged(at, what) => write!(f, "the file is damaged at byte {at}: {what}; it is read up to there"),
             Self::Failed(error) => write!(f, "the file cannot be read on: {error}"),
+            Self::Nothing => f.write_str("nothing comes"),
+            Self::Unwanted(at) => write!(f, "reading was stopped at byte {at}; the rest of the file is not shown"),
         }
     }
 }
@@ -87,6 +95,7 @@ impl Packets {
     pub(super) fn new(input: Box<dyn Read + Send>) -> Self {
         Self {
             input,
+            waits: true,
             spool: Spool::Memory(Vec::new()),
             buffer: Vec::new(),
             start: 0,
@@ -175,7 +184,8 @@ impl Packets {
         options.filter(|(code, _)| *code == block::COMMENT).map(|(_, comment)| comment)
     }
 
-    /// The next packet. After [`Stop::End`] and [`Stop::Torn`] it may be asked for again, if the file grows.
+    /// The next packet. After [`Stop::End`] and [`Stop::Torn`] it may be asked for again, if the file grows, and after
+    /// [`Stop::Nothing`].
     pub(super) fn next(&mut self) -> Result<Packet, Stop> {
         if self.format == Format::Pcap {
             return self.record();
@@ -292,6 +302,8 @@ impl Packets {
                 Ok(0) => return Ok(false),
                 Ok(got) => got,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock && self.waits => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(Stop::Nothing),
                 // a compressed file that is cut short
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(false),
                 Err(error) => return Err(Stop::Failed(error)),

@@ -14,12 +14,13 @@ use crate::capture::Capture;
 const BUFFER: usize = 256 * 1024;
 
 /// Exports to `path`; returned is how many frames that were. The file is readable by its owner alone, and appears under
-/// its name when it is whole. One that exists is only replaced with `force`.
+/// its name when it is whole. One that exists is only replaced with `force`. Which frames is asked once there is nothing
+/// in the way; finding that out may take time.
 pub fn to_file(
     capture: &Capture,
     path: &Path,
     kind: Kind,
-    selection: &Selection,
+    choose: impl FnOnce(&Progress) -> Result<Selection, Stop>,
     progress: &Progress,
     force: bool,
 ) -> Result<u64, ExportError> {
@@ -28,9 +29,10 @@ pub fn to_file(
     if !force && path.symlink_metadata().is_ok() {
         return Err(failed(ErrorKind::AlreadyExists.into()));
     }
+    let selection = choose(progress).map_err(failed)?;
     let partial = Partial::create(path).map_err(|error| failed(error.into()))?;
     let mut out = BufWriter::with_capacity(BUFFER, &partial.file);
-    let frames = write(capture, kind, selection, progress, &mut out).map_err(failed)?;
+    let frames = write(capture, kind, &selection, progress, &mut out).map_err(failed)?;
     drop(out);
     partial.finish(path, force).map_err(|error| failed(error.into()))?;
     Ok(frames)

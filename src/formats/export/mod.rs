@@ -12,10 +12,13 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
 pub use file::{ExportError, to_file};
 
 use super::{jsonl, text};
+use crate::capture::filter::Sieve;
 use crate::capture::{Capture, ConnectionId, Follower, Item};
 
 /// What an export is written as.
@@ -91,11 +94,34 @@ impl Selection {
     }
 }
 
+/// Those of the frames up to `last` that a filter lets through and that come after frame `hidden`, once it has looked at
+/// all of them.
+pub fn sifted(sieve: &Sieve, hidden: u64, last: u64, progress: &Progress) -> Result<Selection, Stop> {
+    progress.total.store(last, Ordering::Relaxed);
+    progress.filters.store(true, Ordering::Relaxed);
+    loop {
+        let looked_at = sieve.looked_at().min(last);
+        progress.is_at(looked_at)?;
+        if looked_at == last {
+            break;
+        }
+        thread::sleep(LOOK);
+    }
+    progress.filters.store(false, Ordering::Relaxed);
+    let frames = &sieve.sifted().frames;
+    let places = frames.count_to(hidden)..frames.count_to(last);
+    Ok(Selection::Frames(places.filter_map(|place| frames.get(place)).collect()))
+}
+
+/// How often it is looked how far a filter is.
+const LOOK: Duration = Duration::from_millis(5);
+
 /// How far an export is, for whoever waits for it, and whether it is still wanted.
 #[derive(Debug, Default)]
 pub struct Progress {
     done: AtomicU64,
     total: AtomicU64,
+    filters: AtomicBool,
     cancelled: AtomicBool,
 }
 
@@ -103,6 +129,11 @@ impl Progress {
     /// Frames looked at, of how many.
     pub fn so_far(&self) -> (u64, u64) {
         (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
+    }
+
+    /// Whether it is not yet known which frames are exported: so far is then how far the filter is.
+    pub fn is_filtering(&self) -> bool {
+        self.filters.load(Ordering::Relaxed)
     }
 
     /// The export is to end, and to leave nothing behind.

@@ -3,6 +3,7 @@
 mod filter;
 mod keys;
 mod looks;
+mod reading;
 mod safety;
 
 use std::net::SocketAddr;

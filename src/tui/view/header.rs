@@ -12,13 +12,15 @@ use crate::tui::snapshot::Snapshot;
 use crate::tui::text::{counted, grouped, size};
 use crate::tui::theme::Theme;
 
-/// Draws it. Where there is not room for all, the names of the views go first, then the recording, then ours.
+/// Draws it. Where there is not room for all, the names of the views go first, then the recording, then ours;
+/// how far a file is read stays.
 pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
     let right = numbers(model, snapshot);
     let room = usize::from(area.width).saturating_sub(right.width() + 1);
     let title = model.theme.clean(&model.title);
     let mut left = Line::from(vec![Span::styled(" wsinspect ", Theme::strong()), Span::raw(format!(" {title}"))]);
-    if left.width() > room {
+    let reading = reading(snapshot, room.saturating_sub(title.chars().count() + 1));
+    if left.width() + reading.width() > room {
         left.spans.remove(0);
     }
     let recording = recording(model, snapshot);
@@ -26,13 +28,35 @@ pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut 
         Line::styled(format!("   {}", model.theme.clean(damage)), model.theme.alarm())
     });
     let views = views(model);
-    for part in [damage, recording, views] {
+    for part in [reading, damage, recording, views] {
         if left.width() + part.width() <= room {
             left.spans.extend(part.spans);
         }
     }
     left.render(Rect { width: room as u16, ..area }, buffer);
     right.right_aligned().render(area, buffer);
+}
+
+/// `reading: 37%, 71.2 MB of 190.1 MB, Esc stops`, or less where there is less room.
+fn reading(snapshot: &Snapshot, room: usize) -> Line<'static> {
+    let Some((read, all)) = snapshot.reading else { return Line::default() };
+    let (short, long) = match all {
+        Some(all) => {
+            let percent = format!("{}%", percent(read, all));
+            let long = format!("{percent}, {} of {}", size(read), size(all));
+            (percent, long)
+        }
+        None => (size(read), size(read)),
+    };
+    let forms =
+        [format!("   reading: {long}, Esc stops"), format!("   read: {short}, Esc stops"), format!("   {short}")];
+    let fitting = forms.into_iter().find(|form| form.len() <= room).unwrap_or_default();
+    Line::styled(fitting, Theme::strong())
+}
+
+/// Rounded down: 100 is said when all is there. A file may have grown since it was looked at.
+fn percent(part: u64, whole: u64) -> u64 {
+    (u128::from(part.min(whole)) * 100 / u128::from(whole.max(1))) as u64
 }
 
 fn recording(model: &Model, snapshot: &Snapshot) -> Line<'static> {

@@ -1,0 +1,106 @@
+//! Payloads of many frames, for those who search them: the file is read in large pieces, and not frame by frame.
+
+use std::collections::VecDeque;
+use std::io;
+use std::ops::Range;
+
+use super::Capture;
+use super::connection::Connection;
+use super::event::ConnectionId;
+use super::file::{Pieces, Position};
+use super::index::FrameEntry;
+use super::tcp::Conversation;
+use crate::wire::mask;
+
+/// Reads payloads of frames in the order in which they were announced.
+#[derive(Debug)]
+pub(super) struct BulkReader<'a> {
+    capture: &'a Capture,
+    pieces: Pieces,
+    /// What is to be read of the file: one range for frames that lie near one another.
+    ahead: VecDeque<Range<u64>>,
+    /// The connection of the last frame.
+    conversation: Option<(ConnectionId, Conversation)>,
+    payload: Vec<u8>,
+}
+
+/// Bytes of the file that are read at once.
+const AT_ONCE: u64 = 1 << 20;
+/// Two frames this near are read at once, with what lies between them.
+const NEAR: u64 = 4 << 10;
+/// A longer frame is read by itself.
+const LONG: u64 = 256 << 10;
+/// What may stand in the file around the bytes of a frame: headers, options, padding.
+const AROUND: u64 = 256;
+
+impl<'a> BulkReader<'a> {
+    /// Announces `frames`, best in the order in which they stand in the file.
+    pub(super) fn new<'f>(capture: &'a Capture, frames: impl Iterator<Item = &'f FrameEntry>) -> Self {
+        // what stands before this does not change any more
+        let end = capture.index().file_length;
+        let mut ahead: VecDeque<Range<u64>> = VecDeque::new();
+        for frame in frames.filter(|frame| frame.header().length <= LONG) {
+            let Some(position) = frame.position() else { continue };
+            let length = u64::from(position.skip) + frame.header().length + AROUND;
+            let place = position.block..(position.block + length).min(end);
+            match ahead.back_mut() {
+                Some(last)
+                    if (last.start..=last.end + NEAR).contains(&place.start) && place.end <= last.start + AT_ONCE =>
+                {
+                    last.end = last.end.max(place.end);
+                }
+                _ => ahead.push_back(place),
+            }
+        }
+        Self { capture, pieces: capture.reader().pieces(), ahead, conversation: None, payload: Vec::new() }
+    }
+
+    /// Reads the first `most` payload bytes of a frame as [`Capture::payload`] does; nothing is there where that fails.
+    pub(super) fn read(&mut self, frame: &FrameEntry, most: u64) {
+        self.payload.clear();
+        let read = match frame.position().filter(|_| frame.is_complete()) {
+            Some(position) => self.read_at(frame, position, most),
+            None => self.capture.payload(frame, 0..most).map(|payload| self.payload = payload),
+        };
+        if read.is_err() {
+            self.payload.clear();
+        }
+    }
+
+    /// What was read last, unmasked.
+    pub(super) fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    fn read_at(&mut self, frame: &FrameEntry, position: Position, most: u64) -> io::Result<()> {
+        self.read_ahead(position.block)?;
+        let id = frame.connection();
+        if self.conversation.as_ref().is_none_or(|(last, _)| *last != id) {
+            let addresses = self.capture.index().connection(id).map(Connection::addresses);
+            self.conversation = addresses.map(|(client, server)| (id, Conversation::new(client, server)));
+        }
+        let Some((_, conversation)) = &self.conversation else { return Ok(()) };
+        let header = frame.header();
+        let length = usize::try_from(header.length.min(most)).unwrap_or(usize::MAX);
+        let skip = header.len() as u64;
+        self.pieces.read(conversation, frame.from(), position, skip, length, &mut self.payload)?;
+        if let Some(key) = header.masking_key {
+            mask(&mut self.payload, key, 0);
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the block at `at` is in memory, if its frame was announced to be next.
+    fn read_ahead(&mut self, at: u64) -> io::Result<()> {
+        if self.pieces.holds(at) {
+            return Ok(());
+        }
+        while self.ahead.front().is_some_and(|next| next.end <= at) {
+            self.ahead.pop_front();
+        }
+        match self.ahead.pop_front_if(|next| next.contains(&at)) {
+            Some(next) => self.pieces.read_ahead(next),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! A filter reads payloads many at a time; what it finds in them is what is found in each of them alone.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use memchr::memmem;
+use proptest::prelude::*;
+use regex::bytes::Regex;
+use wsinspect::capture::filter::{Filter, Matcher};
+use wsinspect::capture::{Capture, SocketEnd};
+use wsinspect::wire::{Header, MaskingKey, Opcode, Side, frame};
+
+use crate::support::{Recorded, Script};
+
+/// A frame that one side sends.
+#[derive(Clone, Debug)]
+struct Sent {
+    connection: u32,
+    from: Side,
+    payload: Vec<u8>,
+    key: Option<[u8; 4]>,
+    /// Where the frame is cut into reads, in thousandths of it.
+    cuts: Vec<usize>,
+    /// Bytes that are not seen after it.
+    gap: u8,
+}
+
+fn payload() -> impl Strategy<Value = Vec<u8>> {
+    let length =
+        prop_oneof![60 => 0_usize..40, 12 => 100_usize..2000, 2 => 60_000_usize..140_000, 1 => Just(300_000_usize)];
+    // letters of which short words come about by chance, and all over a long payload
+    (length, any::<u64>()).prop_map(|(length, seed)| {
+        let mut state = seed | 1;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        (0..length).map(|_| if length < 2000 { b"abc"[(next() % 3) as usize] } else { next() as u8 }).collect()
+    })
+}
+
+fn sent() -> impl Strategy<Value = Sent> {
+    let key = proptest::option::of(any::<[u8; 4]>());
+    let cuts = proptest::collection::vec(0_usize..1000, 0..3);
+    let gap = prop_oneof![30 => Just(0_u8), 1 => 1_u8..9];
+    (1_u32..4, any::<bool>(), payload(), key, cuts, gap).prop_map(|(connection, client, payload, key, cuts, gap)| {
+        let from = if client { Side::Client } else { Side::Server };
+        Sent { connection, from, payload, key, cuts, gap }
+    })
+}
+
+/// All of it recorded; the reads of a frame come one in turn with those of frames on other connections.
+fn record(traffic: &[Sent]) -> Recorded {
+    let mut script = (1..4).fold(Script::new(), Script::opened);
+    let mut queues: BTreeMap<_, VecDeque<_>> = BTreeMap::new();
+    for one in traffic {
+        let header = Header::new(Opcode::BINARY, one.key.map(MaskingKey), one.payload.len() as u64);
+        let bytes = frame(&header, &one.payload);
+        let mut cuts: Vec<usize> = one.cuts.iter().map(|cut| cut * bytes.len() / 1000).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let queue = queues.entry((one.connection, one.from as usize)).or_default();
+        let reads = cuts.windows(2).map(|cut| (bytes[cut[0]..cut[1]].to_vec(), 0));
+        queue.extend(reads.filter(|(bytes, _)| !bytes.is_empty()));
+        if let Some((_, gap)) = queue.back_mut() {
+            *gap = one.gap;
+        }
+    }
+    while queues.values().any(|queue| !queue.is_empty()) {
+        for ((id, from), queue) in &mut queues {
+            let from = Side::BOTH[*from];
+            let Some((bytes, gap)) = queue.pop_front() else { continue };
+            script = script.chunk(*id, from, &bytes);
+            if gap > 0 {
+                script = script.gap(*id, from, gap.into());
+            }
+        }
+    }
+    // a frame may be cut short by the end
+    script = script.chunk(1, Side::Client, &[0x82, 0xFE, 1, 0, 0, 0, 0, 0, b'a', b'b']);
+    script.ended(1, Side::Client, SocketEnd::Reset).closed(1, None).record()
+}
+
+fn matches(capture: &Capture, expression: &str) -> Vec<u64> {
+    let mut matcher = Matcher::of(Filter::parse(expression).unwrap());
+    let mut found = Vec::new();
+    matcher.look(capture, u64::MAX, &mut found);
+    found.sort_unstable();
+    found
+}
+
+/// The frames whose payload, read alone, is as it should be.
+fn alone(capture: &Capture, is_match: impl Fn(&[u8]) -> bool) -> Vec<u64> {
+    let frames = capture.index().totals().frames;
+    let frame = |n| *capture.index().frame(n).unwrap();
+    (1..=frames).filter(|n| is_match(&capture.payload(&frame(*n), 0..u64::MAX).unwrap_or_default())).collect()
+}
+
+fn assert_same(capture: &Capture) -> Result<(), TestCaseError> {
+    let contains = |word: &'static [u8]| move |bytes: &[u8]| memmem::find(bytes, word).is_some();
+    prop_assert_eq!(matches(capture, "payload contains \"abc\""), alone(capture, contains(b"abc")));
+    prop_assert_eq!(matches(capture, "payload contains 00:01"), alone(capture, contains(b"\x00\x01")));
+    let regex = Regex::new("^a+b.*c$").unwrap();
+    prop_assert_eq!(matches(capture, "payload matches \"^a+b.*c$\""), alone(capture, |bytes| regex.is_match(bytes)));
+    let both = |bytes: &[u8]| contains(b"ab")(bytes) && !contains(b"ca")(bytes);
+    prop_assert_eq!(matches(capture, "payload contains \"ab\" and not payload contains \"ca\""), alone(capture, both));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn what_is_found_in_many_is_what_is_found_in_each(
+        traffic in proptest::collection::vec(sent(), 1..50),
+        damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..4),
+        cut in proptest::option::weighted(0.2, any::<proptest::sample::Index>()),
+    ) {
+        let recorded = record(&traffic);
+        assert_same(&recorded.capture)?;
+        // and wherever the file is damaged behind the index
+        let mut bytes = std::fs::read(&recorded.path).unwrap();
+        for (at, byte) in damage {
+            *at.get_mut(&mut bytes) = byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        std::fs::write(&recorded.path, bytes).unwrap();
+        assert_same(&recorded.capture)?;
+    }
+}
