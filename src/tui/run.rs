@@ -222,7 +222,9 @@ impl Panel {
                 };
                 self.model.work = Some(Work::export(capture.clone(), path, kind, selection));
             }
-            (Task::Keep(path), Some(recording)) => self.model.work = Some(Work::keep(recording.clone(), path)),
+            (Task::Keep(path), Some(recording)) => {
+                self.model.work = Some(Work::keep(capture.clone(), recording.clone(), path));
+            }
             (Task::Mark(n, text), _) => self.mark(n, text),
             (Task::Keep(_), None) => {}
         }

@@ -6,6 +6,7 @@ mod export;
 mod file;
 mod filter;
 mod foreign;
+mod keep;
 mod reopen;
 mod support;
 mod wire_file;

@@ -21,7 +21,7 @@ pub struct Matcher {
     threads: Threads,
     pings: HashMap<ConnectionId, Pings>,
     next: u64,
-    next_milestone: usize,
+    next_milestone: u64,
     /// What waits for the end of the message that begins with this frame.
     later: BTreeMap<u64, Vec<Candidate>>,
 }
@@ -108,6 +108,9 @@ impl Matcher {
         let mut finished = Vec::new();
         let mut over = Vec::new();
         let index = capture.index();
+        if self.next <= index.gone() {
+            self.next = index.gone() + 1;
+        }
         let end = last.min(self.next.saturating_add(Self::PIECE - 1));
         while self.next <= end
             && let Some(entry) = index.frame(self.next)
@@ -118,7 +121,7 @@ impl Matcher {
         while let Some(milestone) = index.milestones(self.next_milestone).first()
             && milestone.after_frame < self.next
         {
-            self.next_milestone += 1;
+            self.next_milestone = milestone.number + 1;
             if milestone.kind == MilestoneKind::Closed {
                 over.push(milestone.connection);
             }
@@ -195,6 +198,20 @@ impl Matcher {
                 }
             }
             Truth::No | Truth::Unread => {}
+        }
+    }
+
+    /// The frames up to `gone` are gone: what has come of messages that began with one of them stands for itself.
+    pub(super) fn forget(&mut self, capture: &Capture, gone: u64, found: &mut Step) {
+        self.threads.forget(gone);
+        let waiting = self.later.split_off(&(gone + 1));
+        let candidates = std::mem::replace(&mut self.later, waiting).into_values().flatten();
+        let Some(filter) = &self.filter else { return };
+        for mut candidate in candidates.filter(|candidate| candidate.n > gone) {
+            candidate.placed.fragments = Fragments::Exactly(1);
+            if candidate.eval(filter, capture) == Truth::Yes {
+                found.matches.push((candidate.n, candidate.n));
+            }
         }
     }
 

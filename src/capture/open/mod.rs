@@ -28,7 +28,7 @@ use super::{Capture, CaptureWriter};
 use crate::lint::Limits;
 use foreign::Foreign;
 use ours::Ours;
-use packets::{Packets, Stop};
+use packets::{Input, Packets, Stop};
 
 /// A capture that is about to be read.
 pub struct Opened {
@@ -157,7 +157,12 @@ impl Reading {
     fn show(&mut self) {
         let length = self.packets.position();
         match &mut self.kind {
-            Kind::Ours(ours) => self.capture.update(|index| ours.deriver.apply(index, length, ours.missing)),
+            Kind::Ours(ours) => self.capture.update(|index| {
+                ours.deriver.apply(index, length, ours.missing);
+                if !self.packets.holes.is_empty() {
+                    index.set_holes(self.packets.holes.clone());
+                }
+            }),
             Kind::Foreign(foreign) => foreign.flush(&self.capture),
         }
     }
@@ -189,7 +194,7 @@ impl Reading {
 
 /// Where bytes come from.
 struct Source {
-    input: Box<dyn Read + Send>,
+    input: Box<dyn Input>,
     /// The file, if what is read stands in it as it is.
     file: Option<Arc<File>>,
 }
@@ -208,7 +213,7 @@ impl Source {
         let mut magic = [0; 2];
         let input = FileFrom { file: file.clone(), at: 0 };
         if file.read_at(&mut magic, 0)? == 2 && magic == GZIP {
-            return Ok(Self { input: Box::new(MultiGzDecoder::new(BufReader::new(input))), file: None });
+            return Ok(Self { input: Box::new(Stream(MultiGzDecoder::new(BufReader::new(input)))), file: None });
         }
         Ok(Self { input: Box::new(input), file: Some(file) })
     }
@@ -218,8 +223,11 @@ impl Source {
         Read::by_ref(&mut file).take(2).read_to_end(&mut magic)?;
         let is_compressed = magic == GZIP;
         let input = Cursor::new(magic).chain(file);
-        let input: Box<dyn Read + Send> =
-            if is_compressed { Box::new(MultiGzDecoder::new(BufReader::new(input))) } else { Box::new(input) };
+        let input: Box<dyn Input> = if is_compressed {
+            Box::new(Stream(MultiGzDecoder::new(BufReader::new(input))))
+        } else {
+            Box::new(Stream(input))
+        };
         Ok(Self { input, file: None })
     }
 }
@@ -237,6 +245,31 @@ impl Read for FileFrom {
         let got = self.file.read_at(bytes, self.at)?;
         self.at += got as u64;
         Ok(got)
+    }
+}
+
+impl Input for FileFrom {
+    fn skip(&mut self, length: u64) -> u64 {
+        // no further than it goes: what is cut short is to be seen
+        let end = self.file.metadata().map_or(self.at, |file| file.len());
+        let skipped = length.min(end.saturating_sub(self.at));
+        self.at += skipped;
+        skipped
+    }
+}
+
+/// What can only be read.
+struct Stream<R>(R);
+
+impl<R: Read> Read for Stream<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.0.read(bytes)
+    }
+}
+
+impl<R: Read + Send> Input for Stream<R> {
+    fn skip(&mut self, _: u64) -> u64 {
+        0
     }
 }
 
