@@ -284,6 +284,11 @@ impl Writer {
         if matches!(item, Item::Frame(n, ..) if *n <= *lost) {
             return Ok(());
         }
+        if let Item::Gone(frames) = item {
+            let first = (*lost + 1).max(*frames.start());
+            let rest = first..=*frames.end();
+            return if rest.is_empty() { Ok(()) } else { self.write(out, capture, &Item::Gone(rest)) };
+        }
         match (self.write(out, capture, item), item) {
             (Err(error), Item::Frame(n, ..)) if Gone::is(&error) => {
                 *lost = capture.index().gone().max(*n);

@@ -1,11 +1,12 @@
 //! The index: what is kept in memory of each frame once it is recorded.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::connection::Connection;
 use super::event::{ConnectionId, Origin, Timestamp, Vantage};
 use super::file::Position;
+use super::frame_store::FrameStore;
 use crate::lint::{Finding, Rule};
 use crate::wire::{Header, LengthForm, MaskingKey, Opcode, Rsv, Side};
 
@@ -188,65 +189,6 @@ impl FrameEntry {
     }
 }
 
-/// Frames in pieces of a fixed size, so that growing never moves or doubles what is there, and the oldest can go.
-#[derive(Debug, Default)]
-struct FrameStore {
-    pieces: VecDeque<Vec<FrameEntry>>,
-    /// How many frames came before the first piece.
-    before: u64,
-    /// How many frames are gone.
-    gone: u64,
-}
-
-impl FrameStore {
-    const PIECE: usize = 8192;
-
-    /// How many there have been.
-    fn len(&self) -> u64 {
-        let last = self.pieces.back().map_or(0, Vec::len);
-        self.before + (self.pieces.len().saturating_sub(1) * Self::PIECE + last) as u64
-    }
-
-    fn push(&mut self, entry: FrameEntry) {
-        match self.pieces.back_mut() {
-            Some(piece) if piece.len() < Self::PIECE => piece.push(entry),
-            // the first piece grows as it must: most captures are small
-            None => self.pieces.push_back(vec![entry]),
-            Some(_) => {
-                let mut piece = Vec::with_capacity(Self::PIECE);
-                piece.push(entry);
-                self.pieces.push_back(piece);
-            }
-        }
-    }
-
-    fn get(&self, index: u64) -> Option<&FrameEntry> {
-        let (piece, place) = self.place(index)?;
-        self.pieces.get(piece)?.get(place)
-    }
-
-    fn get_mut(&mut self, index: u64) -> Option<&mut FrameEntry> {
-        let (piece, place) = self.place(index)?;
-        self.pieces.get_mut(piece)?.get_mut(place)
-    }
-
-    fn place(&self, index: u64) -> Option<(usize, usize)> {
-        let place = usize::try_from(index.checked_sub(self.before).filter(|_| index >= self.gone)?).ok()?;
-        Some((place / Self::PIECE, place % Self::PIECE))
-    }
-
-    /// The first `count` of all are gone from now on.
-    fn drop_first(&mut self, count: u64) {
-        if self.pieces.is_empty() {
-            self.before = self.before.max(count);
-        }
-        self.gone = self.gone.max(count.min(self.len()));
-        while self.pieces.front().is_some_and(|piece| self.before + piece.len() as u64 <= self.gone) {
-            self.before += self.pieces.pop_front().map_or(0, |piece| piece.len() as u64);
-        }
-    }
-}
-
 /// Something that happened to a connection between two frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Milestone {
@@ -353,7 +295,7 @@ impl Index {
             open: self.open,
             connections: self.connections_gone + self.connections.len() as u64,
             frames: self.frames.len(),
-            gone: self.frames.gone,
+            gone: self.frames.gone(),
             findings: self.rule_counts.iter().sum(),
             file_length: self.file_length,
             missing: self.missing,
@@ -372,7 +314,7 @@ impl Index {
 
     /// How many frames are gone, the oldest first: the number of the last of them.
     pub fn gone(&self) -> u64 {
-        self.frames.gone
+        self.frames.gone()
     }
 
     /// How many connections are gone with them.
@@ -455,7 +397,7 @@ impl Index {
 
     /// Bytes of memory, about.
     pub(super) fn memory(&self) -> u64 {
-        let frames = self.frames.len() - self.frames.before;
+        let frames = self.frames.held();
         frames * size_of::<FrameEntry>() as u64 + self.findings.len() as u64 * 64 + self.connections.len() as u64 * 1024
     }
 
@@ -463,7 +405,7 @@ impl Index {
     /// before `kept_from` in the file goes with them.
     pub(super) fn drop_first(&mut self, frames: u64, kept_from: u64, stays: impl Fn(ConnectionId) -> bool) {
         self.frames.drop_first(frames);
-        let gone = self.frames.gone;
+        let gone = self.frames.gone();
         self.findings.drain(..self.findings.partition_point(|(n, _)| *n <= gone));
         self.marks = self.marks.split_off(&(gone + 1));
         let before = self.connections.len();
@@ -478,7 +420,7 @@ impl Index {
 
     /// The file does not hold what came before: so many frames and connections.
     pub(super) fn begin_after(&mut self, frames: u64, connections: u64) {
-        if self.frames.len() == self.frames.gone {
+        if self.frames.len() == self.frames.gone() {
             self.frames.drop_first(frames);
             self.connections_gone = self.connections_gone.max(connections);
         }
@@ -522,7 +464,7 @@ impl Index {
     }
 
     pub(super) fn set_mark(&mut self, n: u64, text: Option<String>) {
-        match text.filter(|_| n > self.frames.gone) {
+        match text.filter(|_| n > self.frames.gone()) {
             Some(text) => self.marks.insert(n, text),
             None => self.marks.remove(&n),
         };

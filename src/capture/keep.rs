@@ -233,7 +233,9 @@ fn make_hole(_: &File, _: Range<u64>) -> io::Result<()> {
 
 /// Whether room in the middle of the file can be given back.
 pub(super) fn takes_holes(file: &File) -> bool {
-    make_hole(file, 0..4096).is_ok()
+    // behind its end there is nothing to lose
+    let end = file.metadata().map_or(0, |file| file.len()).next_multiple_of(PAGE);
+    make_hole(file, end..end + PAGE).is_ok()
 }
 
 /// What began in the region that went stands elsewhere by now, or nowhere.

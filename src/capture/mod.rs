@@ -10,6 +10,7 @@ mod event;
 mod file;
 pub mod filter;
 mod follower;
+mod frame_store;
 mod index;
 mod keep;
 mod mark;

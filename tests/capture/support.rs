@@ -171,6 +171,17 @@ impl Feed {
         self.wait(|index| index.latest() == last);
     }
 
+    /// Waits until what was recorded before this has come to its end: a mark that there is none of follows it twice.
+    pub(crate) fn settle(&self) {
+        for _ in 0..2 {
+            let generation = self.capture.generation();
+            let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+            let mark = Mark { frame: 0, text: None, from: address, to: address };
+            assert!(self.recorder.marker().mark(ConnectionId(0), Timestamp(self.time), mark));
+            self.wait(|_| self.capture.generation() > generation);
+        }
+    }
+
     /// The file as it is now.
     pub(crate) fn file(&self) -> Vec<u8> {
         std::fs::read(self.recording.reader().path()).unwrap()

@@ -14,6 +14,7 @@ mod filter;
 mod handshake;
 mod injection;
 mod json;
+mod keep;
 mod loss;
 mod open;
 mod readme;
