@@ -76,6 +76,11 @@ impl Keep {
 
     /// Looks, between two writes, whether the oldest frames have to go.
     pub(super) fn look(&mut self, writer: &CaptureWriter, deriver: &mut Deriver, capture: &Capture) {
+        if self.refused || writer.place().current().keep {
+            // nothing goes any more
+            self.borders.clear();
+            return;
+        }
         let region = self.limit / REGIONS;
         let memory = capture.index().memory();
         let since = writer.length() - self.borders.back().map_or(self.start, |border| border.at);
