@@ -15,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::capture::filter::Filter;
-use crate::capture::{self, Capture, Clock, Marker, ReadProgress, Recorder, Recording};
+use crate::capture::{self, Capture, Clock, Leftovers, Marker, ReadProgress, Recorder, Recording};
 use crate::cli::{self, Cli, Command, Common, Format, Show, UsageError};
 use crate::control::{Commands, Control};
 use crate::endpoint::{self, Page};
@@ -119,9 +119,26 @@ async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {
     }
     let listener = net::listen(&live.listen().host, live.listen().port).await?;
     let address = listener.local_addr().context("cannot tell which address is listened on")?;
+    let is_named = common.record.is_some() && !streams;
+    if !is_named {
+        tell_of_leftovers(common.keep);
+    }
     let recording = Arc::new(Recording::create(common.record.as_deref().filter(|_| !streams), common.force)?);
     let capture = Arc::new(Capture::new(recording.reader()));
     let writer = recording.writer(&command_line())?;
+    let writer = if is_named {
+        writer
+    } else if recording.can_be_cut() {
+        writer.within(common.keep)
+    } else {
+        let _ = writeln!(
+            io::stderr(),
+            "wsinspect: {} is on a file system whose files can't give room back, so the recording is not kept within \
+             --keep: it grows as the disk allows",
+            recording.reader().path().display()
+        );
+        writer
+    };
     let (recorder, recorder_thread) =
         capture::start(writer, capture.clone(), common.show.limits()).context("cannot start the recorder")?;
     let (control, commands) = Control::new();
@@ -171,6 +188,16 @@ async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {
         );
     }
     outcome
+}
+
+/// Recordings of runs that were killed are not lost, and don't pile up either.
+fn tell_of_leftovers(keep: u64) {
+    let Some(Leftovers { newest, older, removed }) = capture::leftovers(keep) else { return };
+    let others = if older == 0 { String::new() } else { format!(" ({older} older beside it)") };
+    let gone = if removed == 0 { String::new() } else { format!("; the oldest were removed: {removed}") };
+    let newest = newest.display();
+    let sentence = format!("the recording of a run that was killed is there{others}: wsinspect open {newest}{gone}");
+    let _ = writeln!(io::stderr(), "wsinspect: {sentence}");
 }
 
 /// How the traffic is shown.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::capture::filter::{Filter, Matcher};
-use crate::capture::{Capture, Follower, FrameEntry, Item};
+use crate::capture::{Capture, Follower, FrameEntry, Gone, Item};
 use crate::formats::{jsonl, text};
 
 /// In which form things are printed.
@@ -55,6 +55,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 impl Printer {
     /// Prints what happens in `capture`; of the frames only those that match `filter`.
     pub fn start(capture: Arc<Capture>, form: Form, filter: Option<Filter>) -> io::Result<Self> {
+        if matches!(form, Form::Recording) {
+            // nothing goes before it is printed
+            capture.set_copied(0);
+        }
         let progress = Arc::new(Progress::default());
         let (end, ended) = oneshot::channel();
         let (shared, seen) = (progress.clone(), capture.clone());
@@ -137,6 +141,8 @@ fn print(capture: &Capture, form: Form, filter: Option<Filter>, progress: &Progr
         Form::Recording => return copy(&mut out, capture, progress),
     };
     let mut follower = Follower::default();
+    // frames up to this one that were gone when it was their turn
+    let mut told = 0;
     loop {
         // both are read before looking, so that nothing recorded in between is missed
         let last = progress.last.load(Ordering::Acquire);
@@ -161,7 +167,7 @@ fn print(capture: &Capture, form: Form, filter: Option<Filter>, progress: &Progr
                 screened.take(capture, items);
                 screened.write(&mut writer, &mut out, capture)?;
             }
-            None => items.iter().try_for_each(|item| writer.write(&mut out, capture, item))?,
+            None => items.iter().try_for_each(|item| writer.write_or_lose(&mut out, capture, item, &mut told))?,
         }
     }
 }
@@ -177,6 +183,7 @@ fn copy(out: &mut impl Write, capture: &Capture, progress: &Progress) -> io::Res
             let piece = capture.reader().file_bytes(at, (length - at).min(BUFFER as u64) as usize)?;
             out.write_all(&piece)?;
             at += piece.len() as u64;
+            capture.set_copied(at);
         }
         out.flush()?;
         if last {
@@ -191,6 +198,9 @@ struct Screened {
     matcher: Matcher,
     items: VecDeque<Item>,
     matches: BTreeSet<u64>,
+    /// Frames that went before the filter had seen them.
+    unseen: u64,
+    lost: u64,
 }
 
 impl Screened {
@@ -198,7 +208,7 @@ impl Screened {
     const MOST: usize = 1 << 16;
 
     fn new(filter: Filter) -> Self {
-        Self { matcher: Matcher::of(filter), items: VecDeque::new(), matches: BTreeSet::new() }
+        Self { matcher: Matcher::of(filter), items: VecDeque::new(), matches: BTreeSet::new(), unseen: 0, lost: 0 }
     }
 
     fn take(&mut self, capture: &Capture, items: Vec<Item>) {
@@ -209,6 +219,11 @@ impl Screened {
             _ => None,
         });
         self.matcher.look(capture, last.unwrap_or(0), &mut matches);
+        // what went while it was looked at may have matched, or not
+        let gone = capture.index().gone();
+        if self.items.iter().any(|item| matches!(item, Item::Frame(n, ..) if *n <= gone)) {
+            self.unseen = gone;
+        }
         self.matches.extend(matches);
         if self.items.len() > Self::MOST {
             self.give_up_waiting(capture);
@@ -230,8 +245,15 @@ impl Screened {
                     self.items.push_front(item);
                     break;
                 }
-                Item::Frame(n, entry, _) if !self.matches.remove(n) => writer.skip(out, capture, *n, entry)?,
-                _ => writer.write(out, capture, &item)?,
+                Item::Frame(n, entry, _) if !self.matches.remove(n) => {
+                    if *n > self.unseen {
+                        writer.skip(out, capture, *n, entry)?;
+                    } else if *n > self.lost {
+                        self.lost = self.unseen;
+                        writer.write(out, capture, &Item::Gone(*n..=self.unseen))?;
+                    }
+                }
+                _ => writer.write_or_lose(out, capture, &item, &mut self.lost)?,
             }
         }
         Ok(())
@@ -248,6 +270,31 @@ impl Writer {
         match self {
             Self::Text(lines) => lines.write(out, capture, item),
             Self::Json(lines) => lines.write(out, capture, item),
+        }
+    }
+
+    /// The same; if the frame has gone meanwhile, that is written, once for all of them up to `lost`.
+    fn write_or_lose(
+        &mut self,
+        out: &mut impl Write,
+        capture: &Capture,
+        item: &Item,
+        lost: &mut u64,
+    ) -> io::Result<()> {
+        if matches!(item, Item::Frame(n, ..) if *n <= *lost) {
+            return Ok(());
+        }
+        if let Item::Gone(frames) = item {
+            let first = (*lost + 1).max(*frames.start());
+            let rest = first..=*frames.end();
+            return if rest.is_empty() { Ok(()) } else { self.write(out, capture, &Item::Gone(rest)) };
+        }
+        match (self.write(out, capture, item), item) {
+            (Err(error), Item::Frame(n, ..)) if Gone::is(&error) => {
+                *lost = capture.index().gone().max(*n);
+                self.write(out, capture, &Item::Gone(*n..=*lost))
+            }
+            (written, _) => written,
         }
     }
 

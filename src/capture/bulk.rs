@@ -12,7 +12,8 @@ use super::index::FrameEntry;
 use super::tcp::Conversation;
 use crate::wire::mask;
 
-/// Reads payloads of frames in the order in which they were announced.
+/// Reads payloads of frames in the order in which they were announced. If a frame goes meanwhile (`--keep`), what is read of
+/// it means nothing, and nobody asks for it any more.
 #[derive(Debug)]
 pub(super) struct BulkReader<'a> {
     capture: &'a Capture,

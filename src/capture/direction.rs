@@ -45,7 +45,55 @@ pub(super) struct Direction {
     /// The first byte of the frame at hand, if any of it has come.
     start: Option<FrameStart>,
     frame: Option<FrameInProgress>,
+    /// Reads that the frame at hand arrived in and that are not in the file any more, but for its last one.
+    earlier_chunks: u16,
     scratch: Vec<u8>,
+}
+
+/// How far a direction has come: what it takes to go on from there without what came before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Halfway {
+    /// Where the first byte of what is unfinished stands: of a frame, or of a head.
+    pub(super) begun: Option<Position>,
+    /// How many bytes of an unfinished frame have come.
+    pub(super) unfinished: u64,
+    /// Who makes it.
+    pub(super) origin: Origin,
+    /// What came before it.
+    pub(super) before: Before,
+}
+
+impl Halfway {
+    /// What begins at `old` stands at `new` from now on, or is not there any more.
+    pub(super) fn move_begun(&mut self, old: Position, new: Option<Position>) {
+        if self.begun == Some(old) {
+            self.begun = new;
+        }
+    }
+}
+
+/// What is not there of a direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Before {
+    /// Frames.
+    pub(super) frames: u64,
+    /// Bytes after the opening handshake.
+    pub(super) bytes: u64,
+    /// How many reads the frame at hand has arrived in, if any of it has come.
+    pub(super) chunks: u16,
+    /// The message at hand.
+    pub(super) message: Unfinished,
+}
+
+/// A message that is unfinished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unfinished {
+    /// There is none.
+    No,
+    /// One of this opcode, compressed or not.
+    Message(Opcode, bool),
+    /// Where frames begin is not known.
+    Unknown,
 }
 
 /// A chunk held back, and where its bytes stand.
@@ -64,6 +112,8 @@ struct FrameStart {
     position: Option<Position>,
     origin: Origin,
     chunks: u16,
+    /// The message at hand when it began.
+    message: Unfinished,
 }
 
 #[derive(Debug)]
@@ -111,7 +161,68 @@ impl Direction {
             stream: 0,
             start: None,
             frame: None,
+            earlier_chunks: 0,
             scratch: Vec::new(),
+        }
+    }
+
+    /// How far it has come, after `frames` frames and `bytes` bytes that follow the opening handshake.
+    pub(super) fn halfway(&self, frames: u64, bytes: u64) -> Halfway {
+        let message = if self.lost || self.searching { Unfinished::Unknown } else { self.message() };
+        let before = Before { frames, bytes, chunks: 0, message };
+        match &self.start {
+            Some(start) => Halfway {
+                begun: start.position,
+                unfinished: bytes.saturating_sub(start.offset),
+                origin: start.origin,
+                before: Before { bytes: start.offset, chunks: start.chunks, message: start.message, ..before },
+            },
+            None => Halfway { begun: self.head_position, unfinished: 0, origin: self.maker, before },
+        }
+    }
+
+    fn message(&self) -> Unfinished {
+        match self.messages.unfinished() {
+            Some(opcode) => Unfinished::Message(opcode, self.compressed),
+            None => Unfinished::No,
+        }
+    }
+
+    /// Goes on from there, `before` not being there.
+    pub(super) fn resume(&mut self, before: &Before) {
+        self.lose_borders();
+        self.stream = before.bytes;
+        self.earlier_chunks = before.chunks.saturating_sub(1);
+        let Unfinished::Message(opcode, compressed) = before.message else {
+            self.searching = before.message == Unfinished::Unknown;
+            self.mid_message = self.searching;
+            return;
+        };
+        // what the message began with is not judged again
+        let start = Header { rsv: if compressed { Rsv::RSV1 } else { Rsv::NONE }, ..Header::new(opcode, None, 0) };
+        let start = start.with_fin(false);
+        self.linter.header(&start, &mut Vec::new());
+        self.linter.pass_over();
+        self.linter.end(&mut Vec::new());
+        self.messages.place(&start);
+        self.compressed = compressed;
+        (self.searching, self.mid_message) = (false, false);
+    }
+
+    /// What begins at `old` stands at `new` from now on, or is not there any more; returned is whether that is the frame at
+    /// hand.
+    pub(super) fn move_begun(&mut self, old: Position, new: Option<Position>) -> bool {
+        if self.head_position == Some(old) {
+            self.head_position = new;
+        }
+        let start = self.start.as_mut().filter(|start| start.position == Some(old));
+        start.map(|start| start.position = new).is_some()
+    }
+
+    /// What stood in the file before `kept_from` is not there any more.
+    pub(super) fn forget_held(&mut self, kept_from: u64) {
+        for held in self.held.iter_mut().filter(|held| held.blocks.iter().any(|block| *block < kept_from)) {
+            held.blocks.clear();
         }
     }
 
@@ -176,7 +287,8 @@ impl Direction {
                     offset,
                     position: chunk.position(at),
                     origin: chunk.origin(at, self.maker),
-                    chunks: 1,
+                    chunks: std::mem::take(&mut self.earlier_chunks).saturating_add(1),
+                    message: self.message(),
                 });
             }
             match self.decoder.next(&mut input) {

@@ -1,8 +1,9 @@
 //! Chunks in, frames and findings out: the one derivation behind every view, live or from a file.
 
 use super::connection::{CloseFrame, Connection, ConnectionState};
-use super::direction::{Chunk, Direction};
+use super::direction::{Before, Chunk, Direction, Halfway};
 use super::event::{Event, EventKind, Origin, Timestamp, Vantage};
+use super::file::Position;
 use super::index::{MilestoneKind, NewFrame};
 use super::pings::Pings;
 use crate::lint::{Finding, Limits, check_request, check_response};
@@ -20,6 +21,8 @@ pub(super) enum Step {
     Milestone(MilestoneKind),
     /// The user has marked a frame, or taken its mark away.
     Mark(u64, Option<String>),
+    /// So many frames and connections came before all that there is.
+    Gone(u64, u64),
 }
 
 /// Derives everything about one connection from its events.
@@ -83,6 +86,45 @@ impl Dissector {
                 self.close(event.time, steps);
             }
         }
+    }
+
+    /// How far both directions have come, and whether the opening handshake is over.
+    pub(super) fn halfway(&self) -> (bool, [Halfway; 2]) {
+        let connection = &self.connection;
+        let is_over = !matches!(self.phase, Phase::Request | Phase::Response(_));
+        let halfway = Side::BOTH.map(|side| {
+            let (frames, bytes) = (connection.frames[side as usize], connection.bytes[side as usize]);
+            let halfway = self.directions[side as usize].halfway(frames, bytes);
+            // heads are looked up by their connection once they are whole
+            let is_frame = halfway.unfinished > 0 || !is_over;
+            Halfway { begun: halfway.begun.filter(|_| is_frame), ..halfway }
+        });
+        (is_over, halfway)
+    }
+
+    /// What `from` sent before is not there.
+    pub(super) fn resume(&mut self, from: Side, before: &Before) {
+        self.connection.frames[from as usize] = before.frames;
+        self.connection.bytes[from as usize] = before.bytes;
+        if matches!(self.phase, Phase::Frames) {
+            let direction = &mut self.directions[from as usize];
+            direction.resume(before);
+            direction.expect_any_pong();
+        }
+    }
+
+    /// What `from` began to send at `old` stands at `new` from now on, or is not there any more; returned is whether that
+    /// is the frame at hand.
+    pub(super) fn move_begun(&mut self, from: Side, old: Position, new: Option<Position>) -> bool {
+        if let Some((_, length)) = self.connection.heads[from as usize].filter(|(position, _)| *position == old) {
+            self.connection.heads[from as usize] = new.map(|position| (position, length));
+        }
+        self.directions[from as usize].move_begun(old, new)
+    }
+
+    /// What stood in the file before `kept_from` is not there any more.
+    pub(super) fn forget_held(&mut self, kept_from: u64) {
+        self.directions.iter_mut().for_each(|direction| direction.forget_held(kept_from));
     }
 
     fn chunk(&mut self, from: Side, mut chunk: Chunk<'_>, steps: &mut Vec<Step>) {

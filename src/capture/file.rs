@@ -38,6 +38,7 @@ pub struct CaptureWriter {
     packets: PacketWriter,
     /// Payload bytes that could not be written and are not in the file.
     missing: u64,
+    limit: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +55,8 @@ impl CaptureWriter {
     pub(super) fn start(place: Arc<Place>, command: &str) -> io::Result<Self> {
         let mut pending = Vec::new();
         let packets = PacketWriter::start(&mut pending, command);
-        let mut writer = Self { place, length: 0, pending, pending_bytes: Vec::new(), packets, missing: 0 };
+        let mut writer =
+            Self { place, length: 0, pending, pending_bytes: Vec::new(), packets, missing: 0, limit: None };
         writer.flush().map(|()| writer)
     }
 
@@ -89,6 +91,25 @@ impl CaptureWriter {
         self.pending.clear();
         self.pending_bytes.clear();
         written
+    }
+
+    /// The file is kept within about `limit` bytes on the disk, and its index within a quarter of that in memory, unless
+    /// it is given a name: the oldest frames go first.
+    #[must_use]
+    pub fn within(self, limit: u64) -> Self {
+        Self { limit: Some(limit), ..self }
+    }
+
+    pub(super) fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    pub(super) fn packets(&self) -> &PacketWriter {
+        &self.packets
     }
 
     /// Payload bytes that are not in the file although they crossed the wire.

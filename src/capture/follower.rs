@@ -1,5 +1,7 @@
 //! A capture as a sequence of what happened, for those who print it.
 
+use std::ops::RangeInclusive;
+
 use super::Capture;
 use super::connection::Connection;
 use super::index::{FrameEntry, MilestoneKind};
@@ -9,7 +11,7 @@ use crate::lint::Finding;
 #[derive(Debug)]
 pub struct Follower {
     next_frame: u64,
-    next_milestone: usize,
+    next_milestone: u64,
 }
 
 /// One thing that happened.
@@ -19,6 +21,8 @@ pub enum Item {
     Opened(Connection),
     /// An opening handshake came to nothing.
     Refused(Connection),
+    /// The frames with these numbers went before they were looked at.
+    Gone(RangeInclusive<u64>),
     /// A frame: its number, itself, what is wrong with it.
     Frame(u64, FrameEntry, Vec<Finding>),
     /// An open connection is over.
@@ -36,11 +40,15 @@ impl Follower {
     pub fn next(&mut self, capture: &Capture, max: usize) -> Vec<Item> {
         let index = capture.index();
         let mut items = Vec::new();
+        if self.next_frame <= index.gone() {
+            items.push(Item::Gone(self.next_frame..=index.gone()));
+            self.next_frame = index.gone() + 1;
+        }
         while items.len() < max {
             if let Some(milestone) = index.milestones(self.next_milestone).first()
                 && milestone.after_frame < self.next_frame
             {
-                self.next_milestone += 1;
+                self.next_milestone = milestone.number + 1;
                 // whoever passes a milestone has been added before
                 let Some(connection) = index.connection(milestone.connection).cloned() else { continue };
                 items.push(match milestone.kind {

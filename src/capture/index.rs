@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::connection::Connection;
 use super::event::{ConnectionId, Origin, Timestamp, Vantage};
 use super::file::Position;
+use super::frame_store::FrameStore;
 use crate::lint::{Finding, Rule};
 use crate::wire::{Header, LengthForm, MaskingKey, Opcode, Rsv, Side};
 
@@ -177,6 +178,15 @@ impl FrameEntry {
         if self.has(MISSING) { None } else { Some(Position { block: self.block, skip: self.skip }) }
     }
 
+    fn set_position(&mut self, position: Option<Position>) {
+        match position {
+            Some(Position { block, skip }) => {
+                (self.block, self.skip, self.flags) = (block, skip, self.flags & !MISSING);
+            }
+            None => self.flags |= MISSING,
+        }
+    }
+
     /// Whether the same side of the same connection sent both.
     pub fn is_beside(&self, other: &Self) -> bool {
         self.connection == other.connection && self.from() == other.from()
@@ -187,42 +197,11 @@ impl FrameEntry {
     }
 }
 
-/// Frames in pieces of a fixed size, so that growing never moves or doubles what is there.
-#[derive(Debug, Default)]
-struct FrameStore {
-    pieces: Vec<Vec<FrameEntry>>,
-}
-
-impl FrameStore {
-    const PIECE: usize = 8192;
-
-    fn len(&self) -> u64 {
-        let last = self.pieces.last().map_or(0, Vec::len);
-        (self.pieces.len().saturating_sub(1) * Self::PIECE + last) as u64
-    }
-
-    fn push(&mut self, entry: FrameEntry) {
-        match self.pieces.last_mut() {
-            Some(piece) if piece.len() < Self::PIECE => piece.push(entry),
-            // the first piece grows as it must: most captures are small
-            None => self.pieces.push(vec![entry]),
-            Some(_) => {
-                let mut piece = Vec::with_capacity(Self::PIECE);
-                piece.push(entry);
-                self.pieces.push(piece);
-            }
-        }
-    }
-
-    fn get(&self, index: u64) -> Option<&FrameEntry> {
-        let index = usize::try_from(index).ok()?;
-        self.pieces.get(index / Self::PIECE)?.get(index % Self::PIECE)
-    }
-}
-
 /// Something that happened to a connection between two frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Milestone {
+    /// How many there were before it.
+    pub number: u64,
     /// How many frames had been recorded by then.
     pub after_frame: u64,
     /// Which connection.
@@ -248,8 +227,12 @@ pub struct Index {
     frames: FrameStore,
     /// By frame number, ascending.
     findings: Vec<(u64, Finding)>,
+    /// By number, ascending.
     connections: Vec<Connection>,
+    connections_gone: u64,
+    /// By number, ascending.
     milestones: Vec<Milestone>,
+    milestones_so_far: u64,
     /// Frames that the user has marked, and what was said of them.
     marks: BTreeMap<u64, String>,
     /// How often each rule was broken, in the order of [`Rule::ALL`].
@@ -263,6 +246,12 @@ pub struct Index {
     pub(super) latest: Timestamp,
     /// What keeps the rest of a file from being read.
     pub(super) damage: Option<String>,
+    /// What stood in the file before this is gone.
+    kept_from: u64,
+    /// But for what was written there anew, in ascending order: where that begins.
+    moved: Vec<u64>,
+    /// The parts of the file that hold nothing any more, ascending.
+    holes: Vec<Range<u64>>,
 }
 
 impl Default for Index {
@@ -271,7 +260,9 @@ impl Default for Index {
             frames: FrameStore::default(),
             findings: Vec::new(),
             connections: Vec::new(),
+            connections_gone: 0,
             milestones: Vec::new(),
+            milestones_so_far: 0,
             marks: BTreeMap::new(),
             rule_counts: vec![0; Rule::ALL.len()],
             open: 0,
@@ -279,6 +270,9 @@ impl Default for Index {
             missing: 0,
             latest: Timestamp::default(),
             damage: None,
+            kept_from: 0,
+            moved: Vec::new(),
+            holes: Vec::new(),
         }
     }
 }
@@ -288,10 +282,12 @@ impl Default for Index {
 pub struct Totals {
     /// Connections that are open as WebSockets.
     pub open: u64,
-    /// Connections in all.
+    /// Connections in all, also those that are gone.
     pub connections: u64,
-    /// Frames recorded.
+    /// Frames recorded, also those that are gone.
     pub frames: u64,
+    /// The oldest of them, which are not there any more.
+    pub gone: u64,
     /// Broken rules, in frames and handshakes.
     pub findings: u64,
     /// Bytes of the capture file.
@@ -305,8 +301,9 @@ impl Index {
     pub fn totals(&self) -> Totals {
         Totals {
             open: self.open,
-            connections: self.connections.len() as u64,
+            connections: self.connections_gone + self.connections.len() as u64,
             frames: self.frames.len(),
+            gone: self.frames.gone(),
             findings: self.rule_counts.iter().sum(),
             file_length: self.file_length,
             missing: self.missing,
@@ -321,6 +318,21 @@ impl Index {
     /// What kept the rest of the file from being read, in a sentence.
     pub fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
+    }
+
+    /// How many frames are gone, the oldest first: the number of the last of them.
+    pub fn gone(&self) -> u64 {
+        self.frames.gone()
+    }
+
+    /// How many connections are gone with them.
+    pub fn connections_gone(&self) -> u64 {
+        self.connections_gone
+    }
+
+    /// Whether what stands at `position` in the file has not gone.
+    pub fn is_there(&self, position: Position) -> bool {
+        position.block >= self.kept_from || self.moved.binary_search(&position.block).is_ok()
     }
 
     /// Frame `n`, from 1.
@@ -361,28 +373,87 @@ impl Index {
         self.rule_counts[rule as usize]
     }
 
-    /// Every connection, in order of acceptance.
+    /// Every connection that is not gone, in order of acceptance.
     pub fn connections(&self) -> &[Connection] {
         &self.connections
     }
 
     /// One connection.
     pub fn connection(&self, id: ConnectionId) -> Option<&Connection> {
-        self.connections.get(usize::try_from(id.0).ok()?.checked_sub(1)?)
+        self.connections.get(self.connection_place(id)?)
     }
 
-    /// Milestones from the `start`th on.
-    pub fn milestones(&self, start: usize) -> &[Milestone] {
-        self.milestones.get(start..).unwrap_or_default()
+    /// Where a connection stands among those that are not gone.
+    pub fn connection_place(&self, id: ConnectionId) -> Option<usize> {
+        self.connections.binary_search_by_key(&id, |connection| connection.id).ok()
+    }
+
+    /// Milestones from number `start` on, from 0. Those of connections that are gone are left out.
+    pub fn milestones(&self, start: u64) -> &[Milestone] {
+        &self.milestones[self.milestones.partition_point(|milestone| milestone.number < start)..]
     }
 
     pub(super) fn connection_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
-        self.connections.get_mut(usize::try_from(id.0).ok()?.checked_sub(1)?)
+        let place = self.connection_place(id)?;
+        self.connections.get_mut(place)
     }
 
-    /// Connections are numbered by their place here.
     pub(super) fn add_connection(&mut self, connection: Connection) {
-        self.connections.push(connection);
+        let place = self.connections.partition_point(|before| before.id < connection.id);
+        self.connections.insert(place, connection);
+    }
+
+    /// Bytes of memory, about.
+    pub(super) fn memory(&self) -> u64 {
+        let frames = self.frames.held();
+        frames * size_of::<FrameEntry>() as u64 + self.findings.len() as u64 * 64 + self.connections.len() as u64 * 1024
+    }
+
+    /// The first `frames` frames are gone from now on, and the connections that `stays` does not keep. What stands
+    /// before `kept_from` in the file goes with them.
+    pub(super) fn drop_first(&mut self, frames: u64, kept_from: u64, stays: impl Fn(ConnectionId) -> bool) {
+        self.frames.drop_first(frames);
+        let gone = self.frames.gone();
+        self.findings.drain(..self.findings.partition_point(|(n, _)| *n <= gone));
+        self.marks = self.marks.split_off(&(gone + 1));
+        let before = self.connections.len();
+        self.connections.retain(|connection| stays(connection.id));
+        self.connections_gone += (before - self.connections.len()) as u64;
+        let mut milestones = std::mem::take(&mut self.milestones);
+        milestones.retain(|milestone| self.connection_place(milestone.connection).is_some());
+        self.milestones = milestones;
+        self.kept_from = kept_from;
+        self.moved.clear();
+    }
+
+    /// The file does not hold what came before: so many frames and connections.
+    pub(super) fn begin_after(&mut self, frames: u64, connections: u64) {
+        if self.frames.len() == self.frames.gone() {
+            self.frames.drop_first(frames);
+            self.connections_gone = self.connections_gone.max(connections);
+        }
+    }
+
+    /// What began at a position that is gone was written anew elsewhere, or is not there any more.
+    pub(super) fn move_frame(&mut self, n: u64, to: Option<Position>) {
+        if let Some(entry) = n.checked_sub(1).and_then(|index| self.frames.get_mut(index)) {
+            entry.set_position(to);
+        }
+    }
+
+    /// The parts of the file that hold nothing any more, in ascending order.
+    pub fn holes(&self) -> &[Range<u64>] {
+        &self.holes
+    }
+
+    pub(super) fn set_holes(&mut self, holes: Vec<Range<u64>>) {
+        self.holes = holes;
+    }
+
+    /// The file has these positions before [`Index::drop_first`]'s `kept_from` all the same.
+    pub(super) fn set_moved(&mut self, mut blocks: Vec<u64>) {
+        blocks.sort_unstable();
+        self.moved = blocks;
     }
 
     pub(super) fn add_frame(&mut self, frame: &NewFrame, findings: Vec<Finding>) {
@@ -402,7 +473,7 @@ impl Index {
     }
 
     pub(super) fn set_mark(&mut self, n: u64, text: Option<String>) {
-        match text {
+        match text.filter(|_| n > self.frames.gone()) {
             Some(text) => self.marks.insert(n, text),
             None => self.marks.remove(&n),
         };
@@ -414,6 +485,8 @@ impl Index {
             MilestoneKind::Closed => self.open -= 1,
             MilestoneKind::Refused => {}
         }
-        self.milestones.push(Milestone { after_frame: self.frames.len(), connection, kind });
+        let number = self.milestones_so_far;
+        self.milestones_so_far += 1;
+        self.milestones.push(Milestone { number, after_frame: self.frames.len(), connection, kind });
     }
 }

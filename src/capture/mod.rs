@@ -12,13 +12,16 @@ mod event;
 mod file;
 pub mod filter;
 mod follower;
+mod frame_store;
 mod index;
+mod keep;
 mod mark;
 mod open;
 mod packets;
 mod pcapng;
 mod pings;
 mod place;
+mod prelude;
 mod recorder;
 mod recording;
 mod remark;
@@ -27,7 +30,7 @@ mod tcp;
 
 use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 pub use archived::ArchivedEnd;
@@ -42,7 +45,7 @@ pub use mark::Mark;
 pub use open::{OpenError, Opened, ReadProgress, Reading, open};
 pub use packets::PacketWriter;
 pub use recorder::{Marker, Recorder, RecorderThread, start};
-pub use recording::{KeepError, Recording, RecordingError};
+pub use recording::{KeepError, Leftovers, Recording, RecordingError, leftovers};
 
 use crate::wire::{Side, mask};
 
@@ -54,6 +57,21 @@ pub struct Capture {
     generation: AtomicU64,
     changed: Condvar,
     changed_lock: Mutex<()>,
+    /// How many are at work who need the oldest frames, too.
+    holds: AtomicUsize,
+    /// How far the file has been copied, where it is copied while it is written.
+    copied: AtomicU64,
+}
+
+/// While this is there, the oldest frames of a recording that is kept within a size go only where it would grow to twice
+/// that size otherwise.
+#[derive(Debug)]
+pub struct Hold<'a>(&'a Capture);
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.0.holds.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Capture {
@@ -65,7 +83,28 @@ impl Capture {
             generation: AtomicU64::new(0),
             changed: Condvar::new(),
             changed_lock: Mutex::new(()),
+            holds: AtomicUsize::new(0),
+            copied: AtomicU64::new(u64::MAX),
         }
+    }
+
+    /// Holds on to the oldest frames for a while.
+    pub fn hold(&self) -> Hold<'_> {
+        self.holds.fetch_add(1, Ordering::AcqRel);
+        Hold(self)
+    }
+
+    fn is_held(&self) -> bool {
+        self.holds.load(Ordering::Acquire) > 0
+    }
+
+    /// The file is being copied elsewhere, and that is done up to `length`: what comes after it does not go.
+    pub fn set_copied(&self, length: u64) {
+        self.copied.store(length, Ordering::Release);
+    }
+
+    fn copied(&self) -> u64 {
+        self.copied.load(Ordering::Acquire)
     }
 
     /// Grows whenever something was recorded.
@@ -99,7 +138,7 @@ impl Capture {
     }
 
     /// Bytes `range` of a frame as they were on the wire, header first. Fewer come back where the frame is cut short,
-    /// none where they could not be recorded.
+    /// none where they could not be recorded. If the frame is gone, that is [`Gone`].
     pub fn frame_bytes(&self, frame: &FrameEntry, range: Range<u64>) -> io::Result<Vec<u8>> {
         let header = frame.header();
         let mut end = range.end.min(header.length.saturating_add(header.len() as u64));
@@ -109,13 +148,15 @@ impl Capture {
             .connection(frame.connection())
             .map(|connection| (connection.addresses(), connection.bytes[from as usize]));
         let (Some(position), Some((addresses, sent))) = (frame.position(), connection) else {
-            return Ok(Vec::new());
+            return if connection.is_none() { Err(Gone::error()) } else { Ok(Vec::new()) };
         };
         if !frame.is_complete() {
             end = end.min(sent.saturating_sub(frame.offset()));
         }
         let length = usize::try_from(end.saturating_sub(range.start)).unwrap_or(usize::MAX);
-        self.reader.read(addresses, from, position, range.start, length)
+        let bytes = self.reader.read(addresses, from, position, range.start, length);
+        // it may have gone while it was read
+        if self.index().is_there(position) { bytes } else { Err(Gone::error()) }
     }
 
     /// Payload bytes `range` of a frame, unmasked. Fewer come back as in [`Capture::frame_bytes`].
@@ -132,10 +173,20 @@ impl Capture {
 
     /// The head that `side` sent in the opening handshake, as it was on the wire; `None` if none came whole.
     pub fn head(&self, connection: ConnectionId, side: Side) -> io::Result<Option<Vec<u8>>> {
-        let place = self.index().connection(connection).and_then(|connection| {
-            connection.heads[side as usize].map(|(position, length)| (connection.addresses(), position, length))
-        });
-        place.map(|(addresses, position, length)| self.reader.read(addresses, side, position, 0, length)).transpose()
+        loop {
+            let index = self.index();
+            let place = index.connection(connection).and_then(|connection| {
+                let (position, length) = connection.heads[side as usize]?;
+                index.is_there(position).then_some((connection.addresses(), position, length))
+            });
+            drop(index);
+            let Some((addresses, position, length)) = place else { return Ok(None) };
+            let head = self.reader.read(addresses, side, position, 0, length)?;
+            // it may have been written anew elsewhere while it was read
+            if self.index().is_there(position) {
+                return Ok(Some(head));
+            }
+        }
     }
 
     fn update(&self, change: impl FnOnce(&mut Index)) {
@@ -143,3 +194,26 @@ impl Capture {
         self.wake();
     }
 }
+
+/// The bytes of a frame are not there any more: the recording is kept within a size.
+#[derive(Clone, Copy, Debug)]
+pub struct Gone;
+
+impl Gone {
+    fn error() -> io::Error {
+        io::Error::other(Self)
+    }
+
+    /// Whether this is why reading failed.
+    pub fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
+    }
+}
+
+impl std::fmt::Display for Gone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the oldest frames went meanwhile, for the recording is kept within --keep")
+    }
+}
+
+impl std::error::Error for Gone {}

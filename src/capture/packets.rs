@@ -97,6 +97,11 @@ impl PacketWriter {
         0
     }
 
+    /// The conversation of an open connection, as far as it has come.
+    pub(super) fn conversation(&self, connection: ConnectionId) -> Option<&Conversation> {
+        self.conversations.get(&connection).map(|tracked| &tracked.conversation)
+    }
+
     /// So many bytes of `from` did not reach the file: the next packet of that direction says so.
     pub(super) fn lost(&mut self, connection: ConnectionId, from: Side, bytes: u64) {
         if let Some(tracked) = self.conversations.get_mut(&connection) {

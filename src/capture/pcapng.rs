@@ -11,6 +11,12 @@ pub(super) const SECTION_HEADER: u32 = 0x0A0D_0D0A;
 pub(super) const INTERFACE_DESCRIPTION: u32 = 1;
 pub(super) const ENHANCED_PACKET: u32 = 6;
 
+/// A block that we have put in the place of what is gone: of a type for local use, which others pass over.
+pub(super) const GONE: u32 = 0x8000_0001;
+/// Bytes of one that says how much is gone.
+pub(super) const GONE_LENGTH: usize = 36;
+const GONE_MAGIC: &[u8; 8] = b"wsinspec";
+
 pub(super) const OPT_COMMENT: u16 = 1;
 pub(super) const OPT_USER_APPLICATION: u16 = 4;
 pub(super) const OPT_INTERFACE_NAME: u16 = 2;
@@ -62,6 +68,24 @@ pub(super) fn write_packet(out: &mut Vec<u8>, time: u64, comments: &[String], wr
             write_option(body, 0, b"");
         }
     });
+}
+
+/// A block that says how many frames and connections are gone.
+pub(super) fn gone([frames, connections]: [u64; 2]) -> [u8; GONE_LENGTH] {
+    let mut block = [0; GONE_LENGTH];
+    block[..4].copy_from_slice(&GONE.to_le_bytes());
+    block[4..8].copy_from_slice(&(GONE_LENGTH as u32).to_le_bytes());
+    block[8..16].copy_from_slice(GONE_MAGIC);
+    block[16..24].copy_from_slice(&frames.to_le_bytes());
+    block[24..32].copy_from_slice(&connections.to_le_bytes());
+    block[32..].copy_from_slice(&(GONE_LENGTH as u32).to_le_bytes());
+    block
+}
+
+/// Reads back what follows the length of such a block: how many frames and connections are gone.
+pub(super) fn read_gone(body: &[u8]) -> Option<[u64; 2]> {
+    let (frames, connections) = body.strip_prefix(GONE_MAGIC)?.split_first_chunk::<8>()?;
+    Some([u64::from_le_bytes(*frames), u64::from_le_bytes(*connections.first_chunk::<8>()?)])
 }
 
 /// The start of a block, read back.

@@ -4,12 +4,14 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 /// The capture file and its name. Both may change while it is written; what stands where in it does not.
 #[derive(Debug)]
 pub(super) struct Place {
     current: RwLock<Current>,
+    /// The oldest part of the file may go: it has no name, and is not being given one. Held while it goes.
+    pub(super) may_be_cut: Mutex<bool>,
 }
 
 /// The file that is written to.
@@ -26,7 +28,7 @@ const PIECE: usize = 1 << 20;
 
 impl Place {
     pub(super) fn new(file: Arc<File>, path: PathBuf, keep: bool) -> Arc<Self> {
-        Arc::new(Self { current: RwLock::new(Current { file, path, keep }) })
+        Arc::new(Self { may_be_cut: Mutex::new(!keep), current: RwLock::new(Current { file, path, keep }) })
     }
 
     /// The file as it is now; it stays that while this is held.
@@ -71,10 +73,26 @@ pub(super) fn create(path: &Path, replace: bool) -> io::Result<File> {
     options.open(path)
 }
 
-/// Copies the bytes from `at` up to `end`; returned is how far it came.
+/// The first place from `at` on that is no hole; the end of the file if there is none.
+#[cfg(target_os = "linux")]
+fn data_from(file: &File, at: u64) -> u64 {
+    match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(at)) {
+        Ok(data) => data,
+        Err(rustix::io::Errno::NXIO) => u64::MAX,
+        Err(_) => at,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn data_from(_: &File, at: u64) -> u64 {
+    at
+}
+
+/// Copies the bytes from `at` up to `end`, and leaves holes out; returned is how far it came.
 fn copy_from(from: &File, to: &File, mut at: u64, end: u64) -> io::Result<u64> {
     let mut buffer = vec![0; PIECE];
     while at < end {
+        at = data_from(from, at).min(end);
         let want = buffer.len().min((end - at) as usize);
         match from.read_at(&mut buffer[..want], at) {
             Ok(0) => break,

@@ -8,12 +8,16 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::connection::Connection;
+use super::direction::Before;
 use super::dissector::{Dissector, Step};
 use super::event::{ConnectionId, Event, EventKind, Timestamp};
-use super::file::CaptureWriter;
+use super::file::{CaptureWriter, Position};
+use super::keep::Keep;
 use super::mark::Mark;
+use super::prelude::Going;
 use super::{Capture, index::Index};
 use crate::lint::Limits;
+use crate::wire::Side;
 
 /// The most bytes that wait to be written: beyond that the traffic waits for the disk.
 const MAX_WAITING: usize = 32 << 20;
@@ -88,17 +92,40 @@ pub fn start(
 ) -> io::Result<(Recorder, RecorderThread)> {
     let (events, mut incoming) = mpsc::unbounded_channel::<Waiting>();
     let room = Arc::new(Semaphore::new(MAX_WAITING));
+    let mut keep = writer.limit().map(|limit| Keep::new(limit, writer.length()));
     let thread = thread::Builder::new().name("recorder".to_owned()).spawn(move || {
         let mut deriver = Deriver::new(limits);
         capture.update(|index| index.file_length = writer.length());
         let mut batch = Vec::with_capacity(BATCH);
         while incoming.blocking_recv_many(&mut batch, BATCH) > 0 {
-            deriver.batch(&mut writer, batch.iter().map(|(event, _)| event));
-            capture.update(|index| deriver.apply(index, writer.length(), writer.missing()));
+            let most = keep.as_ref().map_or(u64::MAX, Keep::portion);
+            let mut rest = &batch[..];
+            while !rest.is_empty() {
+                let portion = rest.split_off(..portion(rest, most)).unwrap_or_default();
+                deriver.batch(&mut writer, portion.iter().map(|(event, _)| event));
+                capture.update(|index| deriver.apply(index, writer.length(), writer.missing()));
+                if let Some(keep) = &mut keep {
+                    keep.look(&writer, &mut deriver, &capture);
+                }
+            }
             batch.clear();
         }
     })?;
     Ok((Recorder { events, room }, RecorderThread { thread }))
+}
+
+/// How many of these events have no more than `most` bytes, and at least one.
+fn portion(events: &[Waiting], most: u64) -> usize {
+    let weigh = |event: &Event| match &event.kind {
+        EventKind::Chunk { bytes, .. } => EVENT_WEIGHT as u64 + bytes.len() as u64,
+        _ => EVENT_WEIGHT as u64,
+    };
+    let mut weight = 0;
+    let fits = events.iter().take_while(|(event, _)| {
+        weight += weigh(event);
+        weight <= most
+    });
+    fits.count().max(1)
 }
 
 /// Derives frames and findings from events, a batch at a time.
@@ -170,6 +197,46 @@ impl Deriver {
         self.steps.push((ConnectionId(0), Step::Mark(frame, text)));
     }
 
+    /// The connections that go on from here, by number.
+    pub(super) fn going(&self, writer: &CaptureWriter) -> Vec<Going> {
+        let mut going: Vec<Going> = self
+            .dissectors
+            .iter()
+            .filter_map(|(id, dissector)| {
+                let (is_over, sides) = dissector.halfway();
+                let sequence = writer.packets().conversation(*id)?.sequence();
+                let ended = dissector.connection.socket_ends;
+                Some(Going { id: *id, is_over, sides, sequence, ended, latest: self.latest })
+            })
+            .collect();
+        going.sort_unstable_by_key(|one| one.id);
+        going
+    }
+
+    /// What `from` sent on a connection before is not there.
+    pub(super) fn resume(&mut self, connection: ConnectionId, from: Side, before: &Before) {
+        if let Some(dissector) = self.dissectors.get_mut(&connection) {
+            dissector.resume(from, before);
+            self.changed.push(connection);
+        }
+    }
+
+    /// So many frames and connections came before all that there is.
+    pub(super) fn gone(&mut self, frames: u64, connections: u64) {
+        self.steps.push((ConnectionId(0), Step::Gone(frames, connections)));
+    }
+
+    /// What `from` began to send at `old` stands at `new` from now on, if anywhere; returned is whether that is a frame
+    /// of which more is to come.
+    pub(super) fn move_begun(&mut self, id: ConnectionId, from: Side, old: Position, new: Option<Position>) -> bool {
+        self.dissectors.get_mut(&id).is_some_and(|dissector| dissector.move_begun(from, old, new))
+    }
+
+    /// What stood in the file before `kept_from` is not there any more.
+    pub(super) fn forget_held(&mut self, kept_from: u64) {
+        self.dissectors.values_mut().for_each(|dissector| dissector.forget_held(kept_from));
+    }
+
     /// Adds to the index what was derived; the file now has `length` bytes, and `missing` ones are not in it.
     pub(super) fn apply(&mut self, index: &mut Index, length: u64, missing: u64) {
         self.changed.sort_unstable();
@@ -189,6 +256,7 @@ impl Deriver {
                 Step::Frame(frame, findings) => index.add_frame(&frame, findings),
                 Step::Handshake(findings) => index.count_findings(&findings),
                 Step::Milestone(kind) => index.add_milestone(id, kind),
+                Step::Gone(frames, connections) => index.begin_after(frames, connections),
                 Step::Mark(frame, text) => index.set_mark(frame, text),
             }
         }

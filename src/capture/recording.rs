@@ -3,12 +3,14 @@
 use std::fmt;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use super::file::{CaptureReader, CaptureWriter};
+use super::keep::takes_holes;
 use super::place::{Place, create};
 
 /// A capture file that has been created.
@@ -28,7 +30,13 @@ impl Recording {
             None => (unnamed()?, false),
         };
         match create(&path, force && keep) {
-            Ok(file) => Ok(Self { place: Place::new(Arc::new(file), path, keep), moving: Mutex::new(()) }),
+            Ok(file) => {
+                if !keep {
+                    // tells others that it is in use; where files can't be locked, nobody takes it for a leftover either
+                    let _ = file.try_lock();
+                }
+                Ok(Self { place: Place::new(Arc::new(file), path, keep), moving: Mutex::new(()) })
+            }
             Err(source) => Err(RecordingError { path, source }),
         }
     }
@@ -61,6 +69,8 @@ impl Recording {
         if let Some(name) = self.name() {
             return Err(KeepError::Kept(name));
         }
+        let mut stays = Staying { place: &self.place, is_kept: false };
+        *self.place.may_be_cut.lock().unwrap_or_else(PoisonError::into_inner) = false;
         let unnamed = self.path();
         let failed = |source| KeepError::Failed { path: path.to_owned(), source };
         match fs::hard_link(&unnamed, path) {
@@ -75,9 +85,15 @@ impl Recording {
                 }
             }
         }
+        stays.is_kept = true;
         // if it can't be removed, it is left over, as after a crash
         let _ = fs::remove_file(unnamed);
         Ok(())
+    }
+
+    /// Whether the oldest part of it can go, and give its room back to the disk.
+    pub fn can_be_cut(&self) -> bool {
+        takes_holes(&self.file())
     }
 
     /// Removes the file if it was not asked for. Waits for [`Recording::keep`].
@@ -94,12 +110,22 @@ impl Recording {
     }
 }
 
+/// Nothing of a recording goes while it is given a name, and nothing once it has one.
+struct Staying<'a> {
+    place: &'a Place,
+    is_kept: bool,
+}
+
+impl Drop for Staying<'_> {
+    fn drop(&mut self) {
+        *self.place.may_be_cut.lock().unwrap_or_else(PoisonError::into_inner) = !self.is_kept;
+    }
+}
+
 /// A path that no other process or thread of ours takes, in the user's state folder, or in the one for temporary files.
 fn unnamed() -> Result<PathBuf, RecordingError> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let state = variable("XDG_STATE_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/state")));
-    let folder = state.unwrap_or_else(std::env::temp_dir).join("wsinspect");
+    let folder = folder();
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -112,6 +138,56 @@ fn unnamed() -> Result<PathBuf, RecordingError> {
         .map(|n| folder.join(format!("unnamed-{process}-{n}.pcapng")))
         .find(|path| !path.exists())
         .ok_or_else(|| RecordingError { path: folder, source: ErrorKind::AlreadyExists.into() })
+}
+
+/// Where recordings lie that have no name.
+fn folder() -> PathBuf {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let state = variable("XDG_STATE_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/state")));
+    state.unwrap_or_else(std::env::temp_dir).join("wsinspect")
+}
+
+/// Recordings without a name whose programs were killed.
+#[derive(Debug)]
+pub struct Leftovers {
+    /// The newest.
+    pub newest: PathBuf,
+    /// How many older ones there are.
+    pub older: usize,
+    /// How many were removed, because they would have taken more room than they may.
+    pub removed: usize,
+}
+
+/// Looks for recordings that were left over, and removes the oldest as far as they take more than `limit` bytes on the disk
+/// together, but never the newest. `None` if there are none.
+pub fn leftovers(limit: u64) -> Option<Leftovers> {
+    let mut found: Vec<_> = fs::read_dir(folder()).ok()?.filter_map(|entry| left_over(entry.ok()?.path())).collect();
+    found.sort_unstable_by(|a, b| b.cmp(a));
+    let mut room = limit;
+    let (mut kept, mut removed) = (Vec::new(), 0);
+    for (_, size, path) in found {
+        let fits = size <= room;
+        room = room.saturating_sub(size);
+        // the newest stays in any case
+        if fits || kept.is_empty() {
+            kept.push(path);
+        } else {
+            removed += usize::from(fs::remove_file(path).is_ok());
+        }
+    }
+    let older = kept.len().checked_sub(1)?;
+    Some(Leftovers { newest: kept.swap_remove(0), older, removed })
+}
+
+/// When a recording was last written to and the bytes that it takes on the disk, if no program has it.
+fn left_over(path: PathBuf) -> Option<(SystemTime, u64, PathBuf)> {
+    let name = path.file_name()?.to_str()?;
+    let is_ours = name.starts_with("unnamed-") && name.ends_with(".pcapng");
+    let file = File::open(&path).ok().filter(|_| is_ours)?;
+    // whoever writes it holds a lock, which the kernel takes away with the process
+    file.try_lock().ok()?;
+    let metadata = file.metadata().ok()?;
+    Some((metadata.modified().ok()?, metadata.blocks() * 512, path))
 }
 
 /// Why there is no capture file.

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::direction::{Before, Unfinished};
 use super::event::{Cause, Origin, Vantage};
-use crate::wire::Side;
+use crate::wire::{Opcode, Side};
 
 /// One comment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub(super) enum Remark {
         /// Where in the packet's payload the frame begins.
         offset: usize,
     },
+    /// After the opening handshake: what of this side's stream is gone before the next packet.
+    Gone { from: Side, before: Before },
     /// On its last packet: the connection is over.
     Closed { cause: Option<Cause> },
 }
@@ -38,6 +41,16 @@ impl fmt::Display for Remark {
                 }
             }
             Self::Origin { origin, offset } => write!(f, "origin={} offset={offset}", origin.name()),
+            Self::Gone { from, before: Before { frames, bytes, chunks, message } } => {
+                write!(f, "gone from={from} frames={frames} bytes={bytes} chunks={chunks} message=")?;
+                match message {
+                    Unfinished::No => f.write_str("none"),
+                    Unfinished::Unknown => f.write_str("unknown"),
+                    Unfinished::Message(opcode, compressed) => {
+                        write!(f, "{}{}", opcode.value(), if *compressed { " compressed" } else { "" })
+                    }
+                }
+            }
             Self::Closed { cause: None } => f.write_str("closed"),
             Self::Closed { cause: Some(cause) } => write!(f, "closed, cause={}", cause.name()),
         }
@@ -63,6 +76,21 @@ impl Remark {
             let (origin, offset) = rest.split_once(" offset=")?;
             return Some(Self::Origin { origin: Origin::from_name(origin)?, offset: offset.parse().ok()? });
         }
+        if let Some(rest) = text.strip_prefix("gone from=") {
+            let (from, rest) = rest.split_once(" frames=")?;
+            let (frames, rest) = rest.split_once(" bytes=")?;
+            let (bytes, rest) = rest.split_once(" chunks=")?;
+            let (chunks, message) = rest.split_once(" message=")?;
+            let message = match (message, message.strip_suffix(" compressed")) {
+                ("none", _) => Unfinished::No,
+                ("unknown", _) => Unfinished::Unknown,
+                (_, Some(opcode)) => Unfinished::Message(Opcode::new(opcode.parse().ok()?), true),
+                (opcode, None) => Unfinished::Message(Opcode::new(opcode.parse().ok()?), false),
+            };
+            let from = Side::BOTH.into_iter().find(|side| side.name() == from)?;
+            let (frames, bytes, chunks) = (frames.parse().ok()?, bytes.parse().ok()?, chunks.parse().ok()?);
+            return Some(Self::Gone { from, before: Before { frames, bytes, chunks, message } });
+        }
         let rest = text.strip_prefix("closed")?;
         Some(Self::Closed { cause: rest.strip_prefix(", cause=").and_then(Cause::from_name) })
     }
@@ -75,6 +103,10 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let connection = |vantage| Remark::Connection { number: 17, vantage };
+        let gone = |message| Remark::Gone {
+            from: Side::Server,
+            before: Before { frames: u64::MAX, bytes: 1 << 40, chunks: 3, message },
+        };
         for remark in [
             connection(Vantage::Beside),
             connection(Vantage::Late),
@@ -83,6 +115,10 @@ mod tests {
             connection(Vantage::End(Side::Client)),
             Remark::Origin { origin: Origin::User, offset: 3 },
             Remark::Origin { origin: Origin::Endpoint, offset: 64_999 },
+            gone(Unfinished::No),
+            gone(Unfinished::Unknown),
+            gone(Unfinished::Message(Opcode::TEXT, false)),
+            gone(Unfinished::Message(Opcode::BINARY, true)),
             Remark::Closed { cause: None },
             Remark::Closed { cause: Some(Cause::PingUnanswered) },
             Remark::Closed { cause: Some(Cause::SocketFailed) },

@@ -13,6 +13,9 @@ pub(super) const MAX_HEADERS: usize = 40 + 28;
 const TCP: u8 = 6;
 const EXPERIMENT: u8 = 253;
 
+/// The first sequence number of the client and of the server.
+const FIRST: [u32; 2] = [1000, 9000];
+
 const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
@@ -74,7 +77,22 @@ impl Conversation {
             (IpAddr::V6(_), IpAddr::V4(b)) => (client, SocketAddr::new(b.to_ipv6_mapped().into(), server.port())),
             _ => (client, server),
         };
-        Self { client, server, sequence: [1000, 9000], identification: 0 }
+        Self { client, server, sequence: FIRST, identification: 0 }
+    }
+
+    /// A conversation of which the next bytes have these sequence numbers.
+    pub(super) fn resumed(client: SocketAddr, server: SocketAddr, sequence: [u32; 2]) -> Self {
+        Self { sequence, ..Self::new(client, server) }
+    }
+
+    /// The next sequence number of the client and of the server.
+    pub(super) fn sequence(&self) -> [u32; 2] {
+        self.sequence
+    }
+
+    /// How many bytes `from` has sent, where that is fewer than 2^32.
+    pub(super) fn sent(&self, from: Side) -> u32 {
+        self.sequence[from as usize].wrapping_sub(FIRST[from as usize] + 1)
     }
 
     /// Appends the next packet of `from`.

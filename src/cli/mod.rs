@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use explain::{FINDINGS, run_explain, run_rules};
 pub use manual::{Completions, run_completions, run_man};
 pub use values::{FilterArgument, HeaderArgument, ListenAddress};
-use values::{parse_duration, parse_size};
+use values::{parse_duration, parse_keep, parse_size};
 
 use crate::formats::export::Kind;
 use crate::net::Upstream;
@@ -133,6 +133,11 @@ pub struct Common {
     /// Replace FILE if it exists
     #[arg(long, requires = "record")]
     pub force: bool,
+
+    /// Keep a recording without a name within SIZE on the disk, and its index within a quarter of that in memory: the
+    /// oldest frames go first
+    #[arg(long, value_name = "SIZE", value_parser = parse_keep, default_value = "4GiB", conflicts_with = "record")]
+    pub keep: u64,
 
     /// How it is shown.
     #[command(flatten)]
@@ -383,6 +388,12 @@ mod tests {
             ("wsinspect serv 9002", "unrecognized subcommand 'serv'; a similar subcommand exists: 'serve'"),
             ("wsinspect serve 9002 -H nocolon", "expected 'Name: value'"),
             ("wsinspect serve 9002 --force", "--record <FILE>"),
+            (
+                "wsinspect serve 9002 --keep 1GiB --record a.pcapng",
+                "'--keep <SIZE>' cannot be used with '--record <FILE>'",
+            ),
+            ("wsinspect serve 9002 --keep 15MiB", "expected at least 16MiB"),
+            ("wsinspect serve 9002 --keep much", "expected a size such as 16MiB, 64k or 1000"),
             ("wsinspect serve 9002 -Y opcode==", "--filter <EXPR>': column 9: expected a value after \"==\""),
             ("wsinspect relay 9002", "required arguments were not provided: <UPSTREAM>"),
             ("wsinspect relay 9002 localhost", "expected a server such as localhost:9003"),
@@ -404,5 +415,6 @@ mod tests {
         assert_eq!(serve.listen, ListenAddress { host: "127.0.0.1".to_owned(), port: 9002 });
         assert_eq!((serve.common.show.max_frame, serve.common.show.max_message), (16 << 20, 64 << 20));
         assert_eq!(serve.reply, Reply::Echo);
+        assert_eq!(serve.common.keep, 4 << 30);
     }
 }

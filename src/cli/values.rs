@@ -102,6 +102,12 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).filter(|size| i64::try_from(*size).is_ok()).ok_or_else(expected)
 }
 
+/// The same, no smaller than what the recording is cut by makes sense with.
+pub(super) fn parse_keep(text: &str) -> Result<u64, String> {
+    let size = parse_size(text)?;
+    if size < 16 << 20 { Err(format!("expected at least 16MiB, found \"{text}\"")) } else { Ok(size) }
+}
+
 /// `500ms`, `2s`, `1m`; a bare number is seconds. Not 0.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let expected = || format!("expected a time such as 30, 500ms or 20s, found \"{text}\"");

@@ -1,10 +1,11 @@
 //! JSON Lines: one object for each thing that happened.
 
 use std::io::{self, Write};
+use std::ops::RangeInclusive;
 
 use serde::Serialize;
 
-use crate::capture::{Capture, Connection, FrameEntry, How, Item, SentOn, Timestamp};
+use crate::capture::{Capture, Connection, FrameEntry, Gone, How, Item, SentOn, Timestamp};
 use crate::lint::Finding;
 use crate::wire::handshake::Head;
 use crate::wire::{CloseBody, Opcode, Side};
@@ -38,6 +39,7 @@ impl JsonLines {
         match item {
             Item::Opened(connection) => line(out, &open(capture, connection)?),
             Item::Refused(connection) => line(out, &refused(capture, connection)?),
+            Item::Gone(frames) => line(out, &gone(capture, frames)),
             Item::Frame(n, entry, findings) => self.frame(out, capture, *n, entry, findings),
             Item::Closed(connection) => {
                 self.assembler.forget(connection.id);
@@ -124,8 +126,12 @@ impl JsonLines {
     }
 
     fn message(&self, out: &mut impl Write, capture: &Capture, time: Timestamp, message: &Assembled) -> io::Result<()> {
-        let truncated = message.length > self.options.payload_limit;
-        let payload = message.payload(capture, self.options.payload_limit)?;
+        let (payload, is_gone) = match message.payload(capture, self.options.payload_limit) {
+            // its last frame is still there
+            Err(error) if Gone::is(&error) => (Vec::new(), true),
+            payload => (payload?, false),
+        };
+        let truncated = is_gone || message.length > self.options.payload_limit;
         let is_text = message.opcode == Opcode::TEXT && !message.compressed;
         let seen = !message.is_archived();
         let text = is_text.then(|| text_of(&payload, truncated)).flatten();
@@ -160,6 +166,12 @@ fn text_of(payload: &[u8], truncated: bool) -> Option<String> {
         }
         Err(_) => None,
     }
+}
+
+fn gone(capture: &Capture, frames: &RangeInclusive<u64>) -> GoneJson {
+    let (first, last) = (*frames.start(), *frames.end());
+    let time = capture.index().latest().seconds();
+    GoneJson { event: "gone", time, conn: None, first, last, frames: (last + 1).saturating_sub(first) }
 }
 
 fn open(capture: &Capture, connection: &Connection) -> io::Result<OpenJson> {
@@ -252,6 +264,18 @@ pub(super) fn finding_json(finding: &Finding) -> FindingJson {
 fn line(out: &mut impl Write, object: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, object)?;
     out.write_all(b"\n")
+}
+
+/// Frames that are not in the recording any more.
+#[derive(Serialize)]
+struct GoneJson {
+    event: &'static str,
+    time: f64,
+    /// Of any connection.
+    conn: Option<u32>,
+    first: u64,
+    last: u64,
+    frames: u64,
 }
 
 #[derive(Serialize)]

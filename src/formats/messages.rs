@@ -140,7 +140,7 @@ pub(super) fn message_of(capture: &Capture, n: u64) -> Option<Assembled> {
     let wanted = *capture.index().frame(n)?;
     let (connection, from) = (wanted.connection(), wanted.from());
     let mut assembler = Assembler::default();
-    let mut start = 1;
+    let mut start = capture.index().gone() + 1;
     loop {
         let frames = capture.index().frames(start..start + BATCH);
         if frames.is_empty() {

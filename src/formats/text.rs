@@ -42,6 +42,11 @@ impl TextLines {
             Item::Refused(connection) => self.refused(connection),
             Item::Frame(n, entry, findings) => self.frame(capture, *n, entry, findings)?,
             Item::Closed(connection) => self.closed(connection),
+            Item::Gone(frames) => {
+                let (first, last) = (frames.start(), frames.end());
+                let sentence = format!("frames {first} to {last} are gone: the recording is kept within a size");
+                self.paint(Style::Bad, &sentence).into_owned()
+            }
         };
         writeln!(out, "{line}")
     }

@@ -147,6 +147,8 @@ impl Listing {
     /// Looks for what has come to the messages that are opened.
     pub(super) fn refresh(&mut self, capture: &Capture) {
         let Some(sieve) = self.sieve.as_ref().filter(|_| self.messages) else { return };
+        let gone = capture.index().gone();
+        self.opened.retain(|first, _| *first > gone);
         for (first, parts) in &mut self.opened {
             let thread = sieve.sifted().thread(*first).copied();
             let next = parts.last().map_or(0, |last| last + 1);

@@ -55,8 +55,11 @@ pub(super) struct Model {
     pub(super) filters: Vec<String>,
     /// Frames up to this one are hidden.
     pub(super) hidden: u64,
-    /// Rows are connection numbers.
+    /// Rows are places among the connections that are shown, from 1.
     pub(super) connections: Cursor,
+    /// The connection that is selected, and the row that it stood in last.
+    connection: Option<ConnectionId>,
+    connection_placed: u64,
     /// The first line in view of the frame pane, the bytes pane, a connection's details and the handshake.
     pub(super) frame_scroll: u64,
     pub(super) bytes_scroll: u64,
@@ -114,6 +117,8 @@ impl Model {
             filters: Vec::new(),
             hidden: 0,
             connections: Cursor::new(false),
+            connection: None,
+            connection_placed: 0,
             frame_scroll: 0,
             bytes_scroll: 0,
             details_scroll: 0,
@@ -163,6 +168,11 @@ impl Model {
         self.frozen.as_ref().map_or_else(|| index.totals().frames, |frozen| frozen.frames)
     }
 
+    /// Frames up to this one are not listed: they are hidden, or gone.
+    pub(super) fn unlisted(&self, index: &Index) -> u64 {
+        self.hidden.max(index.gone())
+    }
+
     /// The connections that are shown.
     pub(super) fn shown_connections<'a>(&'a self, index: &'a Index) -> &'a [Connection] {
         self.frozen.as_ref().map_or_else(|| index.connections(), |frozen| &frozen.connections)
@@ -172,25 +182,36 @@ impl Model {
     pub(super) fn settle(&mut self, capture: &Capture) {
         let index = capture.index();
         let last = self.last_frame(&index);
-        let connections = self.shown_connections(&index).len() as u64;
+        let unlisted = self.unlisted(&index);
+        let shown = self.shown_connections(&index);
+        let connections = shown.len() as u64;
+        let place = |id: ConnectionId| shown.binary_search_by_key(&id, |one| one.id).ok();
+        // unless the cursor was moved, it goes where what it was on has gone
+        let row = self.connection.filter(|_| self.connections.selected == self.connection_placed).and_then(place);
         drop(index);
         let rows = self.layout().map_or(0, |layout| layout.list_rows());
         let before = self.selected_frame();
-        self.settle_frames(capture, last, rows);
+        self.settle_frames(capture, unlisted, last, rows);
         if self.selected_frame() != before {
             self.frame_scroll = 0;
             self.bytes_scroll = 0;
+        }
+        if let Some(row) = row {
+            self.connections.shift(row as u64 + 1);
         }
         let selected = self.connections.selected;
         self.connections.settle(1, connections, rows);
         if self.connections.selected != selected {
             self.details_scroll = 0;
         }
+        self.connection_placed = self.connections.selected;
+        let index = capture.index();
+        self.connection = self.connection_row().and_then(|row| Some(self.shown_connections(&index).get(row)?.id));
     }
 
-    fn settle_frames(&mut self, capture: &Capture, last: u64, rows: usize) {
+    fn settle_frames(&mut self, capture: &Capture, unlisted: u64, last: u64, rows: usize) {
         self.listing.refresh(capture);
-        let (first, last) = self.listing.rows(self.hidden, last);
+        let (first, last) = self.listing.rows(unlisted, last);
         // unless the cursor was moved, it goes where what it was on has gone
         let moved = self.frames.selected != self.placed;
         if !moved
@@ -239,7 +260,7 @@ impl Model {
 
     /// The frames that the list shows, or will show once the filter has looked at all that there are by now.
     pub(super) fn listed(&self, index: &Index) -> Chosen {
-        let (hidden, last) = (self.hidden, self.last_frame(index));
+        let (hidden, last) = (self.unlisted(index), self.last_frame(index));
         match self.listing.filtering() {
             Some(sieve) => Chosen::Sifted { sieve, hidden, last },
             None if self.listing.expression.is_empty() => {
@@ -252,16 +273,18 @@ impl Model {
 
     /// How many frames the list shows by now.
     pub(super) fn listed_count(&self, index: &Index) -> u64 {
-        let (hidden, last) = (self.hidden, self.last_frame(index));
-        let matching = self.listing.matching(hidden, last);
-        matching.unwrap_or_else(|| last.saturating_sub(hidden))
+        let (unlisted, last) = (self.unlisted(index), self.last_frame(index));
+        let matching = self.listing.matching(unlisted, last);
+        matching.unwrap_or_else(|| last.saturating_sub(unlisted))
     }
 
     /// The connection that the view is about: the selected frame's, or the selected one.
     pub(super) fn selected_connection(&self, index: &Index) -> Option<ConnectionId> {
         match self.view {
             View::Frames => Some(index.frame(self.selected_frame()?)?.connection()),
-            View::Connections | View::Handshake => index.connections().get(self.connection_row()?).map(|one| one.id),
+            View::Connections | View::Handshake => {
+                self.shown_connections(index).get(self.connection_row()?).map(|one| one.id)
+            }
         }
     }
 

@@ -225,7 +225,9 @@ impl Panel {
                 };
                 self.model.work = Some(Work::export(capture.clone(), path, kind, chosen));
             }
-            (Task::Keep(path), Some(recording)) => self.model.work = Some(Work::keep(recording.clone(), path)),
+            (Task::Keep(path), Some(recording)) => {
+                self.model.work = Some(Work::keep(capture.clone(), recording.clone(), path));
+            }
             (Task::Mark(n, text), _) => self.mark(n, text),
             (Task::Keep(_), None) => {}
         }

@@ -19,6 +19,8 @@ pub(super) struct Snapshot {
     pub(super) damage: Option<String>,
     /// The last frame that is shown.
     pub(super) last: u64,
+    /// Frames up to this one are hidden, or gone.
+    pub(super) unlisted: u64,
     /// The first and the last row of the list.
     pub(super) listed: (u64, u64),
     /// How many of the frames the filter has looked at, while it works.
@@ -30,6 +32,7 @@ pub(super) struct Snapshot {
     /// The connections in view, and how many there are.
     pub(super) connections: Vec<Connection>,
     pub(super) connection_count: u64,
+    pub(super) connections_gone: u64,
     /// The selected connection.
     pub(super) connection: Option<Connection>,
     pub(super) handshake: Option<HandshakeDetail>,
@@ -58,6 +61,7 @@ impl SnapshotReader {
             reading: model.reading.as_ref().and_then(|reading| reading.so_far()),
             damage: index.damage().map(str::to_owned),
             last: model.last_frame(&index),
+            unlisted: model.unlisted(&index),
             target: model.target(&index),
             ..Snapshot::default()
         };
@@ -67,6 +71,7 @@ impl SnapshotReader {
             let end = all.len().min(start + rows as usize);
             snapshot.connections = all[start..end].to_vec();
             snapshot.connection_count = all.len() as u64;
+            snapshot.connections_gone = index.connections_gone();
             snapshot.connection = model.connection_row().and_then(|row| all.get(row).cloned());
         }
         drop(index);
@@ -91,7 +96,7 @@ impl SnapshotReader {
 
     fn frames(&mut self, model: &mut Model, capture: &Capture, snapshot: &mut Snapshot) {
         let Some(layout) = model.layout() else { return };
-        snapshot.listed = model.listing.rows(model.hidden, snapshot.last);
+        snapshot.listed = model.listing.rows(snapshot.unlisted, snapshot.last);
         snapshot.looked_at = model.listing.looked_at().filter(|looked_at| looked_at * 100 < snapshot.last * 99);
         if layout.list.is_some() {
             let end = (model.frames.top + layout.list_rows() as u64).min(snapshot.listed.1 + 1);

@@ -226,10 +226,10 @@ fn back(model: &mut Model) {
 fn show(model: &mut Model, view: View, capture: &Capture) {
     if model.view == View::Frames
         && view != View::Frames
-        && let Some(ConnectionId(number)) = model.selected_connection(&capture.index())
+        && let Some(place) = selected_place(model, capture)
     {
         // what was looked at stays what is looked at
-        model.connections.select(number.into());
+        model.connections.select(place as u64 + 1);
     }
     if view != model.view {
         model.maximised = false;
@@ -240,9 +240,17 @@ fn show(model: &mut Model, view: View, capture: &Capture) {
     model.connections.reveal();
 }
 
+/// The place of the selected frame's connection.
+fn selected_place(model: &Model, capture: &Capture) -> Option<usize> {
+    let index = capture.index();
+    let id = model.selected_connection(&index)?;
+    model.shown_connections(&index).binary_search_by_key(&id, |one| one.id).ok()
+}
+
 fn find(model: &mut Model, forward: bool, capture: &Capture) {
-    let last = model.last_frame(&capture.index());
-    let shown = model.hidden + 1..=last;
+    let index = capture.index();
+    let shown = model.unlisted(&index) + 1..=model.last_frame(&index);
+    drop(index);
     let mut from = model.anchored();
     loop {
         let index = capture.index();
@@ -320,7 +328,7 @@ fn export(model: &mut Model, capture: &Capture) {
         return model.say(BUSY);
     }
     let index = capture.index();
-    let (frames, listed) = (index.totals().frames, model.listed_count(&index));
+    let (frames, listed) = (index.totals().frames - index.gone(), model.listed_count(&index));
     let decided = model.listing.looked_at().is_none_or(|looked_at| looked_at >= model.last_frame(&index));
     drop(index);
     let form = Form::export(frames, (listed, decided), model.selected_frame(), &model.zone);

@@ -80,9 +80,15 @@ impl Work {
     }
 
     /// Keeps the recording as `path`.
-    pub(super) fn keep(recording: Arc<Recording>, path: PathBuf) -> Self {
+    pub(super) fn keep(capture: Arc<Capture>, recording: Arc<Recording>, path: PathBuf) -> Self {
         Self::start(format!("keeping the recording as {}", name(&path)), None, move || match recording.keep(&path) {
-            Ok(()) => Finished { said: format!("the recording is kept as {}", path.display()), kept: Some(path) },
+            Ok(()) => {
+                let without = match capture.index().gone() {
+                    0 => String::new(),
+                    gone => format!(", without the {} that are gone", counted(gone, "older frame")),
+                };
+                Finished { said: format!("the recording is kept as {}{without}", path.display()), kept: Some(path) }
+            }
             Err(error) => Finished { said: error.to_string(), kept: None },
         })
     }

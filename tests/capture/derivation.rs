@@ -133,6 +133,7 @@ fn things_are_followed_in_the_order_in_which_they_happened() {
             Item::Refused(connection) => format!("refused {}", connection.id),
             Item::Frame(n, entry, _) => format!("frame {n} of {}", entry.connection()),
             Item::Closed(connection) => format!("close {}", connection.id),
+            Item::Gone(frames) => format!("gone {frames:?}"),
         })
         .collect();
     assert_eq!(told, ["open 1", "frame 1 of 1", "open 2", "frame 2 of 2", "close 1", "frame 3 of 2", "refused 3"]);

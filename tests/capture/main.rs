@@ -8,6 +8,7 @@ mod filter;
 mod filter_payloads;
 mod foreign;
 mod har;
+mod keep;
 mod reopen;
 mod support;
 mod wire_file;

@@ -124,6 +124,20 @@ impl Feed {
         Self::new(Recording::create(None, false).unwrap(), tempfile::tempdir().unwrap())
     }
 
+    /// Into a file without a name, kept within `limit` bytes.
+    pub(crate) fn within(limit: u64) -> Self {
+        let (recording, folder) = (Recording::create(None, false).unwrap(), tempfile::tempdir().unwrap());
+        let capture = Arc::new(Capture::new(recording.reader()));
+        let writer = recording.writer("a test").unwrap().within(limit);
+        let (recorder, thread) = capture::start(writer, capture.clone(), Limits::default()).unwrap();
+        Self { recording, capture, recorder, thread, folder, time: Script::new().time }
+    }
+
+    /// What was recorded so far.
+    pub(crate) fn capture(&self) -> &Arc<Capture> {
+        &self.capture
+    }
+
     /// Records what the script says, and waits until there are `frames` in all.
     pub(crate) fn feed(&mut self, script: Script, frames: u64) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -144,6 +158,28 @@ impl Feed {
         let mark = Mark { frame: n, text: text.map(str::to_owned), from, to };
         assert!(self.recorder.marker().mark(connection, Timestamp(self.time), mark));
         self.wait(|index| index.mark(n) == text);
+    }
+
+    /// Records what the script says, and waits until that is done.
+    pub(crate) fn play(&mut self, script: Script) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for event in script.events {
+            self.time += 1_000_000;
+            runtime.block_on(self.recorder.record(Event { time: Timestamp(self.time), ..event }));
+        }
+        let last = Timestamp(self.time);
+        self.wait(|index| index.latest() == last);
+    }
+
+    /// Waits until what was recorded before this has come to its end: a mark that there is none of follows it twice.
+    pub(crate) fn settle(&self) {
+        for _ in 0..2 {
+            let generation = self.capture.generation();
+            let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+            let mark = Mark { frame: 0, text: None, from: address, to: address };
+            assert!(self.recorder.marker().mark(ConnectionId(0), Timestamp(self.time), mark));
+            self.wait(|_| self.capture.generation() > generation);
+        }
     }
 
     /// The file as it is now.

@@ -15,6 +15,7 @@ mod handshake;
 mod har;
 mod injection;
 mod json;
+mod keep;
 mod loss;
 mod open;
 mod opening;

@@ -20,7 +20,7 @@ pub(crate) fn panel(size: (u16, u16), arguments: &[&str]) -> (Terminal, SocketAd
 }
 
 /// The address that the panel's first line names.
-fn address(terminal: &Terminal) -> SocketAddr {
+pub(crate) fn address(terminal: &Terminal) -> SocketAddr {
     let screen = terminal.screen().contents();
     let (_, rest) = screen.split_once("serve ").unwrap();
     rest.split_whitespace().next().unwrap().parse().unwrap()

@@ -22,7 +22,7 @@ pub struct Matcher {
     threads: Threads,
     pings: HashMap<ConnectionId, Pings>,
     next: u64,
-    next_milestone: usize,
+    next_milestone: u64,
     /// What waits for the end of the message that begins with this frame.
     later: BTreeMap<u64, Vec<Candidate>>,
 }
@@ -109,6 +109,9 @@ impl Matcher {
         let mut changes = Changes::default();
         let mut over = Vec::new();
         let index = capture.index();
+        if self.next <= index.gone() {
+            self.next = index.gone() + 1;
+        }
         let end = last.min(self.next.saturating_add(Self::PIECE - 1));
         while self.next <= end
             && let Some(entry) = index.frame(self.next)
@@ -119,7 +122,7 @@ impl Matcher {
         while let Some(milestone) = index.milestones(self.next_milestone).first()
             && milestone.after_frame < self.next
         {
-            self.next_milestone += 1;
+            self.next_milestone = milestone.number + 1;
             if milestone.kind == MilestoneKind::Closed {
                 over.push(milestone.connection);
             }
@@ -211,6 +214,22 @@ impl Matcher {
             }
         }
         true
+    }
+
+    /// The frames up to `gone` are gone: what has come of messages that began with one of them stands for itself.
+    pub(super) fn forget(&mut self, capture: &Capture, gone: u64, found: &mut Step) {
+        self.threads.forget(gone);
+        let waiting = self.later.split_off(&(gone + 1));
+        let candidates = std::mem::replace(&mut self.later, waiting).into_values().flatten();
+        let candidates: Vec<_> = candidates.filter(|candidate| candidate.n > gone).collect();
+        let Some(filter) = &self.filter else { return };
+        let mut reader = BulkReader::new(capture, candidates.iter().map(|candidate| &candidate.entry));
+        for mut candidate in candidates {
+            candidate.placed.fragments = Fragments::Exactly(1);
+            if candidate.eval(filter, &mut reader) == Truth::Yes {
+                found.matches.push((candidate.n, candidate.n));
+            }
+        }
     }
 
     /// Decides on what has waited for the end of these messages.

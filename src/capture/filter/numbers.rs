@@ -1,10 +1,14 @@
 //! Frame numbers in ascending order, four bytes each.
 
+use std::collections::VecDeque;
+
 /// Frame numbers in ascending order, in pieces, so that growing never moves what is there.
 #[derive(Clone, Debug, Default)]
 pub struct Numbers {
     /// All but the last are full, and none is empty.
-    pieces: Vec<Vec<u32>>,
+    pieces: VecDeque<Vec<u32>>,
+    /// How many have been dropped: places count them.
+    dropped: u64,
 }
 
 /// A frame's number in four bytes: an index of more frames than that would take 200 GB.
@@ -15,20 +19,20 @@ pub(super) fn small(n: u64) -> u32 {
 impl Numbers {
     const PIECE: usize = 8192;
 
-    /// How many there are.
+    /// How many there are, with those that have been dropped.
     pub fn len(&self) -> u64 {
-        let last = self.pieces.last().map_or(0, Vec::len);
-        (self.pieces.len().saturating_sub(1) * Self::PIECE + last) as u64
+        let last = self.pieces.back().map_or(0, Vec::len);
+        self.dropped + (self.pieces.len().saturating_sub(1) * Self::PIECE + last) as u64
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
+        self.len() == 0
     }
 
     /// The one at `place`, from 0.
     pub fn get(&self, place: u64) -> Option<u64> {
-        let place = usize::try_from(place).ok()?;
+        let place = usize::try_from(place.checked_sub(self.dropped)?).ok()?;
         self.pieces.get(place / Self::PIECE)?.get(place % Self::PIECE).map(|&n| n.into())
     }
 
@@ -36,9 +40,19 @@ impl Numbers {
     pub fn count_to(&self, n: u64) -> u64 {
         let n = small(n);
         let before = self.pieces.partition_point(|piece| piece.last().is_some_and(|&last| last <= n));
+        // what was dropped is below all others
         // past the last one, which need not be full
         let Some(piece) = self.pieces.get(before) else { return self.len() };
-        (before * Self::PIECE + piece.partition_point(|&number| number <= n)) as u64
+        self.dropped + (before * Self::PIECE + piece.partition_point(|&number| number <= n)) as u64
+    }
+
+    /// Drops whole pieces of numbers up to `n`, which nobody asks for any more.
+    pub(super) fn drop_to(&mut self, n: u64) {
+        let n = small(n);
+        while self.pieces.len() > 1 && self.pieces.front().and_then(|piece| piece.last()).is_some_and(|&last| last <= n)
+        {
+            self.dropped += self.pieces.pop_front().map_or(0, |piece| piece.len() as u64);
+        }
     }
 
     /// Whether `n` is among them.
@@ -49,12 +63,13 @@ impl Numbers {
     /// Adds a number, if it is not there. That is quick near the end.
     #[inline]
     pub(super) fn insert(&mut self, n: u64) {
-        let last = self.pieces.last().and_then(|piece| piece.last()).copied();
+        let last = self.pieces.back().and_then(|piece| piece.last()).copied();
         if last.is_none_or(|last| u64::from(last) < n) {
             self.push(small(n));
         } else if !self.contains(n) {
-            let place = self.count_to(n) as usize;
-            let after: Vec<u32> = (place as u64..self.len()).filter_map(|place| self.get(place).map(small)).collect();
+            let place = self.count_to(n);
+            let after: Vec<u32> = (place..self.len()).filter_map(|place| self.get(place).map(small)).collect();
+            let place = (place - self.dropped) as usize;
             self.pieces.truncate(place.div_ceil(Self::PIECE));
             if let Some(piece) = self.pieces.get_mut(place / Self::PIECE) {
                 piece.truncate(place % Self::PIECE);
@@ -67,14 +82,14 @@ impl Numbers {
     }
 
     fn push(&mut self, n: u32) {
-        match self.pieces.last_mut() {
+        match self.pieces.back_mut() {
             Some(piece) if piece.len() < Self::PIECE => piece.push(n),
             // the first piece grows as it must: most lists are short
-            None => self.pieces.push(vec![n]),
+            None => self.pieces.push_back(vec![n]),
             Some(_) => {
                 let mut piece = Vec::with_capacity(Self::PIECE);
                 piece.push(n);
-                self.pieces.push(piece);
+                self.pieces.push_back(piece);
             }
         }
     }

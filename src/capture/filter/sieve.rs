@@ -8,7 +8,7 @@ use std::thread;
 use super::Filter;
 use super::matcher::{Matcher, Step};
 use super::numbers::Numbers;
-use super::threads::Thread;
+use super::threads::{Thread, parts_of};
 use crate::capture::Capture;
 
 /// A filter at work. It ends when this is dropped.
@@ -72,9 +72,19 @@ impl Sifted {
         self.threads.get(place)
     }
 
-    fn add(&mut self, step: &mut Step, has_filter: bool) {
+    /// The frames up to `gone` are gone. Of messages that began with one of them, what is left stands for itself.
+    fn forget(&mut self, gone: u64, left: &[u64], has_filter: bool) {
+        self.threads.drain(..self.threads.partition_point(|thread| u64::from(thread.first) <= gone));
+        let left = left.iter().filter(|n| !has_filter || self.frames.contains(**n));
+        left.for_each(|n| self.messages.insert(*n));
+        self.frames.drop_to(gone);
+        self.messages.drop_to(gone);
+    }
+
+    fn add(&mut self, step: &mut Step, has_filter: bool, gone: u64) {
         step.matches.sort_unstable();
-        for (n, head) in step.matches.drain(..) {
+        for (n, head) in step.matches.drain(..).filter(|(n, _)| *n > gone) {
+            let head = if head > gone { head } else { n };
             if has_filter {
                 self.frames.insert(n);
             }
@@ -82,7 +92,7 @@ impl Sifted {
                 self.messages.insert(head);
             }
         }
-        for (first, thread) in std::mem::take(&mut step.threads) {
+        for (first, thread) in std::mem::take(&mut step.threads).into_iter().filter(|(first, _)| *first > gone) {
             match self.threads.binary_search_by_key(&first, |thread| thread.first.into()) {
                 Ok(place) => self.threads[place] = thread,
                 Err(place) => self.threads.insert(place, thread),
@@ -95,16 +105,27 @@ fn work(capture: &Capture, filter: Option<Filter>, shared: &Shared) {
     let has_filter = filter.is_some();
     let mut matcher = Matcher::new(filter, true);
     let mut step = Step::default();
+    let mut gone = 0;
     loop {
         // before looking, so that nothing recorded meanwhile is missed
         let generation = capture.generation();
+        let gone_by_now = capture.index().gone();
+        if gone_by_now > gone {
+            gone = gone_by_now;
+            matcher.forget(capture, gone, &mut step);
+            let sifted = || shared.sifted.lock().unwrap_or_else(PoisonError::into_inner);
+            let cut: Vec<Thread> = sifted().threads.iter().filter(|thread| thread.is_cut(gone)).copied().collect();
+            // not under the lock: whoever looks at what is found may look at the index, too
+            let left: Vec<u64> = cut.iter().flat_map(|thread| parts_of(capture, thread, gone + 1)).collect();
+            sifted().forget(gone, &left, has_filter);
+        }
         let before = matcher.next();
         matcher.step(capture, u64::MAX, &shared.stopped, &mut step);
         if shared.stopped.load(Ordering::Acquire) {
             return;
         }
         if !step.matches.is_empty() || !step.threads.is_empty() {
-            shared.sifted.lock().unwrap_or_else(PoisonError::into_inner).add(&mut step, has_filter);
+            shared.sifted.lock().unwrap_or_else(PoisonError::into_inner).add(&mut step, has_filter, gone);
         }
         shared.looked_at.store(matcher.next() - 1, Ordering::Release);
         if matcher.next() == before {

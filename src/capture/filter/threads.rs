@@ -23,6 +23,13 @@ pub struct Thread {
     pub length: u64,
 }
 
+impl Thread {
+    /// Whether its beginning is among the frames up to `gone`, and its end is not.
+    pub(super) fn is_cut(&self, gone: u64) -> bool {
+        u64::from(self.first) <= gone && u64::from(self.last) > gone
+    }
+}
+
 /// A frame among the messages.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Placed {
@@ -120,6 +127,11 @@ impl Threads {
             .map(|(thread, _)| thread)
     }
 
+    /// The frames up to `gone` are gone: what began with one of them goes on as if it had not begun.
+    pub(super) fn forget(&mut self, gone: u64) {
+        self.open.retain(|_, (thread, _)| u64::from(thread.first) > gone);
+    }
+
     /// Every unfinished message.
     pub(super) fn unfinished(&self) -> impl Iterator<Item = Thread> {
         self.open.values().map(|(thread, _)| *thread)
@@ -136,14 +148,15 @@ pub fn parts_of(capture: &Capture, thread: &Thread, from: u64) -> Vec<u64> {
     let last = u64::from(thread.last);
     let mut parts = Vec::new();
     let mut n = from.max(thread.first.into());
-    let first = capture.index().frame(thread.first.into()).copied();
-    while let Some(first) = first
+    // its first frame may be gone
+    let beside = capture.index().frame(last).copied();
+    while let Some(beside) = beside
         && n <= last
         && parts.len() < MOST_PARTS
     {
         let index = capture.index();
         let end = last.min(n + PIECE - 1);
-        parts.extend((n..=end).filter(|&n| index.frame(n).is_some_and(|entry| entry.is_beside(&first))));
+        parts.extend((n..=end).filter(|&n| index.frame(n).is_some_and(|entry| entry.is_beside(&beside))));
         n = end + 1;
     }
     parts
@@ -157,9 +170,9 @@ pub fn head_of(capture: &Capture, n: u64) -> u64 {
         return n;
     }
     let mut end = n;
-    while end > 1 {
+    while end > capture.index().gone() + 1 {
         let index = capture.index();
-        let start = end.saturating_sub(PIECE).max(1);
+        let start = end.saturating_sub(PIECE).max(index.gone() + 1);
         let data = (start..end).rev().filter_map(|earlier| Some((earlier, index.frame(earlier)?)));
         let data = data.filter(|(_, earlier)| earlier.is_beside(&entry) && !earlier.header().opcode.is_control());
         for (earlier, header) in data.map(|(earlier, entry)| (earlier, entry.header())) {

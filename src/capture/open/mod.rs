@@ -32,7 +32,7 @@ use crate::lint::Limits;
 use foreign::Foreign;
 use har::Har;
 use ours::Ours;
-use packets::{Packets, Stop};
+use packets::{Input, Packets, Stop, Stream};
 pub use progress::ReadProgress;
 use progress::{FileFrom, Pipe};
 
@@ -208,7 +208,12 @@ impl Reading {
     fn show(&mut self) {
         let length = self.packets.position();
         match &mut self.kind {
-            Kind::Ours(ours) => self.capture.update(|index| ours.deriver.apply(index, length, ours.missing)),
+            Kind::Ours(ours) => self.capture.update(|index| {
+                ours.deriver.apply(index, length, ours.missing);
+                if !self.packets.holes.is_empty() {
+                    index.set_holes(self.packets.holes.clone());
+                }
+            }),
             Kind::Foreign(foreign) => foreign.flush(&self.capture),
             Kind::Har(_) => {}
         }
@@ -243,7 +248,7 @@ impl Reading {
 
 /// Where bytes come from.
 struct Source {
-    input: Box<dyn Read + Send>,
+    input: Box<dyn Input>,
     /// The file, if what is read stands in it as it is.
     file: Option<Arc<File>>,
 }
@@ -262,7 +267,7 @@ impl Source {
         let mut magic = [0; 2];
         let input = FileFrom::start(file.clone(), progress.clone())?;
         if file.read_at(&mut magic, 0)? == 2 && magic == GZIP {
-            return Ok(Self { input: Box::new(MultiGzDecoder::new(BufReader::new(input))), file: None });
+            return Ok(Self { input: Box::new(Stream(MultiGzDecoder::new(BufReader::new(input)))), file: None });
         }
         Ok(Self { input: Box::new(input), file: Some(file) })
     }
@@ -273,8 +278,11 @@ impl Source {
         let is_compressed = magic == GZIP;
         let pipe = Pipe::after(magic.len(), file, progress.clone());
         let input = Cursor::new(magic).chain(pipe);
-        let input: Box<dyn Read + Send> =
-            if is_compressed { Box::new(MultiGzDecoder::new(BufReader::new(input))) } else { Box::new(input) };
+        let input: Box<dyn Input> = if is_compressed {
+            Box::new(Stream(MultiGzDecoder::new(BufReader::new(input))))
+        } else {
+            Box::new(Stream(input))
+        };
         Ok(Self { input, file: None })
     }
 }

@@ -20,8 +20,10 @@ pub(super) struct Ours {
     pub(super) deriver: Deriver,
     /// Whose packets go from one address to another.
     senders: HashMap<(SocketAddr, SocketAddr), (usize, Side)>,
-    /// The next sequence number of each side, by connection.
-    sequences: Vec<[u32; 2]>,
+    /// The next sequence number of each side, and the connection's number.
+    connections: Vec<([u32; 2], ConnectionId)>,
+    /// How many frames are gone that came before.
+    gone: u64,
     section: u32,
     pending: Option<Pending>,
     /// Bytes that are not in the file.
@@ -41,8 +43,8 @@ struct Pending {
 
 impl Ours {
     pub(super) fn new(deriver: Deriver) -> Self {
-        let (senders, sequences) = (HashMap::new(), Vec::new());
-        Self { deriver, senders, sequences, section: 1, pending: None, missing: 0 }
+        let (senders, connections) = (HashMap::new(), Vec::new());
+        Self { deriver, senders, connections, gone: 0, section: 1, pending: None, missing: 0 }
     }
 
     /// Takes the next packet.
@@ -53,13 +55,23 @@ impl Ours {
             self.deriver.mark(frame, text);
         }
         let Some(segment) = link::segment(packet.link, packets.data(packet)) else { return };
+        let [frames, connections] = packets.gone;
+        if frames > self.gone {
+            self.gone = frames;
+            self.deriver.gone(frames, connections);
+        }
         let time = Timestamp(packet.time);
+        let mut resumed = Vec::new();
+        let mut number = None;
         let mut notes = Vec::new();
         let mut closed = None;
         let mut vantage = Vantage::Beside;
         for remark in packets.comments(packet).filter_map(Remark::parse) {
             match remark {
-                Remark::Connection { vantage: seen_from, .. } => vantage = seen_from,
+                Remark::Connection { number: numbered, vantage: seen_from } => {
+                    (vantage, number) = (seen_from, Some(ConnectionId(numbered)));
+                }
+                Remark::Gone { from, before } => resumed.push((from, before)),
                 Remark::Origin { origin, offset } => notes.push(Note { offset, origin }),
                 Remark::Closed { cause } => closed = Some(EventKind::Closed { cause }),
             }
@@ -71,7 +83,7 @@ impl Ours {
         }
         if segment.syn() && !segment.ack() {
             self.settle();
-            self.open(&segment, time, vantage);
+            self.open(&segment, time, vantage, number);
             return;
         }
         let Some(&(connection, from)) = self.senders.get(&(segment.source, segment.destination)) else {
@@ -83,14 +95,17 @@ impl Ours {
             self.settle();
         }
         if segment.syn() {
-            self.sequences[connection][from as usize] = segment.sequence.wrapping_add(1);
+            self.connections[connection].0[from as usize] = segment.sequence.wrapping_add(1);
             return;
         }
         // every packet says how far both sides have come, also where what they sent could not be written
         self.reach(connection, from, segment.sequence, time);
         self.reach(connection, from.other(), segment.acknowledged, time);
         let counted = segment.payload.len() as u32 + u32::from(segment.fin());
-        self.sequences[connection][from as usize] = segment.sequence.wrapping_add(counted);
+        self.connections[connection].0[from as usize] = segment.sequence.wrapping_add(counted);
+        for (from, before) in resumed {
+            self.deriver.resume(self.connections[connection].1, from, &before);
+        }
         if !segment.payload.is_empty() {
             self.chunk(connection, from, time, &segment, packet.block, notes);
         }
@@ -110,13 +125,14 @@ impl Ours {
     pub(super) fn settle(&mut self) {
         if let Some(Pending { connection, from, time, bytes, blocks, notes }) = self.pending.take() {
             let kind = EventKind::Chunk { from, bytes: bytes.freeze(), notes };
-            self.deriver.event(&Event { connection: id(connection), time, kind }, &blocks);
+            let id = self.connections[connection].1;
+            self.deriver.event(&Event { connection: id, time, kind }, &blocks);
         }
     }
 
     /// A side has come as far as `sequence`; what it sent until there and is not in the file is missing.
     fn reach(&mut self, connection: usize, from: Side, sequence: u32, time: Timestamp) {
-        let next = &mut self.sequences[connection][from as usize];
+        let next = &mut self.connections[connection].0[from as usize];
         let gap = sequence.wrapping_sub(*next);
         if gap != 0 && gap < 1 << 31 {
             *next = sequence;
@@ -125,10 +141,13 @@ impl Ours {
         }
     }
 
-    fn open(&mut self, segment: &Segment<'_>, time: Timestamp, vantage: Vantage) {
+    fn open(&mut self, segment: &Segment<'_>, time: Timestamp, vantage: Vantage, number: Option<ConnectionId>) {
         let (client, server) = (segment.source, segment.destination);
-        let connection = self.sequences.len();
-        self.sequences.push([segment.sequence.wrapping_add(1), 0]);
+        let connection = self.connections.len();
+        let next = self.connections.last().map_or(ConnectionId(1), |(_, last)| ConnectionId(last.0.saturating_add(1)));
+        // those that are gone had numbers, too
+        let id = number.filter(|number| self.gone > 0 && *number > next).unwrap_or(next);
+        self.connections.push(([segment.sequence.wrapping_add(1), 0], id));
         self.senders.insert((client, server), (connection, Side::Client));
         self.senders.insert((server, client), (connection, Side::Server));
         self.event(connection, time, EventKind::Opened { client, server, vantage });
@@ -138,7 +157,7 @@ impl Ours {
     fn goes_on(&self, connection: usize, from: Side, time: Timestamp, segment: &Segment<'_>) -> bool {
         let this = (connection, from, time);
         !segment.payload.is_empty()
-            && segment.sequence == self.sequences[connection][from as usize]
+            && segment.sequence == self.connections[connection].0[from as usize]
             && self.pending.as_ref().is_some_and(|last| (last.connection, last.from, last.time) == this)
     }
 
@@ -171,11 +190,7 @@ impl Ours {
     }
 
     fn event(&mut self, connection: usize, time: Timestamp, kind: EventKind) {
-        self.deriver.event(&Event { connection: id(connection), time, kind }, &[]);
+        let id = self.connections[connection].1;
+        self.deriver.event(&Event { connection: id, time, kind }, &[]);
     }
-}
-
-/// Connections are numbered from 1.
-fn id(connection: usize) -> ConnectionId {
-    ConnectionId(connection as u32 + 1)
 }

@@ -7,10 +7,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::block::{self, Interface, Order};
+use crate::capture::pcapng;
 
 /// Reads packets from a stream of bytes.
 pub(super) struct Packets {
-    input: Box<dyn Read + Send>,
+    input: Box<dyn Input>,
     /// Whether it is waited for bytes of a pipe, however long that takes.
     pub(super) waits: bool,
     spool: Spool,
@@ -26,8 +27,33 @@ pub(super) struct Packets {
     application: String,
     /// Sections so far.
     pub(super) sections: u32,
+    /// How many frames and connections are gone, as far as the file has said.
+    pub(super) gone: [u64; 2],
+    /// Where what is gone was, ascending.
+    pub(super) holes: Vec<Range<u64>>,
     /// The last time of a packet: those without one of their own have it.
     time: u64,
+}
+
+/// Where the bytes come from.
+pub(super) trait Input: Read + Send {
+    /// Passes over as many of the next `length` bytes as it can without reading them; returned is how many.
+    fn skip(&mut self, length: u64) -> u64;
+}
+
+/// What can only be read.
+pub(super) struct Stream<R>(pub(super) R);
+
+impl<R: Read> Read for Stream<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.0.read(bytes)
+    }
+}
+
+impl<R: Read + Send> Input for Stream<R> {
+    fn skip(&mut self, _: u64) -> u64 {
+        0
+    }
 }
 
 /// Where the bytes go that are read.
@@ -92,7 +118,7 @@ const MAX_BLOCK: usize = 64 << 20;
 
 impl Packets {
     /// Begins to read; `input` stands at its first byte.
-    pub(super) fn new(input: Box<dyn Read + Send>) -> Self {
+    pub(super) fn new(input: Box<dyn Input>) -> Self {
         Self {
             input,
             waits: true,
@@ -106,6 +132,8 @@ impl Packets {
             interfaces: Vec::new(),
             application: String::new(),
             sections: 0,
+            gone: [0; 2],
+            holes: Vec::new(),
             time: 0,
         }
     }
@@ -161,10 +189,10 @@ impl Packets {
 
     /// What is read, from its first byte on, for someone who reads it otherwise; here there is nothing more.
     pub(super) fn give_back(&mut self) -> Box<dyn Read + Send> {
-        let input = std::mem::replace(&mut self.input, Box::new(io::empty()));
+        let input = std::mem::replace(&mut self.input, Box::new(Stream(io::empty())));
         match std::mem::replace(&mut self.spool, Spool::Nowhere) {
             Spool::Memory(bytes) => Box::new(io::Cursor::new(bytes).chain(input)),
-            Spool::Nowhere | Spool::File(_) => input,
+            Spool::Nowhere | Spool::File(_) => Box::new(input),
         }
     }
 
@@ -230,6 +258,9 @@ impl Packets {
         }
         let head = self.peek(12);
         let (kind, length) = (self.order.u32(head), self.order.u32(&head[4..]) as usize);
+        if kind == pcapng::GONE {
+            return self.gone(length as u64).map(|()| None);
+        }
         if !length.is_multiple_of(4) || !(12..=MAX_BLOCK).contains(&length) {
             return Err(Stop::Damaged(at, "the length of a block makes no sense"));
         }
@@ -268,6 +299,41 @@ impl Packets {
         }
         self.pass(length);
         Ok(packet)
+    }
+
+    /// Passes over what is gone. The length at its end may be one of what was there before: the program that wrote the file
+    /// was killed then.
+    fn gone(&mut self, length: u64) -> Result<(), Stop> {
+        let at = self.at;
+        if !length.is_multiple_of(4) || length < 12 {
+            return Err(Stop::Damaged(at, "the length of a block makes no sense"));
+        }
+        if self.fill(32)?
+            && let Some(gone) = pcapng::read_gone(&self.peek(32)[8..])
+        {
+            self.gone = [0, 1].map(|i| gone[i].max(self.gone[i]));
+        }
+        match self.holes.last_mut() {
+            // what says how much is gone is no hole
+            _ if length == pcapng::GONE_LENGTH as u64 => {}
+            Some(hole) if hole.end == at => hole.end += length,
+            _ => self.holes.push(at..at + length),
+        }
+        let mut left = length;
+        loop {
+            let here = left.min((self.end - self.start) as u64);
+            self.pass(here as usize);
+            left -= here;
+            if left == 0 {
+                return Ok(());
+            }
+            if matches!(self.spool, Spool::Nowhere) {
+                let skipped = self.input.skip(left);
+                self.at += skipped;
+                left -= skipped;
+            }
+            self.whole((left as usize).min(READ / 2), at)?;
+        }
     }
 
     fn peek(&self, length: usize) -> &[u8] {

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::packets::Input;
+
 /// How far the reading of a file has come, for whoever waits for it, and whether it is still wanted.
 #[derive(Debug, Default)]
 pub struct ReadProgress {
@@ -67,6 +69,17 @@ impl Read for FileFrom {
         self.at += got as u64;
         self.progress.read.store(self.at, Ordering::Relaxed);
         Ok(got)
+    }
+}
+
+impl Input for FileFrom {
+    fn skip(&mut self, length: u64) -> u64 {
+        // no further than it goes: what is cut short is to be seen
+        let end = self.file.metadata().map_or(self.at, |file| file.len());
+        let skipped = length.min(end.saturating_sub(self.at));
+        self.at += skipped;
+        self.progress.read.store(self.at, Ordering::Relaxed);
+        skipped
     }
 }
 

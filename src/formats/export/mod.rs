@@ -19,7 +19,7 @@ pub use file::{ExportError, to_file};
 
 use super::{jsonl, text};
 use crate::capture::filter::Sieve;
-use crate::capture::{Capture, ConnectionId, Follower, Item};
+use crate::capture::{Capture, ConnectionId, Follower, Gone, Item, Totals};
 
 /// What an export is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +189,7 @@ pub fn write(
     progress: &Progress,
     out: &mut dyn Write,
 ) -> Result<u64, Stop> {
+    let _hold = capture.hold();
     let mut walk = Walk::new(capture, selection, progress);
     match kind {
         Kind::Pcapng => pcapng::write(&mut walk, out)?,
@@ -218,6 +219,8 @@ struct Walk<'a> {
     progress: &'a Progress,
     /// The last frame of the walk.
     last: u64,
+    /// Frames that were gone when it began.
+    gone: u64,
     /// Chosen frames so far.
     written: u64,
 }
@@ -227,9 +230,15 @@ const BATCH: usize = 512;
 
 impl<'a> Walk<'a> {
     fn new(capture: &'a Capture, selection: &'a Selection, progress: &'a Progress) -> Self {
-        let last = capture.index().totals().frames;
+        let Totals { frames: last, gone, .. } = capture.index().totals();
         progress.total.store(last, Ordering::Relaxed);
-        Self { capture, selection, progress, last, written: 0 }
+        Self { capture, selection, progress, last, gone, written: 0 }
+    }
+
+    /// An export is whole, or there is none: nothing up to frame `n` may have gone since it began.
+    fn is_there(&self, n: u64) -> Result<(), Stop> {
+        let gone = self.capture.index().gone();
+        if gone > self.gone && gone.min(n) > self.gone { Err(io::Error::other(Gone).into()) } else { Ok(()) }
     }
 
     /// The connections of the chosen frames; `None` stands for all there are.
@@ -255,6 +264,9 @@ impl<'a> Walk<'a> {
             }
             for item in &items {
                 match item {
+                    Item::Gone(frames) if *frames.end() > self.gone => return self.is_there(*frames.end()),
+                    Item::Gone(_) if *self.selection == Selection::All => take(item, true)?,
+                    Item::Gone(_) => {}
                     Item::Frame(n, ..) if *n > self.last => return Ok(()),
                     Item::Frame(n, entry, _) => {
                         self.progress.is_at(*n)?;
@@ -262,6 +274,9 @@ impl<'a> Walk<'a> {
                         self.written += u64::from(chosen);
                         if is_chosen(entry.connection()) {
                             take(item, chosen)?;
+                            if self.capture.index().gone() >= *n {
+                                self.is_there(*n)?;
+                            }
                         }
                     }
                     Item::Opened(connection) | Item::Refused(connection) | Item::Closed(connection) => {

@@ -11,7 +11,7 @@ const ONE: &str = "a payload is that of one message: choose its frames alone";
 /// Writes the payload of the message that the chosen frames belong to.
 pub(super) fn write(walk: &mut Walk<'_>, out: &mut dyn Write) -> Result<(), Stop> {
     let (first, last) = match walk.selection {
-        Selection::All => (1, walk.last),
+        Selection::All => (walk.gone + 1, walk.last),
         Selection::Frames(numbers) => (*numbers.first().unwrap_or(&0), *numbers.last().unwrap_or(&0)),
     };
     let Some(message) = message_of(walk.capture, first) else {

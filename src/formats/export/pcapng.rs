@@ -69,19 +69,26 @@ pub(super) fn write(walk: &mut Walk<'_>, out: &mut dyn Write) -> Result<(), Stop
                 None => Ok(()),
             }
         }
-        Item::Frame(..) => Ok(()),
+        Item::Frame(..) | Item::Gone(_) => Ok(()),
         Item::Closed(connection) => packets.end(connection),
     })
 }
 
 /// Copies the capture file if it is one of ours.
 fn copy(walk: &mut Walk<'_>, out: &mut dyn Write) -> Result<bool, Stop> {
-    let length = walk.capture.index().totals().file_length;
+    let (length, mut holes) = {
+        let index = walk.capture.index();
+        (index.totals().file_length, index.holes().to_vec())
+    };
     let reader = walk.capture.reader();
     let mut buffer = vec![0; PIECE];
     let mut at = 0;
     while at < length {
-        let want = buffer.len().min((length - at) as usize);
+        while holes.first().is_some_and(|hole| hole.start <= at) {
+            at = at.max(holes.remove(0).end);
+        }
+        let end = holes.first().map_or(length, |hole| hole.start.min(length));
+        let want = buffer.len().min(end.saturating_sub(at) as usize);
         let got = reader.read_file(&mut buffer[..want], at)?;
         if at == 0 && !is_ours(&buffer[..got]) {
             return Ok(false);
@@ -91,9 +98,11 @@ fn copy(walk: &mut Walk<'_>, out: &mut dyn Write) -> Result<bool, Stop> {
         }
         out.write_all(&buffer[..got])?;
         at += got as u64;
+        // what goes meanwhile moves what stays
+        walk.is_there(walk.last)?;
         walk.progress.is_at((walk.last as f64 * (at as f64 / length as f64)) as u64)?;
     }
-    walk.written = walk.last;
+    walk.written = walk.last - walk.gone;
     Ok(length > 0)
 }
 

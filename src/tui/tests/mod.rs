@@ -1,6 +1,7 @@
 //! The panel without a terminal: keys go in, a screen comes out.
 
 mod filter;
+mod gone;
 mod keys;
 mod looks;
 mod reading;
@@ -47,8 +48,21 @@ impl Traffic {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let recording = Recording::create(Some(&folder.path().join("capture.pcapng")), false).unwrap();
+        Self::into(&recording, folder, u64::MAX)
+    }
+
+    /// Into a recording without a name that is kept within `limit` bytes.
+    fn within(limit: u64) -> Self {
+        let recording = Recording::create(None, false).unwrap();
+        let traffic = Self::into(&recording, tempfile::tempdir().unwrap(), limit);
+        // what is open is read and written on
+        recording.remove_unless_kept();
+        traffic
+    }
+
+    fn into(recording: &Recording, folder: TempDir, limit: u64) -> Self {
         let capture = Arc::new(Capture::new(recording.reader()));
-        let writer = recording.writer("a test").unwrap();
+        let writer = recording.writer("a test").unwrap().within(limit);
         let (recorder, thread) = capture::start(writer, capture.clone(), Limits::default()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let time = 1_700_000_000_000_000_000;

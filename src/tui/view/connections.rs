@@ -21,10 +21,13 @@ use crate::wire::Side;
 pub(super) fn draw_list(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
     let theme = model.theme;
     let focused = model.connection_pane == layout::Pane::List;
-    let note = match model.connections.selected {
-        0 => Line::default(),
-        selected => Line::raw(format!("row {} of {}", grouped(selected), grouped(snapshot.connection_count))),
-    };
+    let mut parts = Vec::new();
+    if snapshot.connections_gone > 0 {
+        parts.push(format!("{} gone", counted(snapshot.connections_gone, "older connection")));
+    }
+    let selected = Some(model.connections.selected).filter(|selected| *selected > 0);
+    parts.extend(selected.map(|row| format!("row {} of {}", grouped(row), grouped(snapshot.connection_count))));
+    let note = Line::raw(parts.join(", "));
     let inner = Pane { theme, focused, title: Line::raw("connections"), note }.draw(area, buffer);
     if snapshot.connections.is_empty() {
         let y = inner.y + inner.height / 2;
@@ -35,8 +38,9 @@ pub(super) fn draw_list(model: &Model, snapshot: &Snapshot, area: Rect, buffer: 
     let columns = columns(inner.width.into(), theme);
     let headings: Vec<_> = columns.iter().map(|column| column.aligned(column.heading, theme)).collect();
     Line::styled(format!("  {}", headings.join(" ")), Theme::quiet()).render(Rect { height: 1, ..inner }, buffer);
-    for (y, connection) in (inner.y + 1..inner.bottom()).zip(&snapshot.connections) {
-        let at_cursor = model.connections.selected == u64::from(connection.id.0);
+    let rows = (inner.y + 1..inner.bottom()).zip(&snapshot.connections);
+    for ((y, connection), number) in rows.zip(model.connections.top.max(1)..) {
+        let at_cursor = model.connections.selected == number;
         let mark = if at_cursor { theme.sign("▸", ">") } else { " " };
         let broken = connection.broken_frames > 0 || connection.handshake_findings.iter().any(|all| !all.is_empty());
         let cells: Vec<_> =

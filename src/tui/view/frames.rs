@@ -54,15 +54,23 @@ fn note(model: &Model, snapshot: &Snapshot) -> Line<'static> {
     let (first, last) = snapshot.listed;
     let shown = (last + 1).saturating_sub(first);
     let mut parts = Vec::new();
-    if model.hidden > 0 {
-        parts.push(format!("{} hidden", grouped(model.hidden)));
+    let gone = snapshot.totals.gone;
+    if gone > 0 {
+        parts.push(format!("{} gone", counted(gone, "older frame")));
+    }
+    if model.hidden > gone {
+        parts.push(format!("{} hidden", grouped(model.hidden - gone)));
     }
     let row = model.frames.selected.checked_sub(first).filter(|_| shown > 0).map(|before| grouped(before + 1));
     if model.listing.expression.is_empty() || model.listing.messages {
         parts.extend(row.map(|row| format!("row {row} of {}", grouped(shown))));
     } else {
         parts.extend(row.map(|row| format!("row {row}")));
-        parts.push(format!("{} of {}", grouped(shown), counted(snapshot.last - model.hidden, "frame")));
+        parts.push(format!(
+            "{} of {}",
+            grouped(shown),
+            counted(snapshot.last.saturating_sub(snapshot.unlisted), "frame")
+        ));
     }
     if let Some(looked_at) = snapshot.looked_at {
         parts.push(format!("filtering {} %", looked_at * 100 / snapshot.last));
@@ -81,9 +89,12 @@ fn note(model: &Model, snapshot: &Snapshot) -> Line<'static> {
 }
 
 fn empty(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
-    let text = if snapshot.last > model.hidden && snapshot.looked_at.is_some() {
+    let gone = snapshot.totals.gone;
+    let text = if gone > 0 && gone >= snapshot.last {
+        format!("All of {} gone: the recording is kept within a size.", counted(snapshot.last, "frame"))
+    } else if snapshot.last > snapshot.unlisted && snapshot.looked_at.is_some() {
         "Nothing that matches so far.".to_owned()
-    } else if snapshot.last > model.hidden {
+    } else if snapshot.last > snapshot.unlisted {
         "No frame matches. / changes the filter.".to_owned()
     } else if model.hidden > 0 {
         format!("Cleared. {} from before hidden; z shows them again.", counted(model.hidden, "frame"))

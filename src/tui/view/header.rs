@@ -88,6 +88,9 @@ fn numbers(model: &Model, snapshot: &Snapshot) -> Line<'static> {
     }
     parts.push(Span::raw(format!("{} open", grouped(totals.open))));
     parts.push(Span::raw(counted(totals.frames, "frame")));
+    if totals.gone > 0 {
+        parts.push(Span::raw(format!("{} older gone", grouped(totals.gone))));
+    }
     let style = if totals.findings > 0 { model.theme.alarm() } else { Style::new() };
     parts.push(Span::styled(counted(totals.findings, "finding"), style));
     if totals.missing > 0 {

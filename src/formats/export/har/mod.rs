@@ -22,6 +22,9 @@ pub(super) fn write(walk: &mut Walk<'_>, out: &mut dyn Write) -> Result<(), Stop
         r#"{{"log":{{"version":"1.2","creator":{{"name":"wsinspect","version":"{}"}},"#,
         env!("CARGO_PKG_VERSION")
     )?;
+    if walk.gone > 0 {
+        write!(out, r#""comment":"without {} older frames, which the recording does not hold any more","#, walk.gone)?;
+    }
     write!(out, r#""pages":[],"entries":["#)?;
     let mut done = 0;
     for (i, connection) in connections.iter().enumerate() {
@@ -57,7 +60,7 @@ fn by_connection(walk: &Walk<'_>) -> Result<(Vec<Connection>, FrameNumbers), Sto
     let connections: Vec<_> = connections.filter(is_websocket).cloned().collect();
     drop(index);
     let mut frames = FrameNumbers::new();
-    for start in (1..=walk.last).step_by(BATCH as usize) {
+    for start in (walk.gone + 1..=walk.last).step_by(BATCH as usize) {
         walk.progress.is_at(0)?;
         let end = (start + BATCH).min(walk.last + 1);
         for (n, frame) in walk.capture.index().frames(start..end) {
