@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::connection::Connection;
 use super::event::{ConnectionId, Origin, Timestamp, Vantage};
+use super::exchange::Exchange;
 use super::file::Position;
 use crate::lint::{Finding, Rule};
 use crate::wire::{Header, LengthForm, MaskingKey, Opcode, Rsv, Side};
@@ -232,6 +233,8 @@ pub enum MilestoneKind {
     Refused,
     /// An open connection is over.
     Closed,
+    /// A request that is no upgrade is over.
+    Exchanged,
 }
 
 /// All that is known of a capture, in memory. Frames are numbered from 1 in the order in which they were completed.
@@ -242,6 +245,13 @@ pub struct Index {
     findings: Vec<(u64, Finding)>,
     connections: Vec<Connection>,
     milestones: Vec<Milestone>,
+    /// By milestone: opening handshakes that a response refused, as they were by then.
+    refusals: Vec<(usize, Connection)>,
+    /// Requests that are no upgrade, in the order in which they were over, and the milestone of each.
+    exchanges: Vec<(usize, Exchange)>,
+    /// Pongs and the pings that they answer, ascending by pong; pings and the pong that ended the wait, ascending by ping.
+    answers: Vec<(u64, u64)>,
+    answered: Vec<(u64, u64)>,
     /// Frames that the user has marked, and what was said of them.
     marks: BTreeMap<u64, String>,
     /// How often each rule was broken, in the order of [`Rule::ALL`].
@@ -264,6 +274,10 @@ impl Default for Index {
             findings: Vec::new(),
             connections: Vec::new(),
             milestones: Vec::new(),
+            refusals: Vec::new(),
+            exchanges: Vec::new(),
+            answers: Vec::new(),
+            answered: Vec::new(),
             marks: BTreeMap::new(),
             rule_counts: vec![0; Rule::ALL.len()],
             open: 0,
@@ -363,6 +377,42 @@ impl Index {
         self.connections.get(usize::try_from(id.0).ok()?.checked_sub(1)?)
     }
 
+    /// The ping that pong `n` answers.
+    pub fn answers(&self, n: u64) -> Option<u64> {
+        let at = self.answers.binary_search_by_key(&n, |(pong, _)| *pong).ok()?;
+        Some(self.answers[at].1)
+    }
+
+    /// The pong that answers ping `n`, or a later ping and passes over this one.
+    pub fn answered_by(&self, n: u64) -> Option<u64> {
+        let at = self.answered.binary_search_by_key(&n, |(ping, _)| *ping).ok()?;
+        Some(self.answered[at].1)
+    }
+
+    /// Nanoseconds from a ping to pong `n`, which answers it.
+    pub fn round_trip(&self, n: u64) -> Option<u64> {
+        let ping = self.frame(self.answers(n)?)?;
+        Some(self.frame(n)?.time().0.saturating_sub(ping.time().0))
+    }
+
+    /// The exchange of the `milestone`th milestone.
+    pub(super) fn exchange_at(&self, milestone: usize) -> Option<&Exchange> {
+        let at = self.exchanges.binary_search_by_key(&milestone, |(at, _)| *at).ok()?;
+        Some(&self.exchanges[at].1)
+    }
+
+    /// What was known of a connection at the `milestone`th milestone, at which a response refused it.
+    pub(super) fn refusal_at(&self, milestone: usize) -> Option<&Connection> {
+        let at = self.refusals.binary_search_by_key(&milestone, |(at, _)| *at).ok()?;
+        Some(&self.refusals[at].1)
+    }
+
+    /// Exchanges of a connection that are over, the last one first.
+    pub fn exchanges_of(&self, connection: &Connection) -> impl Iterator<Item = &Exchange> {
+        let get = |n: u32| self.exchanges.get(usize::try_from(n).ok()?.checked_sub(1)?).map(|(_, exchange)| exchange);
+        std::iter::successors(get(connection.last_exchange), move |exchange| get(exchange.previous))
+    }
+
     /// Milestones from the `start`th on.
     pub fn milestones(&self, start: usize) -> &[Milestone] {
         self.milestones.get(start..).unwrap_or_default()
@@ -386,6 +436,28 @@ impl Index {
         self.findings.extend(findings.into_iter().map(|finding| (n, finding)));
     }
 
+    pub(super) fn add_answer(&mut self, pong: u64, pings: &[u64]) {
+        let Some(&meant) = pings.last() else { return };
+        self.answers.push((pong, meant));
+        for &ping in pings {
+            // pings are answered soon, so that little has to make room
+            let at = self.answered.partition_point(|(earlier, _)| *earlier < ping);
+            self.answered.insert(at, (ping, pong));
+        }
+    }
+
+    pub(super) fn add_refusal(&mut self, connection: Connection) {
+        let id = connection.id;
+        self.refusals.push((self.milestones.len(), connection));
+        self.add_milestone(id, MilestoneKind::Refused);
+    }
+
+    pub(super) fn add_exchange(&mut self, exchange: Exchange) {
+        let id = exchange.connection;
+        self.exchanges.push((self.milestones.len(), exchange));
+        self.add_milestone(id, MilestoneKind::Exchanged);
+    }
+
     pub(super) fn count_findings(&mut self, findings: &[Finding]) {
         for finding in findings {
             self.rule_counts[finding.rule as usize] += 1;
@@ -403,7 +475,7 @@ impl Index {
         match kind {
             MilestoneKind::Opened => self.open += 1,
             MilestoneKind::Closed => self.open -= 1,
-            MilestoneKind::Refused => {}
+            MilestoneKind::Refused | MilestoneKind::Exchanged => {}
         }
         self.milestones.push(Milestone { after_frame: self.frames.len(), connection, kind });
     }

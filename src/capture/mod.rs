@@ -7,6 +7,7 @@ mod connection;
 mod direction;
 mod dissector;
 mod event;
+mod exchange;
 mod file;
 pub mod filter;
 mod follower;
@@ -22,22 +23,28 @@ mod recording;
 mod remark;
 mod resync;
 mod tcp;
+mod verdict;
 
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-pub use connection::{By, CloseFrame, Connection, ConnectionState, How, Verdict};
-pub use event::{Cause, Clock, ConnectionId, Event, EventKind, Note, Origin, SentOn, SocketEnd, Timestamp, Vantage};
+pub use connection::{CloseFrame, Connection, ConnectionState};
+pub use event::{
+    Cause, Clock, ConnectionId, Delay, Event, EventKind, Note, Origin, SentOn, SocketEnd, Timestamp, Vantage,
+};
+pub use exchange::Exchange;
 pub use file::{CaptureReader, CaptureWriter, Position};
 pub use follower::{Follower, Item};
 pub use index::{FrameEntry, Index, Milestone, MilestoneKind, Totals};
 pub use mark::Mark;
 pub use open::{OpenError, Opened, Reading, open};
 pub use packets::PacketWriter;
+pub use pings::PingLedger;
 pub use recorder::{Marker, Recorder, RecorderThread, start};
 pub use recording::{KeepError, Recording, RecordingError};
+pub use verdict::{By, How, Verdict};
 
 use crate::wire::{Side, mask};
 
@@ -131,6 +138,13 @@ impl Capture {
             connection.heads[side as usize].map(|(position, length)| (connection.addresses(), position, length))
         });
         place.map(|(addresses, position, length)| self.reader.read(addresses, side, position, 0, length)).transpose()
+    }
+
+    /// The head that `side` sent of a request that is no upgrade, as it was on the wire.
+    pub fn exchange_head(&self, exchange: &Exchange, side: Side) -> io::Result<Option<Vec<u8>>> {
+        let addresses = self.index().connection(exchange.connection).map(Connection::addresses);
+        let place = addresses.zip(exchange.heads[side as usize]);
+        place.map(|(addresses, (position, length))| self.reader.read(addresses, side, position, 0, length)).transpose()
     }
 
     fn update(&self, change: impl FnOnce(&mut Index)) {

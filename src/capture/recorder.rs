@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::connection::Connection;
-use super::dissector::{Dissector, Step};
+use super::dissector::{Dissector, Step, Steps};
 use super::event::{ConnectionId, Event, EventKind, Timestamp};
 use super::file::CaptureWriter;
 use super::mark::Mark;
@@ -110,7 +110,7 @@ pub(super) struct Deriver {
     /// Connections that the batch has changed.
     changed: Vec<ConnectionId>,
     /// The steps of one event.
-    scratch: Vec<Step>,
+    scratch: Steps,
     /// When the last event was.
     latest: Timestamp,
 }
@@ -122,7 +122,7 @@ impl Deriver {
             dissectors: HashMap::new(),
             steps: Vec::new(),
             changed: Vec::new(),
-            scratch: Vec::new(),
+            scratch: Steps::default(),
             latest: Timestamp::default(),
         }
     }
@@ -158,7 +158,7 @@ impl Deriver {
         }
         let Some(dissector) = self.dissectors.get_mut(&id) else { return };
         dissector.event(event, blocks, &mut self.scratch);
-        self.steps.extend(self.scratch.drain(..).map(|step| (id, step)));
+        self.steps.extend(self.scratch.list.drain(..).map(|step| (id, step)));
         if self.changed.last() != Some(&id) {
             self.changed.push(id);
         }
@@ -188,7 +188,10 @@ impl Deriver {
             match step {
                 Step::Frame(frame, findings) => index.add_frame(&frame, findings),
                 Step::Handshake(findings) => index.count_findings(&findings),
+                Step::Answered { pong, pings } => index.add_answer(pong, &pings),
                 Step::Milestone(kind) => index.add_milestone(id, kind),
+                Step::Refused(connection) => index.add_refusal(*connection),
+                Step::Exchange(exchange) => index.add_exchange(*exchange),
                 Step::Mark(frame, text) => index.set_mark(frame, text),
             }
         }

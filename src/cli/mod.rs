@@ -134,6 +134,10 @@ pub struct Common {
     #[arg(long, requires = "record")]
     pub force: bool,
 
+    /// The most connections at once; whoever comes then is answered with 503
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), default_value_t = 10_000)]
+    pub max_connections: u32,
+
     /// How it is shown.
     #[command(flatten)]
     pub show: Show,

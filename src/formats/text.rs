@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use jiff::tz::TimeZone;
 
 use super::sanitize::{printable, printable_ascii, printable_bytes};
-use crate::capture::{Capture, Connection, FrameEntry, Item, Origin, Timestamp};
+use crate::capture::{Capture, Connection, Exchange, FrameEntry, Item, Origin, Timestamp};
 use crate::lint::Finding;
 use crate::wire::{CloseBody, Opcode, Rsv, Side};
 
@@ -42,6 +42,7 @@ impl TextLines {
             Item::Refused(connection) => self.refused(connection),
             Item::Frame(n, entry, findings) => self.frame(capture, *n, entry, findings)?,
             Item::Closed(connection) => self.closed(connection),
+            Item::Exchanged(connection, exchange) => self.exchanged(connection, exchange),
         };
         writeln!(out, "{line}")
     }
@@ -74,6 +75,17 @@ impl TextLines {
         let mut line = self.start(connection.ended.unwrap_or(connection.began), None, connection);
         let sentence = connection.verdict().map(|verdict| verdict.sentence).unwrap_or_default();
         let _ = write!(line, "{} {}", self.paint(Style::Faint, "closed"), self.text(&sentence));
+        line
+    }
+
+    fn exchanged(&self, connection: &Connection, exchange: &Exchange) -> String {
+        let mut line = self.start(exchange.ended, None, connection);
+        let request = format!("{} {}", exchange.method, exchange.target);
+        let _ = write!(line, "{} {}: {}", self.paint(Style::Faint, "http"), self.text(&request), outcome(exchange));
+        if let Some(unclear) = exchange.unclear {
+            let sentence = format!("What follows is not looked into: {}.", unclear.says());
+            let _ = write!(line, "  {}", self.paint(Style::Bad, &sentence));
+        }
         line
     }
 
@@ -174,6 +186,15 @@ impl TextLines {
     fn paint<'a>(&self, style: Style, text: &'a str) -> Cow<'a, str> {
         if self.options.color { format!("\x1b[{}m{text}\x1b[0m", style.code()).into() } else { text.into() }
     }
+}
+
+/// What came of a request: `200, 1234 bytes`.
+pub fn outcome(exchange: &Exchange) -> String {
+    let Some(status) = exchange.status else { return "no answer".to_owned() };
+    let length = exchange.body[Side::Server as usize];
+    let bytes = if length == 1 { "byte" } else { "bytes" };
+    let cut = if exchange.complete { "" } else { ", cut short" };
+    format!("{status}, {length} {bytes}{cut}")
 }
 
 #[derive(Clone, Copy)]

@@ -8,4 +8,5 @@ mod filter;
 mod foreign;
 mod reopen;
 mod support;
+mod verdict;
 mod wire_file;

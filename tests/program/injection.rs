@@ -43,6 +43,7 @@ impl Relay {
             upstream: upstream.local_addr().unwrap().to_string().parse().unwrap(),
             rewriting: Rewriting { host: true, origin: false },
             clock: Clock::start(),
+            max_connections: 100,
         };
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let (server, address) = runtime.block_on(async {

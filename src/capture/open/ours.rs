@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 
@@ -57,10 +58,14 @@ impl Ours {
         let mut notes = Vec::new();
         let mut closed = None;
         let mut vantage = Vantage::Beside;
+        let mut told = Vec::new();
         for remark in packets.comments(packet).filter_map(Remark::parse) {
             match remark {
                 Remark::Connection { vantage: seen_from, .. } => vantage = seen_from,
                 Remark::Origin { origin, offset } => notes.push(Note { offset, origin }),
+                Remark::SentOn(sent) => told.push(EventKind::SentOn(Arc::new(sent))),
+                Remark::NotSentOn(why) => told.push(EventKind::NotSentOn(why.into())),
+                Remark::Delayed { from, delay } => told.push(EventKind::Delayed { from, delay }),
                 Remark::Closed { cause } => closed = Some(EventKind::Closed { cause }),
             }
         }
@@ -91,6 +96,12 @@ impl Ours {
         self.reach(connection, from.other(), segment.acknowledged, time);
         let counted = segment.payload.len() as u32 + u32::from(segment.fin());
         self.sequences[connection][from as usize] = segment.sequence.wrapping_add(counted);
+        if !told.is_empty() {
+            self.settle();
+        }
+        for kind in told {
+            self.event(connection, time, kind);
+        }
         if !segment.payload.is_empty() {
             self.chunk(connection, from, time, &segment, packet.block, notes);
         }

@@ -233,7 +233,10 @@ impl<'a> Walk<'a> {
                             take(item, chosen)?;
                         }
                     }
-                    Item::Opened(connection) | Item::Refused(connection) | Item::Closed(connection) => {
+                    Item::Opened(connection)
+                    | Item::Refused(connection)
+                    | Item::Closed(connection)
+                    | Item::Exchanged(connection, _) => {
                         if is_chosen(connection.id) {
                             take(item, true)?;
                         }

@@ -61,7 +61,7 @@ pub(super) fn write(walk: &mut Walk<'_>, out: &mut dyn Write) -> Result<(), Stop
                 None => Ok(()),
             }
         }
-        Item::Frame(..) => Ok(()),
+        Item::Frame(..) | Item::Exchanged(..) => Ok(()),
         Item::Closed(connection) => packets.end(connection),
     })
 }
