@@ -1,7 +1,7 @@
 //! How a connection ended, in RFC 6455's words (7.1).
 
 use super::connection::{CloseFrame, Connection, ConnectionState};
-use super::event::{Cause, Origin, SocketEnd};
+use super::event::{Cause, Origin, SocketEnd, Vantage};
 use crate::wire::{CloseCode, CloseCodeClass, Side};
 
 /// Nanoseconds without a byte before an abnormal end that are worth a word.
@@ -27,7 +27,9 @@ impl Connection {
         self.ended?;
         let close = self.closed_first.and_then(|side| self.closes[side as usize].as_ref());
         // a relay closes both sides itself, and neither may answer
-        let clean = self.closes.iter().all(Option::is_some) && self.cause != Some(Cause::CloseUnanswered);
+        let clean = self.closes.iter().all(Option::is_some)
+            && self.cause != Some(Cause::CloseUnanswered)
+            && !self.answered_in_its_place();
         let how = match self.cause {
             Some(Cause::PingUnanswered | Cause::CloseUnanswered | Cause::HandshakeTooSlow) => How::Timeout,
             Some(Cause::SocketFailed) => How::Error,
@@ -61,8 +63,13 @@ impl Connection {
         if self.cause == Some(Cause::PingUnanswered) {
             parts.push(", because a ping was not answered in time".to_owned());
         }
-        if let Some(answer) = self.closes[other as usize].as_ref().filter(|_| clean) {
+        if let Some(answer) = self.closes[other as usize].as_ref().filter(|_| self.answered_in_its_place()) {
+            parts.push(format!(", and wsinspect answered in place of the {other} {}", with_code(answer.code)));
+            parts.push(self.circumstances());
+        } else if let Some(answer) = self.closes[other as usize].as_ref().filter(|_| clean) {
             parts.push(match answer.code {
+                // one close frame of ours to each side, and both peers' answers to them
+                _ if self.is_between() && answer.origin != Origin::Peer => ", and both sides answered".to_owned(),
                 code if code == close.code && code.is_some() => {
                     format!(", and the {other} answered with the same code")
                 }
@@ -82,6 +89,18 @@ impl Connection {
             parts.push(self.circumstances());
         }
         parts.concat()
+    }
+
+    fn is_between(&self) -> bool {
+        self.vantage == Vantage::Beside
+    }
+
+    /// A peer closed, and we who stand in the middle answered it for the other one.
+    fn answered_in_its_place(&self) -> bool {
+        let Some(first) = self.closed_first else { return false };
+        let made_by = |side: Side| self.closes[side as usize].as_ref().map(|close| close.origin);
+        let others = |origin| origin != Origin::Peer;
+        self.is_between() && made_by(first) == Some(Origin::Peer) && made_by(first.other()).is_some_and(others)
     }
 
     /// What came where the close frame of `other` should have.

@@ -191,14 +191,13 @@ async fn refuse(id: ConnectionId, stream: &TcpStream, shared: &Shared, sentence:
     let mut answered = false;
     let mut stop = shared.stop.clone();
     loop {
-        tokio::select! {
-            read = timeout(REFUSAL, stream.readable()) => match read {
-                Ok(Ok(())) => {}
-                // it has had its time to go
-                _ if answered => return,
-                _ => {}
-            },
+        let late = tokio::select! {
+            readable = timeout(REFUSAL, stream.readable()) => readable.is_err(),
             () = stopped(&mut stop) => return,
+        };
+        // it has had its time to go
+        if late && answered {
+            return;
         }
         let mut buffer = BytesMut::with_capacity(4096);
         let ended = match stream.try_read_buf(&mut buffer) {
@@ -208,7 +207,8 @@ async fn refuse(id: ConnectionId, stream: &TcpStream, shared: &Shared, sentence:
                 shared.record(id, chunk).await;
                 false
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+            Err(error) if error.kind() == ErrorKind::WouldBlock && late => false,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
             Err(_) => return,
         };
         if ended {

@@ -187,6 +187,14 @@ mod tests {
     }
 
     #[test]
+    fn of_what_differs_no_more_is_told_than_makes_sense_but_all_of_it_is_changed() {
+        let raw = format!("GET / HTTP/1.1\r\n{}X: y\r\n\r\n", "Host: old\r\n".repeat(2000));
+        let (bytes, lines) = rewritten(&raw, "new:2", BOTH);
+        assert_eq!(bytes, raw.replace("old", "new:2"));
+        assert_eq!(lines, ["Host: new:2"; MOST_LINES]);
+    }
+
+    #[test]
     fn what_is_malformed_or_the_same_already_stays_as_it_is() {
         for raw in [
             "\r\n\r\n",

@@ -226,11 +226,24 @@ fn a_close_of_ours_is_called_ours_and_unanswered_pings_and_silence_are_named() {
         1,
         Side::Client,
         &masked(Opcode::CLOSE, b"\x03\xe9"),
-        note,
+        note.clone(),
     );
     let sentence = "wsinspect closed with 1001 (going away), and no answer came in time.";
     let ending = Ending { by: By::Wsinspect, how: How::Timeout, clean: false, code: Some(1001), sentence };
     check(both, Some(Cause::CloseUnanswered), &ending);
+    let both = open()
+        .noted_chunk(1, Side::Server, &plain(Opcode::CLOSE, b"\x03\xe9"), note.clone())
+        .noted_chunk(1, Side::Client, &masked(Opcode::CLOSE, b"\x03\xe9"), note.clone())
+        .chunk(1, Side::Client, &masked(Opcode::CLOSE, b"\x03\xe9"));
+    let sentence =
+        "wsinspect closed with 1001 (going away), and both sides answered: the closing handshake is complete.";
+    let ending = Ending { by: By::Wsinspect, how: How::Handshake, clean: true, code: Some(1001), sentence };
+    check(both, None, &ending);
+    let in_its_place = close(open(), Side::Client, b"\x03\xe8")
+        .noted_chunk(1, Side::Server, &plain(Opcode::CLOSE, b"\x03\xe9"), note)
+        .ended(1, Side::Client, SocketEnd::Fin);
+    let sentence = "The client closed with 1000 (normal closure), and wsinspect answered in place of the server with 1001 (going away).";
+    check(in_its_place, None, &Ending { by: CLIENT, how: How::Fin, clean: false, code: Some(1000), sentence });
     let idle = open()
         .chunk(1, Side::Server, &plain(Opcode::PING, b"1"))
         .chunk(1, Side::Server, &plain(Opcode::PING, b"2"))

@@ -14,7 +14,7 @@ const CROWD: usize = 1_000;
 /// The same where there is time, and as many file descriptors as that takes.
 const CROWD_IN_CI: usize = 5_000;
 /// Kilobytes that each of them may cost, and what the program takes without any.
-const KILOBYTES_EACH: u64 = 140;
+const KILOBYTES_EACH: u64 = 64;
 const MEGABYTES: u64 = 30;
 
 /// A server that agrees to every WebSocket and sends back what a text holds, a thread for all of them.

@@ -112,7 +112,7 @@ fn every_request_goes_on_with_the_servers_host_and_is_listed_and_then_a_socket_i
 fn requests_that_come_together_are_each_changed_and_answered_in_order() {
     let relay = Relay::start(&[]);
     let mut client = relay.client();
-    let requests: String = (1..=5).map(|n| format!("GET /{n} HTTP/1.1\r\nHost: client\r\n\r\n")).collect();
+    let requests = [1, 2, 3, 4, 5].map(|n| format!("GET /{n} HTTP/1.1\r\nHost: client\r\n\r\n")).concat();
     client.send(requests.as_bytes());
     let mut server = relay.accept();
     read(&mut server, &relay.sent_on(&requests));
@@ -148,6 +148,25 @@ fn a_socket_that_is_refused_first_may_be_asked_for_again() {
     assert_eq!(refused["reason"], "The server answered with status 401: who?");
     let open = relay.program.event("the opening", |event| event["event"] == "open");
     assert_eq!((&open["conn"], &open["request"]["headers"][6][0]), (&json!(1), &json!("Origin")), "{open}");
+}
+
+#[test]
+fn a_socket_that_the_server_does_not_answer_is_a_504_also_after_a_page() {
+    let relay = Relay::start(&[]);
+    let mut client = relay.client();
+    let page = "GET / HTTP/1.1\r\nHost: client\r\n\r\n";
+    client.send(page.as_bytes());
+    let mut server = relay.accept();
+    read(&mut server, &relay.sent_on(page));
+    let answer = "HTTP/1.1 204 No Content\r\n\r\n";
+    server.write_all(answer.as_bytes()).unwrap();
+    read(&mut client.stream, answer);
+    client.send(format!("GET /socket HTTP/1.1\r\nHost: client\r\n{UPGRADE}\r\n").as_bytes());
+    read(&mut client.stream, "HTTP/1.1 504 Gateway Timeout\r\n");
+    let refused = relay.program.event("the refusal", |event| event["event"] == "refused");
+    assert_eq!(refused["reason"], "The server did not answer within 10 seconds.");
+    assert_eq!((&refused["status"], &refused["request"]["line"]), (&json!(504), &json!("GET /socket HTTP/1.1")));
+    assert_eq!(relay.http(1)["status"], 204);
 }
 
 #[test]

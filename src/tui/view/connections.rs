@@ -193,13 +193,13 @@ fn details(connection: &Connection, snapshot: &Snapshot, width: usize, theme: Th
         let sentence = format!("What follows is passed over, and not looked into: {}.", unclear.says());
         lines.extend(wrap(&sentence, width).into_iter().map(|line| Line::styled(line, theme.alarm())));
     }
-    lines.extend(requests(connection, &snapshot.exchanges, width, theme));
     if connection.broken_frames > 0 {
         lines.extend(indented(&format!("{} broke a rule.", counted(connection.broken_frames, "frame")), width));
     }
     for finding in connection.handshake_findings.iter().flatten() {
         lines.extend(finding_lines(finding, width, theme, true));
     }
+    lines.extend(requests(connection, &snapshot.exchanges, width, theme));
     lines
 }
 
