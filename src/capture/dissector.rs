@@ -1,18 +1,13 @@
 //! Chunks in, frames and findings out: the one derivation behind every view, live or from a file.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-
 use super::connection::{CloseFrame, Connection, ConnectionState};
 use super::direction::{Chunk, Direction};
-use super::event::{Event, EventKind, Origin, SentOn, SocketEnd, Timestamp, Vantage};
+use super::event::{Event, EventKind, Origin, SocketEnd, Timestamp, Vantage};
 use super::exchange::Exchange;
-use super::file::Position;
 use super::index::{MilestoneKind, NewFrame};
 use super::pings::Pings;
-use crate::lint::{Finding, Limits, check_request, check_response};
-use crate::wire::handshake::{Opening, Request, Response};
-use crate::wire::http::{ClientStep, Exchanges, ServerStep};
+use super::requests::Http;
+use crate::lint::{Finding, Limits};
 use crate::wire::{CloseBody, Opcode, Side};
 
 /// What follows from an event.
@@ -44,7 +39,7 @@ pub(super) struct Steps {
 }
 
 impl Steps {
-    fn push(&mut self, step: Step) {
+    pub(super) fn push(&mut self, step: Step) {
         self.list.push(step);
     }
 
@@ -56,7 +51,7 @@ impl Steps {
     }
 
     /// Adds an exchange to those of its connection.
-    fn exchange(&mut self, mut exchange: Box<Exchange>, connection: &mut Connection) {
+    pub(super) fn exchange(&mut self, mut exchange: Box<Exchange>, connection: &mut Connection) {
         self.exchanges = self.exchanges.saturating_add(1);
         exchange.n = self.exchanges;
         exchange.previous = std::mem::replace(&mut connection.last_exchange, exchange.n);
@@ -68,41 +63,19 @@ impl Steps {
 #[derive(Debug)]
 pub(super) struct Dissector {
     pub(super) connection: Connection,
-    phase: Phase,
-    directions: [Direction; 2],
+    pub(super) phase: Phase,
+    pub(super) directions: [Direction; 2],
     pings: Pings,
 }
 
 #[derive(Debug)]
-enum Phase {
+pub(super) enum Phase {
     /// Requests and responses come.
     Http(Box<Http>),
     /// Frames go both ways.
     Frames,
     /// Nothing that is inspected.
     Opaque,
-}
-
-/// Requests and responses as far as they have come.
-#[derive(Debug, Default)]
-struct Http {
-    exchanges: Exchanges,
-    /// What waits for the end of its response, the oldest first.
-    asked: VecDeque<Asked>,
-    /// Where the heads at hand begin.
-    heads: [Option<Position>; 2],
-}
-
-#[derive(Debug)]
-struct Asked {
-    what: What,
-    is_sent_on: bool,
-}
-
-#[derive(Debug)]
-enum What {
-    Upgrade(Box<Request>),
-    Page(Box<Exchange>),
 }
 
 impl Dissector {
@@ -177,156 +150,6 @@ impl Dissector {
         }
     }
 
-    fn requests(&mut self, http: &mut Http, chunk: &mut Chunk<'_>, steps: &mut Steps) {
-        while !chunk.is_empty() {
-            if http.exchanges.begins_request() {
-                http.heads[Side::Client as usize] = chunk.position(0);
-            }
-            let was_clear = http.exchanges.unclear().is_none();
-            let mut rest = chunk.rest();
-            let step = http.exchanges.client(&mut rest);
-            let taken = chunk.rest().len() - rest.len();
-            if matches!(step, ClientStep::Undecided) {
-                // frames that were sent before the answer came: what they mean depends on the answer
-                self.directions[Side::Client as usize].hold(chunk);
-            }
-            chunk.start += taken;
-            match step {
-                ClientStep::Head(request) => self.request(http, *request, chunk.time, steps),
-                ClientStep::TooLong(_) => self.connection.request_too_long |= self.connection.target.is_empty(),
-                ClientStep::Body => {
-                    if let Some(Asked { what: What::Page(exchange), .. }) = http.asked.back_mut() {
-                        exchange.body[Side::Client as usize] += taken as u64;
-                    }
-                }
-                ClientStep::Partial | ClientStep::Blank | ClientStep::Undecided | ClientStep::Blind => {}
-                ClientStep::Frames => return,
-            }
-            if was_clear && let Some(Asked { what: What::Page(exchange), .. }) = http.asked.back_mut() {
-                exchange.unclear = http.exchanges.unclear();
-            }
-        }
-    }
-
-    fn request(&mut self, http: &mut Http, request: Request, time: Timestamp, steps: &mut Steps) {
-        let head = http.heads[Side::Client as usize].map(|position| (position, request.head.raw().len()));
-        let upgrades = request.wants_upgrade();
-        let state = if upgrades { ConnectionState::Connecting } else { ConnectionState::Http };
-        self.connection.begin_again(state, &request.target);
-        self.connection.heads[Side::Client as usize] = head;
-        let what = if upgrades {
-            let findings = check_request(&request);
-            self.connection.handshake_findings[Side::Client as usize].clone_from(&findings);
-            steps.push(Step::Handshake(findings));
-            What::Upgrade(Box::new(request))
-        } else {
-            self.connection.requests += 1;
-            What::Page(Box::new(Exchange::new(self.connection.id, &request, head, time)))
-        };
-        if http.asked.len() < Exchanges::MAX_WAITING {
-            http.asked.push_back(Asked { what, is_sent_on: false });
-        }
-    }
-
-    /// The first request of which that is not known yet was sent on.
-    fn sent_on(&mut self, sent: &Arc<SentOn>) {
-        self.connection.sent_on = Some(sent.clone());
-        if let Phase::Http(http) = &mut self.phase
-            && let Some(asked) = http.asked.iter_mut().find(|asked| !asked.is_sent_on)
-        {
-            asked.is_sent_on = true;
-            if let What::Page(exchange) = &mut asked.what {
-                exchange.sent_on = Some(sent.clone());
-            }
-        }
-    }
-
-    fn responses(&mut self, http: &mut Http, chunk: &mut Chunk<'_>, steps: &mut Steps) {
-        while !chunk.is_empty() {
-            if http.exchanges.begins_response() {
-                http.heads[Side::Server as usize] = chunk.position(0);
-            }
-            let was_clear = http.exchanges.unclear().is_none();
-            let mut rest = chunk.rest();
-            let step = http.exchanges.server(&mut rest);
-            let taken = chunk.rest().len() - rest.len();
-            chunk.start += taken;
-            let is_over = match step {
-                ServerStep::Head { response, is_interim: false, is_whole } => {
-                    self.response(http, &response, chunk, steps);
-                    is_whole
-                }
-                ServerStep::Body { is_whole } => {
-                    if let Some(Asked { what: What::Page(exchange), .. }) = http.asked.front_mut() {
-                        exchange.body[Side::Server as usize] += taken as u64;
-                    }
-                    is_whole
-                }
-                ServerStep::Head { .. } | ServerStep::Partial | ServerStep::Blind => false,
-                ServerStep::Frames => return,
-            };
-            if was_clear && let Some(Asked { what: What::Page(exchange), .. }) = http.asked.front_mut() {
-                exchange.unclear = http.exchanges.unclear();
-            }
-            if is_over && let Some(Asked { what: What::Page(mut exchange), .. }) = http.asked.pop_front() {
-                exchange.complete = true;
-                exchange.ended = chunk.time;
-                steps.exchange(exchange, &mut self.connection);
-            }
-        }
-    }
-
-    fn response(&mut self, http: &mut Http, response: &Response, chunk: &Chunk<'_>, steps: &mut Steps) {
-        let time = chunk.time;
-        let head = http.heads[Side::Server as usize].map(|position| (position, response.head.raw().len()));
-        let is_last = http.asked.len() <= 1;
-        // it stands for the connection as long as nothing else was asked
-        if is_last && self.connection.status.is_none() {
-            self.connection.answered = Some(time);
-            self.connection.status = response.status;
-            self.connection.heads[Side::Server as usize] = head;
-        }
-        let answers_itself = self.connection.not_sent_on.is_some();
-        let request = match http.asked.front_mut() {
-            Some(Asked { what: What::Page(_), .. }) if answers_itself => None,
-            Some(Asked { what: What::Page(exchange), .. }) => {
-                exchange.answer(response, head, time);
-                return;
-            }
-            Some(Asked { what: What::Upgrade(request), .. }) => Some(request),
-            // what was asked could not be read
-            None if self.connection.state == ConnectionState::Connecting => None,
-            None => return,
-        };
-        if response.status != Some(101) {
-            self.connection.answer = first_line(chunk.rest());
-        }
-        // a response is judged against what was asked for, however badly that was asked
-        if let Some(request) = request.filter(|_| !answers_itself) {
-            let findings = check_response(response, &opening_of(request));
-            self.connection.handshake_findings[Side::Server as usize].clone_from(&findings);
-            steps.push(Step::Handshake(findings));
-        }
-        if !http.exchanges.are_frames() {
-            self.connection.state = ConnectionState::Refused;
-            if answers_itself {
-                // nothing is listed that nobody answered
-                http.asked.clear();
-            }
-            steps.push(Step::Refused(Box::new(self.connection.clone())));
-            return;
-        }
-        let agreement = response.agreement();
-        self.connection.subprotocol = agreement.subprotocol;
-        self.connection.extensions =
-            response.head.joined("Sec-WebSocket-Extensions").map(|value| value.chars().take(256).collect());
-        if agreement.extensions.iter().any(|extension| extension.name == "permessage-deflate") {
-            self.directions.iter_mut().for_each(Direction::expect_deflate);
-        }
-        self.connection.state = ConnectionState::Open;
-        steps.push(Step::Milestone(MilestoneKind::Opened));
-    }
-
     fn frames(&mut self, from: Side, chunk: &Chunk<'_>, steps: &mut Steps) {
         let [client, server] = &mut self.directions;
         let (direction, other) = match from {
@@ -379,18 +202,6 @@ impl Dissector {
         }
     }
 
-    /// No more responses come; the first one may be complete with that.
-    fn end_exchanges(&mut self, time: Timestamp, completes: bool, steps: &mut Steps) {
-        let Phase::Http(http) = std::mem::replace(&mut self.phase, Phase::Opaque) else { return };
-        for (i, asked) in http.asked.into_iter().enumerate() {
-            if let What::Page(mut exchange) = asked.what {
-                exchange.complete = completes && i == 0;
-                exchange.ended = time;
-                steps.exchange(exchange, &mut self.connection);
-            }
-        }
-    }
-
     fn close(&mut self, time: Timestamp, steps: &mut Steps) {
         self.connection.ended = Some(time);
         if matches!(self.phase, Phase::Http(_)) {
@@ -416,24 +227,6 @@ impl Dissector {
             ConnectionState::Closed | ConnectionState::Refused | ConnectionState::Http => {}
         }
     }
-}
-
-/// What a request offers, also where it is no valid opening handshake.
-fn opening_of(request: &Request) -> Opening {
-    request.opening().unwrap_or_else(|_| Opening {
-        target: request.target.clone(),
-        key: request.head.value("Sec-WebSocket-Key").unwrap_or_default().into_owned(),
-        origin: None,
-        subprotocols: request.subprotocols(),
-        extensions: Vec::new(),
-    })
-}
-
-/// The first line of a body that is text, shortened.
-fn first_line(body: &[u8]) -> Option<String> {
-    let line = body.split(|&byte| byte == b'\r' || byte == b'\n').next()?;
-    let text = std::str::from_utf8(line).ok().filter(|text| !text.is_empty() && !text.starts_with('<'))?;
-    Some(text.chars().take(200).collect())
 }
 
 fn note_close(connection: &mut Connection, from: Side, body: &[u8], origin: Origin) {

@@ -21,6 +21,7 @@ mod place;
 mod recorder;
 mod recording;
 mod remark;
+mod requests;
 mod resync;
 mod tcp;
 mod verdict;

@@ -3,82 +3,27 @@
 use std::collections::VecDeque;
 use std::future::pending;
 use std::io::{self, ErrorKind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use rustix::net::{Shutdown, shutdown};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::borders::Borders;
 use super::injection::Injection;
-use super::relay::{PATIENCE, RelayOptions};
-use super::server::Shared;
+use super::leg::Leg;
+use super::relay::PATIENCE;
 use super::session::{MIN_ROOM, READ_SIZE};
 use super::upstream::{Rewritten, rewrite};
-use crate::capture::{ConnectionId, Delay, Event, EventKind, Note, Origin, SentOn, SocketEnd};
+use crate::capture::{Delay, EventKind, Origin, SentOn, SocketEnd};
 use crate::control::Outgoing;
-use crate::wire::http::{ClientStep, Exchanges, ServerStep};
+use crate::wire::http::{ClientStep, ServerStep};
 use crate::wire::{CloseCode, Side};
-
-/// What both directions of a connection share.
-#[derive(Debug)]
-pub(super) struct Leg {
-    id: ConnectionId,
-    shared: Shared,
-    pub(super) options: Arc<RelayOptions>,
-    /// The server has agreed to a WebSocket: frames may be put in.
-    open: AtomicBool,
-    http: Mutex<Http>,
-    /// A WebSocket was asked for on a connection that had been used before.
-    asked: Notify,
-}
-
-/// The requests and responses before frames come.
-#[derive(Debug, Default)]
-pub(super) struct Http {
-    pub(super) exchanges: Exchanges,
-    /// Since when the server has known what is asked of it.
-    asked: Option<Instant>,
-}
-
-impl Leg {
-    pub(super) fn new(id: ConnectionId, shared: Shared, options: Arc<RelayOptions>) -> Self {
-        Self { id, shared, options, open: AtomicBool::new(false), http: Mutex::default(), asked: Notify::new() }
-    }
-
-    pub(super) fn is_open(&self) -> bool {
-        self.open.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn http(&self) -> MutexGuard<'_, Http> {
-        self.http.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// From now on the server knows what is asked of it.
-    pub(super) fn ask(&self) {
-        self.http().asked = Some(Instant::now());
-    }
-
-    /// By when the server has to have begun to answer a request for a WebSocket; a page may take as long as it takes.
-    fn answer_due(&self) -> Option<Instant> {
-        let http = self.http();
-        http.asked.filter(|_| http.exchanges.awaits_upgrade()).map(|asked| asked + PATIENCE)
-    }
-
-    pub(super) async fn record(&self, kind: EventKind) {
-        let time = self.shared.clock.now();
-        self.shared.recorder.record(Event { connection: self.id, time, kind }).await;
-    }
-
-    pub(super) async fn record_chunk(&self, from: Side, bytes: Bytes, notes: Vec<Note>) {
-        self.record(EventKind::Chunk { from, bytes, notes }).await;
-    }
-}
 
 /// One direction.
 pub(super) struct Pump<'a> {

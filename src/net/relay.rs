@@ -10,7 +10,8 @@ use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-use super::pump::{Abort, Ask, Leg, Part, Pump, at, broken, is_temporary};
+use super::leg::Leg;
+use super::pump::{Abort, Ask, Part, Pump, at, broken, is_temporary};
 use super::registry::Inbox;
 use super::server::{self, NO_DESCRIPTORS, Server, Shared, no_descriptors, stopped};
 use super::session::READ_SIZE;
