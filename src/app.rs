@@ -84,14 +84,15 @@ impl Live {
     }
 
     fn start(&self, listener: TcpListener, recorder: Recorder, commands: Commands, clock: Clock) -> Server {
+        let max_connections = self.common().max_connections as usize;
         match self {
             Self::Serve(serve) => {
                 let endpoint = Arc::new(endpoint_config(serve, serve.common.show.limits()));
-                net::serve(listener, ServeOptions { endpoint, clock }, recorder, commands)
+                net::serve(listener, ServeOptions { endpoint, clock, max_connections }, recorder, commands)
             }
             Self::Relay(relay) => {
                 let rewriting = Rewriting { host: !relay.keep_host, origin: relay.rewrite_origin };
-                let options = RelayOptions { upstream: relay.upstream.clone(), rewriting, clock };
+                let options = RelayOptions { upstream: relay.upstream.clone(), rewriting, clock, max_connections };
                 net::relay(listener, options, recorder, commands)
             }
         }
@@ -99,6 +100,7 @@ impl Live {
 }
 
 fn run_live(live: &Live) -> anyhow::Result<ExitCode> {
+    take_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -107,6 +109,14 @@ fn run_live(live: &Live) -> anyhow::Result<ExitCode> {
     // a thread that is stuck in the terminal does not keep the program from ending
     runtime.shutdown_background();
     outcome
+}
+
+/// Takes as many file descriptors as the system lets a program have: a relayed connection needs two. Where it gives none,
+/// those that there are have to do.
+fn take_descriptors() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let all = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, all);
 }
 
 async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {

@@ -79,12 +79,6 @@ impl Connection {
         Some(ArchivedEnd { code, reason, by: self.closed_first, clean, sentence: self.end_sentence(code, error) })
     }
 
-    /// How the connection ended, in a sentence; `None` while it has not.
-    pub fn end_in_words(&self) -> Option<String> {
-        let archived = self.archived_end().map(|end| end.sentence);
-        archived.or_else(|| self.verdict().map(|verdict| verdict.sentence))
-    }
-
     fn end_sentence(&self, code: Option<CloseCode>, error: Option<&str>) -> String {
         let with = match code {
             Some(code) if code.class() == CloseCodeClass::Forbidden => {

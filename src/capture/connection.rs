@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::event::{Account, Cause, ConnectionId, Origin, SentOn, SocketEnd, Timestamp, Vantage};
+use super::event::{Account, Cause, ConnectionId, Delay, Origin, SentOn, SocketEnd, Timestamp, Vantage};
 use super::file::Position;
-use crate::lint::Finding;
+use super::pings::PingLedger;
+use crate::lint::{Finding, Rule};
+use crate::wire::http::Unclear;
 use crate::wire::{CloseCode, Side};
 
 /// One connection as far as it has come.
@@ -51,8 +53,8 @@ pub struct Connection {
     pub unseen: [u64; 2],
     /// Frames that break a rule.
     pub broken_frames: u64,
-    /// Nanoseconds from the last ping that was answered to its pong.
-    pub round_trip: Option<u64>,
+    /// The pings of each side.
+    pub pings: [PingLedger; 2],
     /// Each side's close frame.
     pub closes: [Option<CloseFrame>; 2],
     /// The side whose close frame came first.
@@ -69,6 +71,15 @@ pub struct Connection {
     pub not_sent_on: Option<Arc<str>>,
     /// What the archive that it is from says of its end.
     pub account: Option<Arc<Account>>,
+    /// How long the bytes of each side stayed with us, where we stand in the middle.
+    pub delays: [Delay; 2],
+    /// When the last bytes came, of either side.
+    pub latest: Timestamp,
+    /// Requests that are no upgrade, and the last of them that is over; 0 if there is none.
+    pub requests: u64,
+    pub(super) last_exchange: u32,
+    /// Why nothing that follows on it is looked into.
+    pub unclear: Option<Unclear>,
 }
 
 /// Where a connection stands.
@@ -142,7 +153,7 @@ impl Connection {
             bytes: [0, 0],
             unseen: [0, 0],
             broken_frames: 0,
-            round_trip: None,
+            pings: [PingLedger::default(); 2],
             closes: [None, None],
             closed_first: None,
             socket_ends: [None, None],
@@ -151,12 +162,28 @@ impl Connection {
             sent_on: None,
             not_sent_on: None,
             account: None,
+            delays: [Delay::default(); 2],
+            latest: began,
+            requests: 0,
+            last_exchange: 0,
+            unclear: None,
         }
     }
 
     /// Both ends, the client first.
     pub fn addresses(&self) -> (SocketAddr, SocketAddr) {
         (self.client, self.server)
+    }
+
+    /// Another request came, which may be an opening handshake: what is known of the last one gives way.
+    pub(super) fn begin_again(&mut self, state: ConnectionState, target: &str) {
+        self.state = state;
+        self.target = target.chars().take(256).collect();
+        self.answered = None;
+        self.status = None;
+        self.answer = None;
+        self.heads = [None, None];
+        self.handshake_findings = [Vec::new(), Vec::new()];
     }
 
     /// Why an opening handshake came to nothing, in a sentence.
@@ -176,12 +203,17 @@ impl Connection {
         if self.request_too_long {
             return "The head of the request is too long to be read.".to_owned();
         }
+        if let (Some(unclear), None) = (self.unclear, self.status) {
+            return format!("What it is can't be told: {}.", unclear.says());
+        }
         let unread = self.heads[Side::Client as usize].is_none();
         // what the answer says is known before what led to it
         if self.cause == Some(Cause::HandshakeTooSlow) || (self.status == Some(408) && unread) {
             return "The request did not come in time.".to_owned();
         }
-        if let Some(finding) = self.handshake_findings.iter().flatten().next() {
+        // the status says more in its own words
+        let broken = |finding: &&Finding| finding.rule != Rule::StatusNot101;
+        if let Some(finding) = self.handshake_findings.iter().flatten().find(broken) {
             return finding.sees();
         }
         match (self.status, self.heads[Side::Client as usize]) {
@@ -189,134 +221,8 @@ impl Connection {
                 Some(answer) => format!("The server answered with status {status}: {answer}"),
                 None => format!("The server answered with status {status}."),
             },
-            (None, None) => "The connection ended before the request was whole.".to_owned(),
-            (None, Some(_)) => "The connection ended before the server answered.".to_owned(),
-        }
-    }
-
-    /// How the connection ended; `None` while it has not, and of an archived one, which has [`Connection::archived_end`].
-    pub fn verdict(&self) -> Option<Verdict> {
-        self.ended.filter(|_| !self.is_archived())?;
-        let close = self.closed_first.and_then(|side| self.closes[side as usize].as_ref());
-        // a relay closes both sides itself, and neither may answer
-        let clean = self.closes.iter().all(Option::is_some) && self.cause != Some(Cause::CloseUnanswered);
-        let how = match self.cause {
-            Some(Cause::PingUnanswered | Cause::CloseUnanswered | Cause::HandshakeTooSlow) => How::Timeout,
-            Some(Cause::SocketFailed) => How::Error,
-            None if clean => How::Handshake,
-            None if self.socket_ends.contains(&Some(SocketEnd::Reset)) => How::Reset,
-            None => How::Fin,
-        };
-        let ours = close.is_some_and(|close| close.origin != Origin::Peer) || (close.is_none() && how == How::Timeout);
-        let by = match self.closed_first.or(self.socket_ended_first) {
-            Some(side) if !ours => By::Side(side),
-            _ => By::Wsinspect,
-        };
-        Some(Verdict {
-            code: close.and_then(|close| close.code),
-            reason: close.filter(|close| close.code.is_some()).map(|close| close.reason.clone()),
-            by,
-            clean,
-            how,
-            sentence: self.sentence(close, by, clean, how),
-        })
-    }
-
-    fn sentence(&self, close: Option<&CloseFrame>, by: By, clean: bool, how: How) -> String {
-        let who = by.subject();
-        let Some(close) = close else {
-            let what = match (how, self.cause) {
-                (_, Some(Cause::PingUnanswered)) => "A ping was not answered in time".to_owned(),
-                (How::Reset, _) => format!("{who} reset the TCP connection without a close frame"),
-                (How::Error, _) => "The TCP connection failed without a close frame".to_owned(),
-                _ => format!("{who} ended the TCP connection without a close frame"),
-            };
-            return format!("{what}; programs report that as 1006, which is never on the wire.");
-        };
-        let with = match close.code {
-            Some(code) => format!("with {} ({})", code.0, code.name()),
-            None => "without a code, which programs report as 1005".to_owned(),
-        };
-        let answer = match (clean, how, self.cause) {
-            (true, _, _) => "and the other side answered: the closing handshake is complete",
-            (_, _, Some(Cause::PingUnanswered)) => "because a ping was not answered in time",
-            (_, How::Timeout, _) => "and no answer came in time",
-            (_, How::Reset, _) => "and the TCP connection was reset before an answer came",
-            (_, How::Error, _) => "and the TCP connection failed before an answer came",
-            _ => "and the TCP connection ended before an answer came",
-        };
-        format!("{who} closed {with}, {answer}.")
-    }
-}
-
-/// How a connection ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// The code of the close frame that came first.
-    pub code: Option<CloseCode>,
-    /// Its reason; `None` if there was no body.
-    pub reason: Option<String>,
-    /// Who closed first.
-    pub by: By,
-    /// Whether both sides sent a close frame.
-    pub clean: bool,
-    /// The manner.
-    pub how: How,
-    /// All of it in a sentence.
-    pub sentence: String,
-}
-
-/// Who ended a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
-    /// A peer.
-    Side(Side),
-    /// This program, of its own accord or because the user asked.
-    Wsinspect,
-}
-
-impl By {
-    /// `client`, `server` or `wsinspect`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Side(side) => side.name(),
-            Self::Wsinspect => "wsinspect",
-        }
-    }
-
-    const fn subject(self) -> &'static str {
-        match self {
-            Self::Side(Side::Client) => "The client",
-            Self::Side(Side::Server) => "The server",
-            Self::Wsinspect => "wsinspect",
-        }
-    }
-}
-
-/// The manner in which a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum How {
-    /// Both sides sent a close frame.
-    Handshake,
-    /// A side ended its TCP connection in order.
-    Fin,
-    /// A side tore it down.
-    Reset,
-    /// Something did not come in time.
-    Timeout,
-    /// The socket failed.
-    Error,
-}
-
-impl How {
-    /// `handshake fin reset timeout error`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Handshake => "handshake",
-            Self::Fin => "fin",
-            Self::Reset => "reset",
-            Self::Timeout => "timeout",
-            Self::Error => "error",
+            (None, None) => format!("{} before the request was whole.", self.tcp_end()),
+            (None, Some(_)) => format!("{} before an answer came.", self.tcp_end()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One direction of a connection: the head of its handshake, then its frames.
+//! One direction of a connection: its frames.
 
 use super::event::{ConnectionId, Note, Origin, Timestamp};
 use super::file::Position;
@@ -6,7 +6,6 @@ use super::index::NewFrame;
 use super::resync;
 use super::tcp::MAX_SEGMENT;
 use crate::lint::{Finding, Limits, Linter, Rule};
-use crate::wire::handshake::{Head, HeadReader, HeadTooLong};
 use crate::wire::{Decoder, Header, MessageSequence, Opcode, Piece, Place, Rsv, Side, mask_onto};
 
 /// What one side sends.
@@ -16,10 +15,6 @@ pub(super) struct Direction {
     limits: Limits,
     /// Who makes frames of which nothing else is noted.
     maker: Origin,
-    reader: HeadReader,
-    /// Whether its first byte has come, and where that stands.
-    began: bool,
-    head_position: Option<Position>,
     /// Chunks that came before it was known what they mean.
     held: Vec<HeldChunk>,
     held_bytes: usize,
@@ -143,9 +138,6 @@ impl Direction {
             from,
             limits,
             maker,
-            reader: HeadReader::default(),
-            began: false,
-            head_position: None,
             held: Vec::new(),
             held_bytes: 0,
             lost: false,
@@ -177,7 +169,7 @@ impl Direction {
                 origin: start.origin,
                 before: Before { bytes: start.offset, chunks: start.chunks, message: start.message, ..before },
             },
-            None => Halfway { begun: self.head_position, unfinished: 0, origin: self.maker, before },
+            None => Halfway { begun: None, unfinished: 0, origin: self.maker, before },
         }
     }
 
@@ -212,9 +204,6 @@ impl Direction {
     /// What begins at `old` stands at `new` from now on, or is not there any more; returned is whether that is the frame at
     /// hand.
     pub(super) fn move_begun(&mut self, old: Position, new: Option<Position>) -> bool {
-        if self.head_position == Some(old) {
-            self.head_position = new;
-        }
         let start = self.start.as_mut().filter(|start| start.position == Some(old));
         start.map(|start| start.position = new).is_some()
     }
@@ -235,18 +224,6 @@ impl Direction {
     /// The other side sent a ping.
     pub(super) fn expect_pong(&mut self, payload: &[u8]) {
         self.linter.expect_pong(payload);
-    }
-
-    /// Reads on in the head, which is returned once it is whole, with its place; what follows it stays in `chunk`.
-    pub(super) fn head(&mut self, chunk: &mut Chunk<'_>) -> Result<Option<(Head, Option<Position>)>, HeadTooLong> {
-        if !self.began {
-            self.began = true;
-            self.head_position = chunk.position(0);
-        }
-        let mut rest = chunk.rest();
-        let head = self.reader.push(&mut rest)?;
-        chunk.start = chunk.bytes.len() - rest.len();
-        Ok(head.map(|head| (head, self.head_position)))
     }
 
     /// Keeps a chunk until it is known whether it holds frames.
@@ -498,7 +475,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// Where the byte at `offset` after `start` stands in the file.
-    fn position(&self, offset: usize) -> Option<Position> {
+    pub(super) fn position(&self, offset: usize) -> Option<Position> {
         let at = self.start + offset;
         let block = *self.blocks.get(at / MAX_SEGMENT)?;
         // the remainder is below MAX_SEGMENT, hence fits 16 bits

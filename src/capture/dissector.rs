@@ -2,12 +2,13 @@
 
 use super::connection::{CloseFrame, Connection, ConnectionState};
 use super::direction::{Before, Chunk, Direction, Halfway};
-use super::event::{Event, EventKind, Origin, Timestamp, Vantage};
+use super::event::{Event, EventKind, Origin, SocketEnd, Timestamp, Vantage};
+use super::exchange::Exchange;
 use super::file::Position;
 use super::index::{MilestoneKind, NewFrame};
 use super::pings::Pings;
-use crate::lint::{Finding, Limits, check_request, check_response};
-use crate::wire::handshake::{Head, Opening, Request, Response};
+use super::requests::Http;
+use crate::lint::{Finding, Limits};
 use crate::wire::{CloseBody, Opcode, Side};
 
 /// What follows from an event.
@@ -15,36 +16,73 @@ use crate::wire::{CloseBody, Opcode, Side};
 pub(super) enum Step {
     /// A frame is complete, or never will be.
     Frame(NewFrame, Vec<Finding>),
+    /// Frame `pong` answers frame `pings.last()`, and passes over those before.
+    Answered { pong: u64, pings: Vec<u64> },
     /// So many findings in the opening handshake.
     Handshake(Vec<Finding>),
     /// The connection went on to another state.
     Milestone(MilestoneKind),
+    /// An opening handshake was refused, and others may follow on the connection: what is known of this one.
+    Refused(Box<Connection>),
+    /// A request that is no upgrade is over.
+    Exchange(Box<Exchange>),
     /// The user has marked a frame, or taken its mark away.
     Mark(u64, Option<String>),
     /// So many frames and connections came before all that there is.
     Gone(u64, u64),
 }
 
+/// What follows from events, in order.
+#[derive(Debug, Default)]
+pub(super) struct Steps {
+    pub(super) list: Vec<Step>,
+    /// How many frames and exchanges there were, in all connections.
+    frames: u64,
+    exchanges: u32,
+}
+
+impl Steps {
+    pub(super) fn push(&mut self, step: Step) {
+        self.list.push(step);
+    }
+
+    /// So many frames came before all that there is.
+    pub(super) fn begin_after(&mut self, frames: u64) {
+        self.frames = self.frames.max(frames);
+    }
+
+    /// Adds a frame; its number.
+    fn frame(&mut self, frame: NewFrame, findings: Vec<Finding>) -> u64 {
+        self.frames += 1;
+        self.list.push(Step::Frame(frame, findings));
+        self.frames
+    }
+
+    /// Adds an exchange to those of its connection.
+    pub(super) fn exchange(&mut self, mut exchange: Box<Exchange>, connection: &mut Connection) {
+        self.exchanges = self.exchanges.saturating_add(1);
+        exchange.n = self.exchanges;
+        exchange.previous = std::mem::replace(&mut connection.last_exchange, exchange.n);
+        self.list.push(Step::Exchange(exchange));
+    }
+}
+
 /// Derives everything about one connection from its events.
 #[derive(Debug)]
 pub(super) struct Dissector {
     pub(super) connection: Connection,
-    phase: Phase,
-    directions: [Direction; 2],
+    pub(super) phase: Phase,
+    pub(super) directions: [Direction; 2],
     pings: Pings,
 }
 
 #[derive(Debug)]
-enum Phase {
-    /// The request is coming in.
-    Request,
-    /// The request is there, the response is coming in.
-    Response(Box<Request>),
-    /// The request's head was too long to be read; the response to that may still come.
-    Unread,
+pub(super) enum Phase {
+    /// Requests and responses come.
+    Http(Box<Http>),
     /// Frames go both ways.
     Frames,
-    /// Nothing that is inspected: a page, or bytes that are no HTTP.
+    /// Nothing that is inspected.
     Opaque,
 }
 
@@ -52,7 +90,7 @@ impl Dissector {
     pub(super) fn new(connection: Connection, limits: Limits) -> Self {
         let vantage = connection.vantage;
         let mut directions = Side::BOTH.map(|side| Direction::new(side, limits, vantage.origin_of(side)));
-        let mut phase = Phase::Request;
+        let mut phase = Phase::Http(Box::new(Http::new(vantage)));
         if vantage == Vantage::Late {
             phase = Phase::Frames;
             directions.iter_mut().for_each(Direction::begin_late);
@@ -65,14 +103,16 @@ impl Dissector {
 
     /// Takes the next event in. `blocks` tells where in the file the parts of a chunk stand; it is empty if they could
     /// not be written.
-    pub(super) fn event(&mut self, event: &Event, blocks: &[u64], steps: &mut Vec<Step>) {
+    pub(super) fn event(&mut self, event: &Event, blocks: &[u64], steps: &mut Steps) {
         match &event.kind {
             EventKind::Opened { .. } | EventKind::Mark(_) => {}
             EventKind::Chunk { from, bytes, notes } => {
+                self.connection.latest = event.time;
                 let chunk = Chunk { bytes, start: 0, blocks, notes, time: event.time };
                 self.chunk(*from, chunk, steps);
             }
-            EventKind::SentOn(sent) => self.connection.sent_on = Some(sent.clone()),
+            EventKind::SentOn(sent) => self.sent_on(sent),
+            EventKind::Delayed { from, delay } => self.connection.delays[*from as usize] = *delay,
             EventKind::NotSentOn(why) => self.connection.not_sent_on = Some(why.clone()),
             EventKind::Account(account) => self.connection.account = Some(account.clone()),
             EventKind::Gap { from, bytes } => self.gap(*from, *bytes, event.time, steps),
@@ -80,6 +120,12 @@ impl Dissector {
                 let connection = &mut self.connection;
                 connection.socket_ends[*from as usize].get_or_insert(*how);
                 connection.socket_ended_first.get_or_insert(*from);
+                if let Phase::Http(http) = &self.phase
+                    && *from == Side::Server
+                    && http.exchanges.ends_with_connection()
+                {
+                    self.end_exchanges(event.time, *how == SocketEnd::Fin, steps);
+                }
             }
             EventKind::Closed { cause } => {
                 self.connection.cause = *cause;
@@ -91,15 +137,15 @@ impl Dissector {
     /// How far both directions have come, and whether the opening handshake is over.
     pub(super) fn halfway(&self) -> (bool, [Halfway; 2]) {
         let connection = &self.connection;
-        let is_over = !matches!(self.phase, Phase::Request | Phase::Response(_));
         let halfway = Side::BOTH.map(|side| {
             let (frames, bytes) = (connection.frames[side as usize], connection.bytes[side as usize]);
             let halfway = self.directions[side as usize].halfway(frames, bytes);
-            // heads are looked up by their connection once they are whole
-            let is_frame = halfway.unfinished > 0 || !is_over;
-            Halfway { begun: halfway.begun.filter(|_| is_frame), ..halfway }
+            match &self.phase {
+                Phase::Http(http) => Halfway { begun: http.begun[side as usize], ..halfway },
+                Phase::Frames | Phase::Opaque => halfway,
+            }
         });
-        (is_over, halfway)
+        (!matches!(self.phase, Phase::Http(_)), halfway)
     }
 
     /// What `from` sent before is not there.
@@ -119,6 +165,10 @@ impl Dissector {
         if let Some((_, length)) = self.connection.heads[from as usize].filter(|(position, _)| *position == old) {
             self.connection.heads[from as usize] = new.map(|position| (position, length));
         }
+        if let Phase::Http(http) = &mut self.phase {
+            let begun = &mut http.begun[from as usize];
+            *begun = if *begun == Some(old) { new } else { *begun };
+        }
         self.directions[from as usize].move_begun(old, new)
     }
 
@@ -127,122 +177,35 @@ impl Dissector {
         self.directions.iter_mut().for_each(|direction| direction.forget_held(kept_from));
     }
 
-    fn chunk(&mut self, from: Side, mut chunk: Chunk<'_>, steps: &mut Vec<Step>) {
-        match (&mut self.phase, from) {
-            (Phase::Frames, _) => self.frames(from, &chunk, steps),
-            (Phase::Opaque, _) | (Phase::Unread, Side::Client) => {}
-            (Phase::Request, Side::Client) => {
-                if let Some(head) = self.head(from, &mut chunk) {
-                    self.request(Request::read(head), steps);
-                    self.chunk_rest(from, chunk, steps);
+    fn chunk(&mut self, from: Side, mut chunk: Chunk<'_>, steps: &mut Steps) {
+        while !chunk.is_empty() {
+            // it is put back, unless it is over
+            match std::mem::replace(&mut self.phase, Phase::Opaque) {
+                Phase::Opaque => return,
+                Phase::Frames => {
+                    self.phase = Phase::Frames;
+                    return self.frames(from, &chunk, steps);
                 }
-            }
-            (Phase::Response(_), Side::Client) => {
-                // frames that were sent before the answer came: what they mean depends on the answer
-                self.directions[Side::Client as usize].hold(&chunk);
-            }
-            (Phase::Response(_) | Phase::Request | Phase::Unread, Side::Server) => {
-                if let Some(head) = self.head(from, &mut chunk) {
-                    let response = Response::read(head);
-                    if response.status != Some(101) {
-                        self.connection.answer = first_line(chunk.rest());
+                Phase::Http(mut http) => {
+                    match from {
+                        Side::Client => self.requests(&mut http, &mut chunk, steps),
+                        Side::Server => self.responses(&mut http, &mut chunk, steps),
                     }
-                    self.response(&response, chunk.time, steps);
-                    self.chunk_rest(from, chunk, steps);
+                    self.connection.unclear = http.exchanges.unclear();
+                    if http.exchanges.are_frames() {
+                        self.phase = Phase::Frames;
+                        for held in self.directions[Side::Client as usize].take_held() {
+                            self.frames(Side::Client, &held.chunk(), steps);
+                        }
+                    } else {
+                        self.phase = Phase::Http(http);
+                    }
                 }
             }
         }
     }
 
-    fn chunk_rest(&mut self, from: Side, rest: Chunk<'_>, steps: &mut Vec<Step>) {
-        if !rest.is_empty() {
-            self.chunk(from, rest, steps);
-        }
-    }
-
-    /// Reads on in the head of one direction; what follows it stays in `chunk`.
-    fn head(&mut self, from: Side, chunk: &mut Chunk<'_>) -> Option<Head> {
-        let direction = &mut self.directions[from as usize];
-        match direction.head(chunk) {
-            Ok(Some((head, position))) => {
-                // an archive without headers says nothing of the head; its line was made to open the connection
-                let position = position.filter(|_| !self.connection.is_archived() || head.pairs().next().is_some());
-                self.connection.heads[from as usize] = position.map(|position| (position, head.raw().len()));
-                Some(head)
-            }
-            Ok(None) => None,
-            Err(_) => {
-                self.connection.request_too_long |= from == Side::Client;
-                self.phase = if from == Side::Client { Phase::Unread } else { Phase::Opaque };
-                None
-            }
-        }
-    }
-
-    fn request(&mut self, request: Request, steps: &mut Vec<Step>) {
-        self.connection.target = request.target.chars().take(256).collect();
-        if self.connection.is_archived() {
-            let findings =
-                if self.is_judged(Side::Client, &request.head) { check_request(&request) } else { Vec::new() };
-            self.connection.handshake_findings[Side::Client as usize].clone_from(&findings);
-            steps.push(Step::Handshake(findings));
-        } else if request.wants_upgrade() {
-            let findings = check_request(&request);
-            self.connection.handshake_findings[Side::Client as usize].clone_from(&findings);
-            steps.push(Step::Handshake(findings));
-        } else {
-            self.connection.state = ConnectionState::Http;
-        }
-        self.phase = Phase::Response(Box::new(request));
-    }
-
-    fn response(&mut self, response: &Response, time: Timestamp, steps: &mut Vec<Step>) {
-        self.connection.answered = Some(time);
-        self.connection.status = response.status;
-        let request = match std::mem::replace(&mut self.phase, Phase::Opaque) {
-            Phase::Response(request) => Some(request),
-            _ => None,
-        };
-        let answers_itself = self.connection.not_sent_on.is_some();
-        if self.connection.state == ConnectionState::Http && !answers_itself {
-            return;
-        }
-        // a response is judged against what was asked for, however badly that was asked
-        let is_judged = |request: &Request| {
-            self.is_judged(Side::Client, &request.head) && self.is_judged(Side::Server, &response.head)
-        };
-        if let Some(request) = request.as_ref().filter(|request| !answers_itself && is_judged(request)) {
-            let findings = check_response(response, &opening_of(request));
-            self.connection.handshake_findings[Side::Server as usize].clone_from(&findings);
-            steps.push(Step::Handshake(findings));
-        }
-        if response.status != Some(101) {
-            self.connection.state = ConnectionState::Refused;
-            steps.push(Step::Milestone(MilestoneKind::Refused));
-            return;
-        }
-        let agreement = response.agreement();
-        self.connection.subprotocol = agreement.subprotocol;
-        self.connection.extensions =
-            response.head.joined("Sec-WebSocket-Extensions").map(|value| value.chars().take(256).collect());
-        if agreement.extensions.iter().any(|extension| extension.name == "permessage-deflate") {
-            self.directions.iter_mut().for_each(Direction::expect_deflate);
-        }
-        self.connection.state = ConnectionState::Open;
-        self.phase = Phase::Frames;
-        steps.push(Step::Milestone(MilestoneKind::Opened));
-        for held in self.directions[Side::Client as usize].take_held() {
-            self.frames(Side::Client, &held.chunk(), steps);
-        }
-    }
-
-    /// Whether a head is judged: one from an archive only if it has headers, and is one of HTTP/1.
-    fn is_judged(&self, side: Side, head: &Head) -> bool {
-        let is_known = || self.connection.heads[side as usize].is_some() && head.start_line().contains("HTTP/1.");
-        !self.connection.is_archived() || is_known()
-    }
-
-    fn frames(&mut self, from: Side, chunk: &Chunk<'_>, steps: &mut Vec<Step>) {
+    fn frames(&mut self, from: Side, chunk: &Chunk<'_>, steps: &mut Steps) {
         let [client, server] = &mut self.directions;
         let (direction, other) = match from {
             Side::Client => (client, server),
@@ -259,29 +222,30 @@ impl Dissector {
             }
             connection.frames[from as usize] += 1;
             connection.broken_frames += u64::from(!done.findings.is_empty());
+            let n = steps.frame(NewFrame { connection: connection.id, ..frame }, done.findings);
             match frame.header.opcode {
                 Opcode::PING => {
                     other.expect_pong(done.body);
-                    self.pings.ping(from, done.body, frame.time);
+                    self.pings.ping(from, n, done.body, frame.time, &mut connection.pings);
                 }
                 Opcode::PONG => {
-                    if let Some(round_trip) = self.pings.pong(from, done.body, frame.time) {
-                        connection.round_trip = Some(round_trip);
+                    let pings = self.pings.pong(from, done.body, frame.time, &mut connection.pings);
+                    if !pings.is_empty() {
+                        steps.push(Step::Answered { pong: n, pings });
                     }
                 }
                 Opcode::CLOSE if frame.complete => note_close(connection, from, done.body, frame.origin),
                 _ => {}
             }
-            steps.push(Step::Frame(NewFrame { connection: connection.id, ..frame }, done.findings));
         });
     }
 
-    fn gap(&mut self, from: Side, bytes: u64, time: Timestamp, steps: &mut Vec<Step>) {
+    fn gap(&mut self, from: Side, bytes: u64, time: Timestamp, steps: &mut Steps) {
         let connection = &mut self.connection;
         connection.unseen[from as usize] += bytes;
         if !matches!(self.phase, Phase::Frames) {
             // nothing after it can be told for sure
-            self.phase = Phase::Opaque;
+            self.end_exchanges(time, false, steps);
             return;
         }
         connection.bytes[from as usize] += bytes;
@@ -289,12 +253,15 @@ impl Dissector {
         if let Some((frame, findings)) = self.directions[from as usize].gap(bytes) {
             connection.frames[from as usize] += 1;
             connection.broken_frames += u64::from(!findings.is_empty());
-            steps.push(Step::Frame(NewFrame { connection: connection.id, time, ..frame }, findings));
+            steps.frame(NewFrame { connection: connection.id, time, ..frame }, findings);
         }
     }
 
-    fn close(&mut self, time: Timestamp, steps: &mut Vec<Step>) {
+    fn close(&mut self, time: Timestamp, steps: &mut Steps) {
         self.connection.ended = Some(time);
+        if matches!(self.phase, Phase::Http(_)) {
+            self.end_exchanges(time, false, steps);
+        }
         match self.connection.state {
             ConnectionState::Open | ConnectionState::Closing => {
                 for side in Side::BOTH {
@@ -302,8 +269,7 @@ impl Dissector {
                         let connection = &mut self.connection;
                         connection.frames[side as usize] += 1;
                         connection.broken_frames += u64::from(!findings.is_empty());
-                        let frame = NewFrame { connection: connection.id, time, ..frame };
-                        steps.push(Step::Frame(frame, findings));
+                        steps.frame(NewFrame { connection: connection.id, time, ..frame }, findings);
                     }
                 }
                 self.connection.state = ConnectionState::Closed;
@@ -316,24 +282,6 @@ impl Dissector {
             ConnectionState::Closed | ConnectionState::Refused | ConnectionState::Http => {}
         }
     }
-}
-
-/// What a request offers, also where it is no valid opening handshake.
-fn opening_of(request: &Request) -> Opening {
-    request.opening().unwrap_or_else(|_| Opening {
-        target: request.target.clone(),
-        key: request.head.value("Sec-WebSocket-Key").unwrap_or_default().into_owned(),
-        origin: None,
-        subprotocols: request.subprotocols(),
-        extensions: Vec::new(),
-    })
-}
-
-/// The first line of a body that is text, shortened.
-fn first_line(body: &[u8]) -> Option<String> {
-    let line = body.split(|&byte| byte == b'\r' || byte == b'\n').next()?;
-    let text = std::str::from_utf8(line).ok().filter(|text| !text.is_empty() && !text.starts_with('<'))?;
-    Some(text.chars().take(200).collect())
 }
 
 fn note_close(connection: &mut Connection, from: Side, body: &[u8], origin: Origin) {

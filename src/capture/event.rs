@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
@@ -170,8 +170,15 @@ pub enum EventKind {
         /// Which frames that begin in them a peer did not make.
         notes: Vec<Note>,
     },
-    /// The request of a relayed connection was sent on.
+    /// The next request of a relayed connection is sent on.
     SentOn(Arc<SentOn>),
+    /// How long the bytes of one side have stayed with us by now.
+    Delayed {
+        /// Who sent them.
+        from: Side,
+        /// Since the beginning of the connection.
+        delay: Delay,
+    },
     /// There is nobody to send a request on to: why, in a sentence.
     NotSentOn(Arc<str>),
     /// Bytes crossed the wire and were not seen.
@@ -219,6 +226,32 @@ pub struct Account {
     pub reason: Option<String>,
     /// What went wrong, in the words of the archive.
     pub error: Option<String>,
+}
+
+/// How long bytes of one direction stayed with us: from the end of the read to the end of the write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delay {
+    /// How many reads were passed on.
+    pub reads: u64,
+    /// Nanoseconds of all of them together.
+    pub total: u64,
+    /// Nanoseconds of the one that took longest.
+    pub most: u64,
+}
+
+impl Delay {
+    /// One more read was passed on.
+    pub fn add(&mut self, took: Duration) {
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.reads += 1;
+        self.total = self.total.saturating_add(took);
+        self.most = self.most.max(took);
+    }
+
+    /// Nanoseconds of one read on the average; `None` if there was none.
+    pub const fn mean(&self) -> Option<u64> {
+        self.total.checked_div(self.reads)
+    }
 }
 
 /// From where a connection is looked at.

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::Capture;
 use super::connection::Connection;
+use super::exchange::Exchange;
 use super::index::{FrameEntry, MilestoneKind};
 use crate::lint::Finding;
 
@@ -27,6 +28,8 @@ pub enum Item {
     Frame(u64, FrameEntry, Vec<Finding>),
     /// An open connection is over.
     Closed(Connection),
+    /// A request that is no upgrade is over.
+    Exchanged(Connection, Exchange),
 }
 
 impl Default for Follower {
@@ -48,13 +51,19 @@ impl Follower {
             if let Some(milestone) = index.milestones(self.next_milestone).first()
                 && milestone.after_frame < self.next_frame
             {
-                self.next_milestone = milestone.number + 1;
+                let number = milestone.number;
+                self.next_milestone = number + 1;
                 // whoever passes a milestone has been added before
-                let Some(connection) = index.connection(milestone.connection).cloned() else { continue };
+                let Some(connection) = index.connection(milestone.connection) else { continue };
                 items.push(match milestone.kind {
-                    MilestoneKind::Opened => Item::Opened(connection),
-                    MilestoneKind::Refused => Item::Refused(connection),
-                    MilestoneKind::Closed => Item::Closed(connection),
+                    MilestoneKind::Opened => Item::Opened(connection.clone()),
+                    // others may have followed on the connection
+                    MilestoneKind::Refused => Item::Refused(index.refusal_at(number).unwrap_or(connection).clone()),
+                    MilestoneKind::Closed => Item::Closed(connection.clone()),
+                    MilestoneKind::Exchanged => {
+                        let Some(exchange) = index.exchange_at(number).cloned() else { continue };
+                        Item::Exchanged(connection.clone(), exchange)
+                    }
                 });
             } else if let Some(entry) = index.frame(self.next_frame) {
                 let findings = index.findings(self.next_frame).iter().map(|(_, finding)| finding.clone()).collect();

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::connection::Connection;
 use super::event::{ConnectionId, Origin, Timestamp, Vantage};
+use super::exchange::Exchange;
 use super::file::Position;
 use super::frame_store::FrameStore;
 use crate::lint::{Finding, Rule};
@@ -219,6 +220,8 @@ pub enum MilestoneKind {
     Refused,
     /// An open connection is over.
     Closed,
+    /// A request that is no upgrade is over.
+    Exchanged,
 }
 
 /// All that is known of a capture, in memory. Frames are numbered from 1 in the order in which they were completed.
@@ -233,6 +236,13 @@ pub struct Index {
     /// By number, ascending.
     milestones: Vec<Milestone>,
     milestones_so_far: u64,
+    /// By milestone: opening handshakes that a response refused, as they were by then.
+    refusals: Vec<(u64, Connection)>,
+    /// Requests that are no upgrade, in the order in which they were over, and the milestone of each.
+    exchanges: Vec<(u64, Exchange)>,
+    /// Pongs and the pings that they answer, ascending by pong; pings and the pong that ended the wait, ascending by ping.
+    answers: Vec<(u64, u64)>,
+    answered: Vec<(u64, u64)>,
     /// Frames that the user has marked, and what was said of them.
     marks: BTreeMap<u64, String>,
     /// How often each rule was broken, in the order of [`Rule::ALL`].
@@ -263,6 +273,10 @@ impl Default for Index {
             connections_gone: 0,
             milestones: Vec::new(),
             milestones_so_far: 0,
+            refusals: Vec::new(),
+            exchanges: Vec::new(),
+            answers: Vec::new(),
+            answered: Vec::new(),
             marks: BTreeMap::new(),
             rule_counts: vec![0; Rule::ALL.len()],
             open: 0,
@@ -388,6 +402,45 @@ impl Index {
         self.connections.binary_search_by_key(&id, |connection| connection.id).ok()
     }
 
+    /// The ping that pong `n` answers.
+    pub fn answers(&self, n: u64) -> Option<u64> {
+        let at = self.answers.binary_search_by_key(&n, |(pong, _)| *pong).ok()?;
+        Some(self.answers[at].1)
+    }
+
+    /// The pong that answers ping `n`, or a later ping and passes over this one.
+    pub fn answered_by(&self, n: u64) -> Option<u64> {
+        let at = self.answered.binary_search_by_key(&n, |(ping, _)| *ping).ok()?;
+        Some(self.answered[at].1)
+    }
+
+    /// Nanoseconds from a ping to pong `n`, which answers it.
+    pub fn round_trip(&self, n: u64) -> Option<u64> {
+        let ping = self.frame(self.answers(n)?)?;
+        Some(self.frame(n)?.time().0.saturating_sub(ping.time().0))
+    }
+
+    /// The exchange of the `milestone`th milestone.
+    pub(super) fn exchange_at(&self, milestone: u64) -> Option<&Exchange> {
+        let at = self.exchanges.binary_search_by_key(&milestone, |(at, _)| *at).ok()?;
+        Some(&self.exchanges[at].1)
+    }
+
+    /// What was known of a connection at the `milestone`th milestone, at which a response refused it.
+    pub(super) fn refusal_at(&self, milestone: u64) -> Option<&Connection> {
+        let at = self.refusals.binary_search_by_key(&milestone, |(at, _)| *at).ok()?;
+        Some(&self.refusals[at].1)
+    }
+
+    /// Exchanges of a connection that are over and not gone, the last one first.
+    pub fn exchanges_of(&self, connection: &Connection) -> impl Iterator<Item = &Exchange> {
+        let get = |n: u32| {
+            let at = self.exchanges.binary_search_by_key(&n, |(_, exchange)| exchange.n).ok()?;
+            Some(&self.exchanges[at].1)
+        };
+        std::iter::successors(get(connection.last_exchange), move |exchange| get(exchange.previous))
+    }
+
     /// Milestones from number `start` on, from 0. Those of connections that are gone are left out.
     pub fn milestones(&self, start: u64) -> &[Milestone] {
         &self.milestones[self.milestones.partition_point(|milestone| milestone.number < start)..]
@@ -406,7 +459,15 @@ impl Index {
     /// Bytes of memory, about.
     pub(super) fn memory(&self) -> u64 {
         let frames = self.frames.held();
-        frames * size_of::<FrameEntry>() as u64 + self.findings.len() as u64 * 64 + self.connections.len() as u64 * 1024
+        let each = [
+            (frames, size_of::<FrameEntry>()),
+            (self.findings.len() as u64, 64),
+            (self.connections.len() as u64, 1024),
+            (self.refusals.len() as u64, 1024),
+            (self.exchanges.len() as u64, 400),
+            (self.answers.len() as u64, 32),
+        ];
+        each.iter().map(|(count, bytes)| count * *bytes as u64).sum()
     }
 
     /// The first `frames` frames are gone from now on, and the connections that `stays` does not keep. What stands
@@ -419,11 +480,22 @@ impl Index {
         let before = self.connections.len();
         self.connections.retain(|connection| stays(connection.id));
         self.connections_gone += (before - self.connections.len()) as u64;
-        let mut milestones = std::mem::take(&mut self.milestones);
-        milestones.retain(|milestone| self.connection_place(milestone.connection).is_some());
-        self.milestones = milestones;
         self.kept_from = kept_from;
         self.moved.clear();
+        self.answers.drain(..self.answers.partition_point(|(pong, _)| *pong <= gone));
+        self.answered.drain(..self.answered.partition_point(|(ping, _)| *ping <= gone));
+        self.exchanges.retain(|(_, exchange)| {
+            stays(exchange.connection) && exchange.heads[0].is_some_and(|(position, _)| position.block >= kept_from)
+        });
+        self.refusals.retain(|(_, connection)| {
+            stays(connection.id) && connection.heads[0].is_some_and(|(position, _)| position.block >= kept_from)
+        });
+        let mut milestones = std::mem::take(&mut self.milestones);
+        milestones.retain(|milestone| {
+            self.connection_place(milestone.connection).is_some()
+                && (milestone.kind != MilestoneKind::Exchanged || self.exchange_at(milestone.number).is_some())
+        });
+        self.milestones = milestones;
     }
 
     /// The file does not hold what came before: so many frames and connections.
@@ -466,6 +538,28 @@ impl Index {
         self.findings.extend(findings.into_iter().map(|finding| (n, finding)));
     }
 
+    pub(super) fn add_answer(&mut self, pong: u64, pings: &[u64]) {
+        let Some(&meant) = pings.last() else { return };
+        self.answers.push((pong, meant));
+        for &ping in pings {
+            // pings are answered soon, so that little has to make room
+            let at = self.answered.partition_point(|(earlier, _)| *earlier < ping);
+            self.answered.insert(at, (ping, pong));
+        }
+    }
+
+    pub(super) fn add_refusal(&mut self, connection: Connection) {
+        let id = connection.id;
+        self.refusals.push((self.milestones_so_far, connection));
+        self.add_milestone(id, MilestoneKind::Refused);
+    }
+
+    pub(super) fn add_exchange(&mut self, exchange: Exchange) {
+        let id = exchange.connection;
+        self.exchanges.push((self.milestones_so_far, exchange));
+        self.add_milestone(id, MilestoneKind::Exchanged);
+    }
+
     pub(super) fn count_findings(&mut self, findings: &[Finding]) {
         for finding in findings {
             self.rule_counts[finding.rule as usize] += 1;
@@ -483,7 +577,7 @@ impl Index {
         match kind {
             MilestoneKind::Opened => self.open += 1,
             MilestoneKind::Closed => self.open -= 1,
-            MilestoneKind::Refused => {}
+            MilestoneKind::Refused | MilestoneKind::Exchanged => {}
         }
         let number = self.milestones_so_far;
         self.milestones_so_far += 1;

@@ -9,6 +9,7 @@ mod connection;
 mod direction;
 mod dissector;
 mod event;
+mod exchange;
 mod file;
 pub mod filter;
 mod follower;
@@ -25,8 +26,10 @@ mod prelude;
 mod recorder;
 mod recording;
 mod remark;
+mod requests;
 mod resync;
 mod tcp;
+mod verdict;
 
 use std::io;
 use std::ops::Range;
@@ -34,18 +37,21 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 pub use archived::ArchivedEnd;
-pub use connection::{By, CloseFrame, Connection, ConnectionState, How, Verdict};
+pub use connection::{CloseFrame, Connection, ConnectionState};
 pub use event::{
-    Account, Cause, Clock, ConnectionId, Event, EventKind, Note, Origin, SentOn, SocketEnd, Timestamp, Vantage,
+    Account, Cause, Clock, ConnectionId, Delay, Event, EventKind, Note, Origin, SentOn, SocketEnd, Timestamp, Vantage,
 };
+pub use exchange::Exchange;
 pub use file::{CaptureReader, CaptureWriter, Position};
 pub use follower::{Follower, Item};
 pub use index::{FrameEntry, Index, Milestone, MilestoneKind, Totals};
 pub use mark::Mark;
 pub use open::{OpenError, Opened, ReadProgress, Reading, open};
 pub use packets::PacketWriter;
+pub use pings::PingLedger;
 pub use recorder::{Marker, Recorder, RecorderThread, start};
 pub use recording::{KeepError, Leftovers, Recording, RecordingError, leftovers};
+pub use verdict::{By, How, Verdict};
 
 use crate::wire::{Side, mask};
 
@@ -187,6 +193,16 @@ impl Capture {
                 return Ok(Some(head));
             }
         }
+    }
+
+    /// The head that `side` sent of a request that is no upgrade, as it was on the wire.
+    pub fn exchange_head(&self, exchange: &Exchange, side: Side) -> io::Result<Option<Vec<u8>>> {
+        let addresses = self.index().connection(exchange.connection).map(Connection::addresses);
+        let place = addresses.zip(exchange.heads[side as usize]);
+        let Some((addresses, (position, length))) = place else { return Ok(None) };
+        let head = self.reader.read(addresses, side, position, 0, length)?;
+        // it may have gone while it was read
+        Ok(Some(head).filter(|_| self.index().is_there(position)))
     }
 
     fn update(&self, change: impl FnOnce(&mut Index)) {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use super::event::{ConnectionId, Event, EventKind, Note, Origin, SocketEnd, Vantage};
+use super::event::{ConnectionId, Delay, Event, EventKind, Note, Origin, SentOn, SocketEnd, Vantage};
 use super::mark::Mark;
 use super::pcapng;
 use super::remark::Remark;
@@ -22,6 +22,8 @@ struct Tracked {
     vantage: Vantage,
     /// The side whose next packet acknowledges that the other one has ended.
     owes: Option<Side>,
+    /// How long bytes of each side stayed with us, where no comment has told of it yet.
+    delays: [Option<Delay>; 2],
     /// Bytes of each side that are in no packet, and that no comment has told of yet.
     missing: [u64; 2],
 }
@@ -49,17 +51,28 @@ impl PacketWriter {
             }
             _ => {}
         }
-        let Some(Tracked { conversation, vantage, owes, missing }) = self.conversations.get_mut(&event.connection)
+        let Some(Tracked { conversation, vantage, owes, delays, missing }) =
+            self.conversations.get_mut(&event.connection)
         else {
             return 0;
         };
         match &event.kind {
-            // of the client's conversation alone packets are made
-            EventKind::Opened { .. }
-            | EventKind::SentOn(_)
-            | EventKind::NotSentOn(_)
-            | EventKind::Account(_)
-            | EventKind::Mark(_) => {}
+            EventKind::Opened { .. } | EventKind::Account(_) | EventKind::Mark(_) => {}
+            // of the client's conversation alone packets are made: here it learns that its request has come
+            EventKind::SentOn(_) | EventKind::NotSentOn(_) => {
+                let remark = match &event.kind {
+                    EventKind::SentOn(sent) => Remark::SentOn(SentOn::clone(sent)),
+                    EventKind::NotSentOn(why) => Remark::NotSentOn(why.to_string()),
+                    _ => return 0,
+                };
+                let comment = [remark.to_string()];
+                pcapng::write_packet(out, time, &comment, |packet| {
+                    conversation.write(packet, Side::Server, Segment::Ack);
+                });
+            }
+            EventKind::Delayed { from, delay } => {
+                delays[*from as usize] = Some(*delay);
+            }
             EventKind::Chunk { from, bytes, notes } => {
                 *owes = owes.filter(|side| side != from);
                 let expected = vantage.origin_of(*from);
@@ -67,6 +80,9 @@ impl PacketWriter {
                 for (i, segment) in bytes.chunks(MAX_SEGMENT).enumerate() {
                     blocks.push(start + out.len() as u64);
                     let mut comments = comments(notes, i * MAX_SEGMENT, segment.len(), expected);
+                    if i == 0 {
+                        comments.extend(delay_comments(delays));
+                    }
                     if i == 0 && told > 0 {
                         comments.insert(0, format!("wsinspect: {told} bytes missing"));
                     }
@@ -87,10 +103,11 @@ impl PacketWriter {
             // sequence numbers count round
             EventKind::Gap { from, bytes } => conversation.advance(*from, *bytes as u32),
             EventKind::Closed { cause } => {
-                let comment = [Remark::Closed { cause: *cause }.to_string()];
+                let mut comments: Vec<_> = delay_comments(delays).collect();
+                comments.push(Remark::Closed { cause: *cause }.to_string());
                 // the last end is acknowledged; where there was none, a side gave up
                 let (from, segment) = owes.map_or((Side::Server, Segment::Rst), |side| (side, Segment::Ack));
-                pcapng::write_packet(out, time, &comment, |packet| conversation.write(packet, from, segment));
+                pcapng::write_packet(out, time, &comments, |packet| conversation.write(packet, from, segment));
                 self.conversations.remove(&event.connection);
             }
         }
@@ -120,13 +137,22 @@ impl PacketWriter {
         ] {
             pcapng::write_packet(out, time, comments, |packet| conversation.write(packet, from, segment));
         }
-        self.conversations.insert(id, Tracked { conversation, vantage, owes: None, missing: [0, 0] });
+        self.conversations
+            .insert(id, Tracked { conversation, vantage, owes: None, delays: [None, None], missing: [0, 0] });
     }
 }
 
 /// A packet beside the conversation, which its sequence numbers know nothing of.
 fn write_mark(out: &mut Vec<u8>, time: u64, mark: &Mark) {
     pcapng::write_packet(out, time, &[mark.comment()], |packet| write_note(packet, mark.from.ip(), mark.to.ip()));
+}
+
+/// What is to be told of delays.
+fn delay_comments(delays: &mut [Option<Delay>; 2]) -> impl Iterator<Item = String> {
+    Side::BOTH.into_iter().filter_map(|from| {
+        let delay = delays[from as usize].take()?;
+        Some(Remark::Delayed { from, delay }.to_string())
+    })
 }
 
 /// What bytes alone can't say, for the frames that begin in `[start, start + length)` of a chunk: who made them, where

@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::connection::Connection;
 use super::direction::Before;
-use super::dissector::{Dissector, Step};
+use super::dissector::{Dissector, Step, Steps};
 use super::event::{ConnectionId, Event, EventKind, Timestamp};
 use super::file::{CaptureWriter, Position};
 use super::keep::Keep;
@@ -137,7 +137,7 @@ pub(super) struct Deriver {
     /// Connections that the batch has changed.
     changed: Vec<ConnectionId>,
     /// The steps of one event.
-    scratch: Vec<Step>,
+    scratch: Steps,
     /// When the last event was.
     latest: Timestamp,
 }
@@ -149,7 +149,7 @@ impl Deriver {
             dissectors: HashMap::new(),
             steps: Vec::new(),
             changed: Vec::new(),
-            scratch: Vec::new(),
+            scratch: Steps::default(),
             latest: Timestamp::default(),
         }
     }
@@ -185,7 +185,7 @@ impl Deriver {
         }
         let Some(dissector) = self.dissectors.get_mut(&id) else { return };
         dissector.event(event, blocks, &mut self.scratch);
-        self.steps.extend(self.scratch.drain(..).map(|step| (id, step)));
+        self.steps.extend(self.scratch.list.drain(..).map(|step| (id, step)));
         if self.changed.last() != Some(&id) {
             self.changed.push(id);
         }
@@ -223,6 +223,7 @@ impl Deriver {
 
     /// So many frames and connections came before all that there is.
     pub(super) fn gone(&mut self, frames: u64, connections: u64) {
+        self.scratch.begin_after(frames);
         self.steps.push((ConnectionId(0), Step::Gone(frames, connections)));
     }
 
@@ -255,8 +256,11 @@ impl Deriver {
             match step {
                 Step::Frame(frame, findings) => index.add_frame(&frame, findings),
                 Step::Handshake(findings) => index.count_findings(&findings),
+                Step::Answered { pong, pings } => index.add_answer(pong, &pings),
                 Step::Milestone(kind) => index.add_milestone(id, kind),
                 Step::Gone(frames, connections) => index.begin_after(frames, connections),
+                Step::Refused(connection) => index.add_refusal(*connection),
+                Step::Exchange(exchange) => index.add_exchange(*exchange),
                 Step::Mark(frame, text) => index.set_mark(frame, text),
             }
         }

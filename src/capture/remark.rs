@@ -3,11 +3,11 @@
 use std::fmt;
 
 use super::direction::{Before, Unfinished};
-use super::event::{Cause, Origin, Vantage};
+use super::event::{Cause, Delay, Origin, SentOn, Vantage};
 use crate::wire::{Opcode, Side};
 
 /// One comment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Remark {
     /// On its first packet: a connection begins.
     Connection { number: u32, vantage: Vantage },
@@ -19,6 +19,12 @@ pub(super) enum Remark {
     },
     /// After the opening handshake: what of this side's stream is gone before the next packet.
     Gone { from: Side, before: Before },
+    /// On a packet of its own: a request is sent on.
+    SentOn(SentOn),
+    /// On a packet of its own: a request can't be sent on, and why.
+    NotSentOn(String),
+    /// On the next packet that there is: how long bytes have stayed with us.
+    Delayed { from: Side, delay: Delay },
     /// On its last packet: the connection is over.
     Closed { cause: Option<Cause> },
 }
@@ -50,6 +56,15 @@ impl fmt::Display for Remark {
                         write!(f, "{}{}", opcode.value(), if *compressed { " compressed" } else { "" })
                     }
                 }
+            }
+            Self::SentOn(SentOn { from, to, lines }) => {
+                write!(f, "sent on from={from} to={to}")?;
+                // no line of a head has a line break in it
+                lines.iter().try_for_each(|line| write!(f, "\n{line}"))
+            }
+            Self::NotSentOn(why) => write!(f, "not sent on: {why}"),
+            Self::Delayed { from, delay: Delay { reads, total, most } } => {
+                write!(f, "delay from={from} reads={reads} total={total}ns most={most}ns")
             }
             Self::Closed { cause: None } => f.write_str("closed"),
             Self::Closed { cause: Some(cause) } => write!(f, "closed, cause={}", cause.name()),
@@ -91,6 +106,23 @@ impl Remark {
             let (frames, bytes, chunks) = (frames.parse().ok()?, bytes.parse().ok()?, chunks.parse().ok()?);
             return Some(Self::Gone { from, before: Before { frames, bytes, chunks, message } });
         }
+        if let Some(rest) = text.strip_prefix("sent on from=") {
+            let mut lines = rest.split('\n');
+            let (from, to) = lines.next()?.split_once(" to=")?;
+            let (from, to) = (from.parse().ok()?, to.parse().ok()?);
+            return Some(Self::SentOn(SentOn { from, to, lines: lines.map(str::to_owned).collect() }));
+        }
+        if let Some(why) = text.strip_prefix("not sent on: ") {
+            return Some(Self::NotSentOn(why.to_owned()));
+        }
+        if let Some(rest) = text.strip_prefix("delay from=") {
+            let (from, rest) = rest.split_once(" reads=")?;
+            let (reads, rest) = rest.split_once(" total=")?;
+            let (total, most) = rest.strip_suffix("ns")?.split_once("ns most=")?;
+            let from = Side::BOTH.into_iter().find(|side| side.name() == from)?;
+            let delay = Delay { reads: reads.parse().ok()?, total: total.parse().ok()?, most: most.parse().ok()? };
+            return Some(Self::Delayed { from, delay });
+        }
         let rest = text.strip_prefix("closed")?;
         Some(Self::Closed { cause: rest.strip_prefix(", cause=").and_then(Cause::from_name) })
     }
@@ -107,6 +139,11 @@ mod tests {
             from: Side::Server,
             before: Before { frames: u64::MAX, bytes: 1 << 40, chunks: 3, message },
         };
+        let sent_on = |lines: &[&str]| SentOn {
+            from: "127.0.0.1:50000".parse().unwrap(),
+            to: "[::1]:9003".parse().unwrap(),
+            lines: lines.iter().map(|&line| line.to_owned()).collect(),
+        };
         for remark in [
             connection(Vantage::Beside),
             connection(Vantage::Late),
@@ -119,11 +156,15 @@ mod tests {
             gone(Unfinished::Unknown),
             gone(Unfinished::Message(Opcode::TEXT, false)),
             gone(Unfinished::Message(Opcode::BINARY, true)),
+            Remark::SentOn(sent_on(&[])),
+            Remark::SentOn(sent_on(&["GET / HTTP/1.1", "Host:  a \u{fffd}"])),
+            Remark::NotSentOn("Nothing listens there.".to_owned()),
+            Remark::Delayed { from: Side::Server, delay: Delay { reads: 1, total: 20, most: 300 } },
             Remark::Closed { cause: None },
             Remark::Closed { cause: Some(Cause::PingUnanswered) },
             Remark::Closed { cause: Some(Cause::SocketFailed) },
         ] {
-            assert_eq!(Remark::parse(remark.to_string().as_bytes()), Some(remark), "{remark}");
+            assert_eq!(Remark::parse(remark.to_string().as_bytes()), Some(remark));
         }
         assert_eq!(Remark::parse(b"a mark of the user's"), None);
         let written = connection(Vantage::End(Side::Server)).to_string();

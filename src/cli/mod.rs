@@ -138,6 +138,9 @@ pub struct Common {
     /// oldest frames go first
     #[arg(long, value_name = "SIZE", value_parser = parse_keep, default_value = "4GiB", conflicts_with = "record")]
     pub keep: u64,
+    /// The most connections at once; whoever comes then is answered with 503
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), default_value_t = 10_000)]
+    pub max_connections: u32,
 
     /// How it is shown.
     #[command(flatten)]

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use serde::Serialize;
 
-use crate::capture::{Capture, Connection, FrameEntry, Gone, How, Item, SentOn, Timestamp};
+use crate::capture::{Capture, Connection, Exchange, FrameEntry, Gone, How, Item, SentOn, Timestamp};
 use crate::lint::Finding;
 use crate::wire::handshake::Head;
 use crate::wire::{CloseBody, Opcode, Side};
@@ -41,6 +41,7 @@ impl JsonLines {
             Item::Refused(connection) => line(out, &refused(capture, connection)?),
             Item::Gone(frames) => line(out, &gone(capture, frames)),
             Item::Frame(n, entry, findings) => self.frame(out, capture, *n, entry, findings),
+            Item::Exchanged(connection, exchange) => line(out, &http(capture, connection, exchange)?),
             Item::Closed(connection) => {
                 self.assembler.forget(connection.id);
                 line(out, &close(connection))
@@ -205,6 +206,28 @@ fn refused(capture: &Capture, connection: &Connection) -> io::Result<RefusedJson
     })
 }
 
+fn http(capture: &Capture, connection: &Connection, exchange: &Exchange) -> io::Result<HttpJson> {
+    let head = |side| capture.exchange_head(exchange, side).map(|raw| raw.map(head_of));
+    Ok(HttpJson {
+        event: "http",
+        time: exchange.ended.seconds(),
+        conn: connection.id.0,
+        n: exchange.n,
+        client: connection.client.to_string(),
+        server: connection.server.to_string(),
+        target: exchange.target.clone(),
+        status: exchange.status,
+        request: head(Side::Client)?,
+        response: head(Side::Server)?,
+        request_length: exchange.body[Side::Client as usize],
+        response_length: exchange.body[Side::Server as usize],
+        took: seconds(exchange.took()),
+        complete: exchange.complete,
+        sent_on: exchange.sent_on.as_deref().map(sent_on_json),
+        unclear: exchange.unclear.map(|unclear| format!("What follows is not looked into: {}.", unclear.says())),
+    })
+}
+
 fn close(connection: &Connection) -> CloseEventJson {
     if let Some(end) = connection.archived_end() {
         return CloseEventJson {
@@ -217,6 +240,8 @@ fn close(connection: &Connection) -> CloseEventJson {
             clean: end.clean,
             how: end.clean.map(|_| How::Handshake.name()),
             verdict: Some(end.sentence),
+            pings: None,
+            delay: None,
         };
     }
     let verdict = connection.verdict();
@@ -230,15 +255,53 @@ fn close(connection: &Connection) -> CloseEventJson {
         clean: Some(verdict.as_ref().is_some_and(|verdict| verdict.clean)),
         how: verdict.as_ref().map(|verdict| verdict.how.name()),
         verdict: verdict.map(|verdict| verdict.sentence),
+        pings: pings(connection),
+        delay: delays(connection),
     }
 }
 
+/// What became of each side's pings; `None` if there were none, nor pongs.
+fn pings(connection: &Connection) -> Option<Sides<PingsJson>> {
+    let one = |side: Side| {
+        let ledger = &connection.pings[side as usize];
+        PingsJson {
+            sent: ledger.sent,
+            answered: ledger.answered,
+            passed_over: ledger.passed_over,
+            unanswered: ledger.unanswered(),
+            unsolicited_pongs: connection.pings[side.other() as usize].unsolicited,
+            round_trip: ledger.mean().map(|mean| Times {
+                least: Some(seconds(ledger.least)),
+                mean: seconds(mean),
+                most: seconds(ledger.most),
+            }),
+        }
+    };
+    let any = connection.pings.iter().any(|ledger| ledger.sent + ledger.unsolicited > 0);
+    any.then(|| Sides { client: Some(one(Side::Client)), server: Some(one(Side::Server)) })
+}
+
+/// How long each side's bytes stayed with us; `None` where we don't stand in the middle.
+fn delays(connection: &Connection) -> Option<Sides<Times>> {
+    let [client, server] = connection
+        .delays
+        .map(|delay| delay.mean().map(|mean| Times { least: None, mean: seconds(mean), most: seconds(delay.most) }));
+    (client.is_some() || server.is_some()).then_some(Sides { client, server })
+}
+
+/// Seconds, with microseconds kept.
+fn seconds(nanoseconds: u64) -> f64 {
+    (nanoseconds / 1000) as f64 / 1e6
+}
+
 fn head_json(capture: &Capture, connection: &Connection, side: Side) -> io::Result<Option<HeadJson>> {
-    Ok(capture.head(connection.id, side)?.map(|raw| {
-        let head = Head::parse(raw);
-        let headers = head.pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
-        HeadJson { line: head.start_line().into_owned(), headers }
-    }))
+    Ok(capture.head(connection.id, side)?.map(head_of))
+}
+
+fn head_of(raw: Vec<u8>) -> HeadJson {
+    let head = Head::parse(raw);
+    let headers = head.pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    HeadJson { line: head.start_line().into_owned(), headers }
 }
 
 fn sent_on_json(sent: &SentOn) -> SentOnJson {
@@ -316,6 +379,28 @@ struct RefusedJson {
 }
 
 #[derive(Serialize)]
+struct HttpJson {
+    event: &'static str,
+    time: f64,
+    conn: u32,
+    n: u32,
+    client: String,
+    server: String,
+    target: String,
+    status: Option<u16>,
+    request: Option<HeadJson>,
+    response: Option<HeadJson>,
+    request_length: u64,
+    response_length: u64,
+    took: f64,
+    complete: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_on: Option<SentOnJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unclear: Option<String>,
+}
+
+#[derive(Serialize)]
 struct FrameJson {
     event: &'static str,
     time: f64,
@@ -378,6 +463,35 @@ struct CloseEventJson {
     clean: Option<bool>,
     how: Option<&'static str>,
     verdict: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pings: Option<Sides<PingsJson>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delay: Option<Sides<Times>>,
+}
+
+#[derive(Serialize)]
+struct Sides<T> {
+    client: Option<T>,
+    server: Option<T>,
+}
+
+#[derive(Serialize)]
+struct PingsJson {
+    sent: u64,
+    answered: u64,
+    passed_over: u64,
+    unanswered: u64,
+    unsolicited_pongs: u64,
+    round_trip: Option<Times>,
+}
+
+/// Seconds.
+#[derive(Serialize)]
+struct Times {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    least: Option<f64>,
+    mean: f64,
+    most: f64,
 }
 
 #[derive(Serialize)]

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use jiff::tz::TimeZone;
 
 use super::sanitize::{printable, printable_ascii, printable_bytes};
-use crate::capture::{Capture, Connection, FrameEntry, Item, Origin, Timestamp};
+use crate::capture::{Capture, Connection, Exchange, FrameEntry, Item, Origin, Timestamp};
 use crate::lint::Finding;
 use crate::wire::{CloseBody, Opcode, Rsv, Side};
 
@@ -47,6 +47,7 @@ impl TextLines {
                 let sentence = format!("frames {first} to {last} are gone: the recording is kept within a size");
                 self.paint(Style::Bad, &sentence).into_owned()
             }
+            Item::Exchanged(connection, exchange) => self.exchanged(connection, exchange),
         };
         writeln!(out, "{line}")
     }
@@ -77,8 +78,19 @@ impl TextLines {
 
     fn closed(&self, connection: &Connection) -> String {
         let mut line = self.start(connection.ended.unwrap_or(connection.began), None, connection);
-        let sentence = connection.end_in_words().unwrap_or_default();
+        let sentence = connection.ending().unwrap_or_default();
         let _ = write!(line, "{} {}", self.paint(Style::Faint, "closed"), self.text(&sentence));
+        line
+    }
+
+    fn exchanged(&self, connection: &Connection, exchange: &Exchange) -> String {
+        let mut line = self.start(exchange.ended, None, connection);
+        let request = format!("{} {}", exchange.method, exchange.target);
+        let _ = write!(line, "{} {}: {}", self.paint(Style::Faint, "http"), self.text(&request), outcome(exchange));
+        if let Some(unclear) = exchange.unclear {
+            let sentence = format!("What follows is not looked into: {}.", unclear.says());
+            let _ = write!(line, "  {}", self.paint(Style::Bad, &sentence));
+        }
         line
     }
 
@@ -191,6 +203,15 @@ impl TextLines {
 /// Who asks.
 fn client(connection: &Connection) -> String {
     connection.known_client().map_or_else(|| "somebody".to_owned(), |client| client.to_string())
+}
+
+/// What came of a request: `200, 1234 bytes`.
+pub fn outcome(exchange: &Exchange) -> String {
+    let Some(status) = exchange.status else { return "no answer".to_owned() };
+    let length = exchange.body[Side::Server as usize];
+    let bytes = if length == 1 { "byte" } else { "bytes" };
+    let cut = if exchange.complete { "" } else { ", cut short" };
+    format!("{status}, {length} {bytes}{cut}")
 }
 
 #[derive(Clone, Copy)]

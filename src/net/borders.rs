@@ -1,6 +1,5 @@
 //! Where in a direction of a relayed connection something of our own may go in: found by the headers of frames alone.
 
-use crate::wire::handshake::{HeadReader, Response};
 use crate::wire::{Decoder, MessageSequence, Opcode, Piece};
 
 /// A place between frames.
@@ -22,8 +21,6 @@ pub(super) struct Borders {
 enum Phase {
     /// No frames come, or none that can be found.
     Opaque,
-    /// The head of a response comes; after it, there may be frames.
-    Head(HeadReader),
     Frames(Frames),
 }
 
@@ -48,22 +45,12 @@ impl Borders {
         Self { phase: Phase::Frames(Frames::default()) }
     }
 
-    /// A response comes, then frames if it agrees to that.
-    pub(super) fn of_response() -> Self {
-        Self { phase: Phase::Head(HeadReader::default()) }
-    }
-
     /// Whether `border` is here.
     pub(super) fn is_at(&self, border: Border) -> bool {
         match &self.phase {
             Phase::Frames(frames) => frames.is_at(border),
-            Phase::Opaque | Phase::Head(_) => false,
+            Phase::Opaque => false,
         }
-    }
-
-    /// Whether frames come.
-    pub(super) const fn has_frames(&self) -> bool {
-        matches!(self.phase, Phase::Frames(_))
     }
 
     /// Whether a whole close frame has come.
@@ -73,25 +60,12 @@ impl Borders {
 
     /// Goes on in `bytes` to the first `border` in them, or to their end; how many bytes that is.
     pub(super) fn advance(&mut self, bytes: &[u8], border: Option<Border>) -> usize {
-        let mut input = bytes;
-        loop {
-            match &mut self.phase {
-                Phase::Opaque => return bytes.len(),
-                Phase::Head(reader) => match reader.push(&mut input) {
-                    Ok(None) => return bytes.len(),
-                    Ok(Some(head)) => {
-                        let agrees = Response::read(head).status == Some(101);
-                        self.phase = if agrees { Phase::Frames(Frames::default()) } else { Phase::Opaque };
-                        if agrees && border.is_some() {
-                            return bytes.len() - input.len();
-                        }
-                    }
-                    Err(_) => self.phase = Phase::Opaque,
-                },
-                Phase::Frames(frames) => {
-                    frames.advance(&mut input, border);
-                    return bytes.len() - input.len();
-                }
+        match &mut self.phase {
+            Phase::Opaque => bytes.len(),
+            Phase::Frames(frames) => {
+                let mut input = bytes;
+                frames.advance(&mut input, border);
+                bytes.len() - input.len()
             }
         }
     }
@@ -156,21 +130,6 @@ mod tests {
                 assert_eq!(found, expected, "{border:?} by {size}");
                 assert!(borders.is_closed());
             }
-        }
-    }
-
-    #[test]
-    fn frames_begin_after_a_response_that_agrees_and_after_no_other() {
-        let accepted = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
-        let mut borders = Borders::of_response();
-        let stream = [accepted, STREAM].concat();
-        assert_eq!(borders.advance(&stream, Some(Border::Message)), accepted.len());
-        assert!(borders.is_at(Border::Message));
-        for other in [&b"HTTP/1.1 200 OK\r\n\r\n"[..], b"\n\n", "x".repeat(40_000).as_bytes()] {
-            let mut borders = Borders::of_response();
-            assert_eq!(borders.advance(other, Some(Border::Frame)), other.len());
-            assert_eq!(borders.advance(STREAM, Some(Border::Frame)), STREAM.len());
-            assert!(!borders.has_frames());
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod borders;
 mod injection;
+mod leg;
 mod listen;
 mod pump;
 mod registry;

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::future::pending;
 use std::io::{self, ErrorKind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -11,42 +12,18 @@ use rustix::net::{Shutdown, shutdown};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use super::borders::Borders;
 use super::injection::Injection;
-use super::server::Shared;
+use super::leg::Leg;
+use super::relay::PATIENCE;
 use super::session::{MIN_ROOM, READ_SIZE};
-use crate::capture::{ConnectionId, Event, EventKind, Note, Origin, SocketEnd};
+use super::upstream::{Rewritten, rewrite};
+use crate::capture::{Delay, EventKind, Origin, SentOn, SocketEnd};
 use crate::control::Outgoing;
+use crate::wire::http::{ClientStep, ServerStep};
 use crate::wire::{CloseCode, Side};
-
-/// What both directions of a connection share.
-#[derive(Debug)]
-pub(super) struct Leg {
-    id: ConnectionId,
-    shared: Shared,
-    /// The server has agreed to a WebSocket: frames may be put in.
-    open: AtomicBool,
-}
-
-impl Leg {
-    pub(super) fn new(id: ConnectionId, shared: Shared) -> Self {
-        Self { id, shared, open: AtomicBool::new(false) }
-    }
-
-    pub(super) fn is_open(&self) -> bool {
-        self.open.load(Ordering::Relaxed)
-    }
-
-    pub(super) async fn record(&self, kind: EventKind) {
-        let time = self.shared.clock.now();
-        self.shared.recorder.record(Event { connection: self.id, time, kind }).await;
-    }
-
-    pub(super) async fn record_chunk(&self, from: Side, bytes: Bytes, notes: Vec<Note>) {
-        self.record(EventKind::Chunk { from, bytes, notes }).await;
-    }
-}
 
 /// One direction.
 pub(super) struct Pump<'a> {
@@ -55,12 +32,17 @@ pub(super) struct Pump<'a> {
     sink: &'a TcpStream,
     leg: &'a Leg,
     borders: Borders,
+    /// Frames come from here on.
+    is_in_frames: bool,
     asks: mpsc::UnboundedReceiver<Ask>,
     /// What waits for its border.
     queue: VecDeque<Injection>,
     buffer: BytesMut,
-    /// How long the first byte may take.
-    patience: Option<Duration>,
+    /// Since when the beginning of a request's head has been held back.
+    held_since: Option<Instant>,
+    /// How long bytes stayed here, and when that is told next.
+    delay: Delay,
+    told: Option<Instant>,
     /// The program is on its way out.
     stopping: bool,
     /// A close frame of ours went out for that reason: nothing follows it.
@@ -68,6 +50,18 @@ pub(super) struct Pump<'a> {
     /// A close frame of ours went out.
     has_closed: bool,
 }
+
+/// What is sent on.
+#[derive(Debug)]
+pub(super) enum Part {
+    /// Bytes as they came.
+    Bytes(Bytes),
+    /// A request's head.
+    Head(Rewritten),
+}
+
+/// How soon after bytes were passed on it is told how long that took.
+const TELL_DELAY: Duration = Duration::from_secs(1);
 
 /// What is asked of a direction.
 #[derive(Debug)]
@@ -95,7 +89,6 @@ impl<'a> Pump<'a> {
         leg: &'a Leg,
         from: Side,
         (source, sink): (&'a TcpStream, &'a TcpStream),
-        borders: Borders,
         asks: mpsc::UnboundedReceiver<Ask>,
     ) -> Self {
         Self {
@@ -103,39 +96,48 @@ impl<'a> Pump<'a> {
             source,
             sink,
             leg,
-            borders,
+            // until a WebSocket is asked for
+            borders: Borders::none(),
+            is_in_frames: false,
             asks,
             queue: VecDeque::new(),
             buffer: BytesMut::new(),
-            patience: None,
+            held_since: None,
+            delay: Delay::default(),
+            told: None,
             stopping: false,
             draining: false,
             has_closed: false,
         }
     }
 
-    /// The first byte has to come within `patience`.
-    pub(super) fn with_patience(self, patience: Option<Duration>) -> Self {
-        Self { patience, ..self }
+    /// Passes everything on until the source ends in order, which is passed on too. `first` and `rest` have been read and
+    /// recorded already and go first; `rest` has not been looked into.
+    pub(super) async fn run(mut self, first: Vec<Part>, rest: Bytes) -> Result<(), Abort> {
+        let ended = self.pump(first, rest).await;
+        if self.told.is_some() {
+            self.tell_delay().await;
+        }
+        ended
     }
 
-    /// Passes everything on until the source ends in order, which is passed on too. `head` and `rest` have been read and
-    /// recorded already and go first; the borders begin with `rest`.
-    pub(super) async fn run(mut self, head: Bytes, rest: Bytes) -> Result<(), Abort> {
-        self.borders.advance(&rest, None);
-        self.write(head).await?;
-        self.write(rest).await?;
+    async fn pump(&mut self, first: Vec<Part>, rest: Bytes) -> Result<(), Abort> {
+        if self.from == Side::Client && self.leg.http().exchanges.asks_upgrade() {
+            self.borders = Borders::of_frames();
+        }
+        for part in first {
+            if let Part::Bytes(_) = part {
+                self.tell_sent_on(Vec::new()).await;
+            }
+            self.write_part(part).await?;
+        }
+        self.pass(rest, true).await?;
         loop {
             self.inject().await?;
             if self.stopping && self.borders.is_closed() {
                 return Ok(());
             }
-            let patience = async {
-                match self.patience {
-                    Some(patience) => tokio::time::sleep(patience).await,
-                    None => pending().await,
-                }
-            };
+            let due = if self.from == Side::Server { self.leg.answer_due() } else { None };
             tokio::select! {
                 // an error shows again, and in full, in the read that follows
                 _ = self.source.readable() => {
@@ -144,7 +146,10 @@ impl<'a> Pump<'a> {
                     }
                 }
                 Some(ask) = self.asks.recv() => self.take(ask),
-                () = patience => return Err(Abort::Silent),
+                () = at(due) => return Err(Abort::Silent),
+                () = at(self.held_since.map(|since| since + PATIENCE)) => self.let_go().await?,
+                () = at(self.told) => self.tell_delay().await,
+                () = self.leg.asked.notified(), if self.from == Side::Server => {}
             }
         }
     }
@@ -157,26 +162,48 @@ impl<'a> Pump<'a> {
         match self.source.try_read_buf(&mut self.buffer) {
             Ok(0) => Ok(false),
             Ok(_) => {
-                self.patience = None;
+                let read = Instant::now();
                 let chunk = self.buffer.split().freeze();
-                self.pass(chunk).await.map(|()| true)
+                self.pass(chunk, false).await?;
+                let written = Instant::now();
+                self.delay.add(written - read);
+                self.told.get_or_insert(written + TELL_DELAY);
+                Ok(true)
             }
             Err(error) if is_temporary(&error) => Ok(true),
             Err(error) => Err(Abort::of(&error, self.from)),
         }
     }
 
-    async fn pass(&mut self, mut chunk: Bytes) -> Result<(), Abort> {
+    async fn tell_delay(&mut self) {
+        self.told = None;
+        self.leg.record(EventKind::Delayed { from: self.from, delay: self.delay }).await;
+    }
+
+    async fn pass(&mut self, mut chunk: Bytes, is_recorded: bool) -> Result<(), Abort> {
         while let Ok(ask) = self.asks.try_recv() {
             self.take(ask);
+        }
+        if !self.is_in_frames {
+            let (http, parts) = if self.from == Side::Client { self.requests(&chunk) } else { self.responses(&chunk) };
+            let http = chunk.split_to(http);
+            if !is_recorded && !http.is_empty() {
+                self.leg.record_chunk(self.from, http, Vec::new()).await;
+            }
+            for part in parts {
+                self.write_part(part).await?;
+            }
+            if self.from == Side::Server && self.is_in_frames {
+                self.leg.open.store(true, Ordering::Relaxed);
+                self.inject().await?;
+            }
         }
         while !chunk.is_empty() {
             let border = self.queue.front().map(|injection| injection.border);
             let part = chunk.split_to(self.borders.advance(&chunk, border));
-            if self.from == Side::Server && self.borders.has_frames() {
-                self.leg.open.store(true, Ordering::Relaxed);
+            if !is_recorded {
+                self.leg.record_chunk(self.from, part.clone(), Vec::new()).await;
             }
-            self.leg.record_chunk(self.from, part.clone(), Vec::new()).await;
             if !self.draining {
                 self.write(part).await?;
             }
@@ -185,8 +212,97 @@ impl<'a> Pump<'a> {
         Ok(())
     }
 
+    /// How many bytes of `chunk` come before the frames, and what is sent on for them. The beginning of a head is held
+    /// back until all of it is there.
+    fn requests(&mut self, chunk: &Bytes) -> (usize, Vec<Part>) {
+        let mut http = self.leg.http();
+        let (mut input, mut parts) = (&chunk[..], Vec::new());
+        while !input.is_empty() {
+            let start = chunk.len() - input.len();
+            let step = http.exchanges.client(&mut input);
+            let taken = start..chunk.len() - input.len();
+            match step {
+                ClientStep::Head(request) => {
+                    let upgrades = request.wants_upgrade();
+                    self.borders = if upgrades { Borders::of_frames() } else { Borders::none() };
+                    if upgrades {
+                        http.asked = Some(Instant::now());
+                        self.leg.asked.notify_one();
+                    }
+                    parts.push(Part::Head(rewrite(
+                        &request.head,
+                        &self.leg.options.upstream,
+                        self.leg.options.rewriting,
+                    )));
+                }
+                ClientStep::Partial => {}
+                ClientStep::TooLong(held) => parts.push(Part::Bytes(held.into())),
+                ClientStep::Undecided => {
+                    self.borders.advance(&chunk[taken.clone()], None);
+                    parts.push(Part::Bytes(chunk.slice(taken)));
+                }
+                ClientStep::Body | ClientStep::Blank | ClientStep::Blind => parts.push(Part::Bytes(chunk.slice(taken))),
+                ClientStep::Frames => {
+                    self.is_in_frames = true;
+                    break;
+                }
+            }
+        }
+        if http.exchanges.partial_request().is_empty() {
+            self.held_since = None;
+        } else {
+            self.held_since.get_or_insert_with(Instant::now);
+        }
+        (chunk.len() - input.len(), parts)
+    }
+
+    /// How many bytes of `chunk` come before the frames; all of them are sent on.
+    fn responses(&mut self, chunk: &Bytes) -> (usize, Vec<Part>) {
+        let mut http = self.leg.http();
+        let mut input = &chunk[..];
+        while !input.is_empty() && !matches!(http.exchanges.server(&mut input), ServerStep::Frames) {}
+        http.asked = Some(Instant::now());
+        if http.exchanges.are_frames() {
+            self.is_in_frames = true;
+            self.borders = Borders::of_frames();
+        }
+        let length = chunk.len() - input.len();
+        (length, vec![Part::Bytes(chunk.slice(..length))])
+    }
+
+    /// Sends the beginning of a head on as it is: the rest of it does not come.
+    async fn let_go(&mut self) -> Result<(), Abort> {
+        self.held_since = None;
+        let held = {
+            let mut http = self.leg.http();
+            let held = Bytes::copy_from_slice(http.exchanges.partial_request());
+            http.exchanges.give_up();
+            held
+        };
+        self.write(held).await
+    }
+
+    async fn tell_sent_on(&self, lines: Vec<String>) {
+        if let (Ok(from), Ok(to)) = (self.sink.local_addr(), self.sink.peer_addr()) {
+            self.leg.record(EventKind::SentOn(Arc::new(SentOn { from, to, lines }))).await;
+        }
+    }
+
+    async fn write_part(&self, part: Part) -> Result<(), Abort> {
+        match part {
+            Part::Bytes(bytes) => self.write(bytes).await,
+            Part::Head(Rewritten { bytes, lines }) => {
+                self.tell_sent_on(lines).await;
+                self.write(bytes.into()).await
+            }
+        }
+    }
+
     /// The source has sent all it had to send.
     async fn end(&mut self) -> Result<(), Abort> {
+        if self.held_since.is_some() {
+            self.let_go().await?;
+        }
         self.leg.record(EventKind::Ended { from: self.from, how: SocketEnd::Fin }).await;
         // a peer that is gone already needs no end
         let _ = shutdown(self.sink, Shutdown::Write);
@@ -265,6 +381,14 @@ impl Abort {
             ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => Self::Reset(side),
             _ => Self::Failed(side),
         }
+    }
+}
+
+/// Waits until then, or for ever.
+pub(super) async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => pending().await,
     }
 }
 

@@ -1,6 +1,5 @@
 //! The relay: takes connections, passes every byte on to a server and back as it came, and shows them.
 
-use std::future::pending;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,21 +8,21 @@ use bytes::{Bytes, BytesMut};
 use rustix::net::{Shutdown, shutdown};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
-use super::borders::Borders;
-use super::pump::{Abort, Ask, Leg, Pump, broken, is_temporary};
+use super::leg::Leg;
+use super::pump::{Abort, Ask, Part, Pump, at, broken, is_temporary};
 use super::registry::Inbox;
-use super::server::{self, Server, Shared, stopped};
+use super::server::{self, NO_DESCRIPTORS, Server, Shared, no_descriptors, stopped};
 use super::session::READ_SIZE;
-use super::upstream::{Rewriting, Rewritten, Upstream, rewrite};
-use crate::capture::{Cause, Clock, ConnectionId, EventKind, Recorder, SentOn, SocketEnd, Vantage};
+use super::upstream::{Rewriting, Upstream, rewrite};
+use crate::capture::{Cause, Clock, ConnectionId, EventKind, Recorder, SocketEnd, Vantage};
 use crate::control::Commands;
 use crate::wire::Side;
-use crate::wire::handshake::{Head, HeadReader, Request};
+use crate::wire::http::ClientStep;
 
 /// How long the rest of a request's head may take, a connection to the server, and the beginning of its answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How long peers have for their part when a connection is taken down.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -36,24 +35,26 @@ pub struct RelayOptions {
     pub rewriting: Rewriting,
     /// Tells the time of what is recorded.
     pub clock: Clock,
+    /// The most connections at once.
+    pub max_connections: usize,
 }
 
 /// Accepts connections on `listener` until it is stopped, and relays each. What crosses the client's socket goes to
 /// `recorder`; what the user puts in comes from `commands`.
 pub fn relay(listener: TcpListener, options: RelayOptions, recorder: Recorder, commands: Commands) -> Server {
-    let clock = options.clock;
+    let (clock, most) = (options.clock, options.max_connections);
     let options = Arc::new(options);
-    server::start(listener, (clock, recorder, Vantage::Beside), commands, move |id, client, inbox, shared| {
+    server::start(listener, (clock, recorder, Vantage::Beside), most, commands, move |id, client, inbox, shared| {
         run(id, client, inbox, shared, options.clone())
     })
 }
 
 async fn run(id: ConnectionId, client: TcpStream, mut inbox: Inbox, mut shared: Shared, options: Arc<RelayOptions>) {
-    let leg = Leg::new(id, shared.clone());
+    let leg = Leg::new(id, shared.clone(), options);
     let mut stop = shared.stop.clone();
     let cause = tokio::select! {
-        opened = open(&leg, &client, &options) => match opened {
-            Ok(Some((server, sent))) => Relayed { leg: &leg, client, server }.run(sent, &mut inbox, &mut shared).await,
+        opened = open(&leg, &client) => match opened {
+            Ok(Some((server, opening))) => Relayed { leg: &leg, client, server }.run(opening, &mut inbox, &mut shared).await,
             Ok(None) => None,
             Err(abort) => abandon(&leg, abort, None).await,
         },
@@ -62,19 +63,18 @@ async fn run(id: ConnectionId, client: TcpStream, mut inbox: Inbox, mut shared: 
     leg.record(EventKind::Closed { cause }).await;
 }
 
-/// The request that opens a connection, as far as it can be found.
+/// How the client begins: what is sent on first, and what it sent after that.
 struct Opening {
-    /// The head, and the bytes after it.
-    head: Option<Head>,
+    first: Part,
     rest: Bytes,
 }
 
-/// Reads the request and makes the connection that it is sent on by; `None` where that can't be made, which has been
-/// answered then.
-async fn open(leg: &Leg, client: &TcpStream, options: &RelayOptions) -> Result<Option<(TcpStream, Sent)>, Abort> {
-    let Opening { head, rest } = read_request(leg, client).await?;
+/// Reads the first request and makes the connection that it is sent on by; `None` where that can't be made, which has
+/// been answered then.
+async fn open(leg: &Leg, client: &TcpStream) -> Result<Option<(TcpStream, Opening)>, Abort> {
+    let opening = read_request(leg, client).await?;
     let connected = tokio::select! {
-        connected = connect(&options.upstream) => connected,
+        connected = connect(&leg.options.upstream) => connected,
         error = broken(client) => return Err(Abort::of(&error, Side::Client)),
     };
     let server = match connected {
@@ -86,34 +86,19 @@ async fn open(leg: &Leg, client: &TcpStream, options: &RelayOptions) -> Result<O
     };
     // small frames go out at once; where that can't be set, they go out a little later
     let _ = server.set_nodelay(true);
-    let Rewritten { bytes, lines } = match &head {
-        Some(head) => rewrite(head, &options.upstream, options.rewriting),
-        None => Rewritten { bytes: Vec::new(), lines: Vec::new() },
-    };
-    if let (Ok(from), Ok(to)) = (server.local_addr(), server.peer_addr()) {
-        leg.record(EventKind::SentOn(Arc::new(SentOn { from, to, lines }))).await;
-    }
-    let upgrades = head.is_some_and(|head| Request::read(head).wants_upgrade());
-    Ok(Some((server, Sent { head: bytes.into(), rest, upgrades })))
+    Ok(Some((server, opening)))
 }
 
 /// Reads up to the end of the head. Where there is none within its bounds, what came is passed on as it is.
 async fn read_request(leg: &Leg, client: &TcpStream) -> Result<Opening, Abort> {
-    let mut reader = HeadReader::default();
     let mut came = BytesMut::new();
+    // a browser may connect long before it asks for anything
     let mut deadline = None;
     loop {
-        let late = async {
-            match deadline {
-                Some(deadline) => sleep_until(deadline).await,
-                // a browser may connect long before it asks for anything
-                None => pending().await,
-            }
-        };
         tokio::select! {
             // an error shows again, and in full, in the read that follows
             _ = client.readable() => {}
-            () = late => break,
+            () = at(deadline) => break,
         }
         let before = came.len();
         came.reserve(READ_SIZE);
@@ -124,20 +109,22 @@ async fn read_request(leg: &Leg, client: &TcpStream) -> Result<Opening, Abort> {
                 deadline.get_or_insert(Instant::now() + PATIENCE);
                 leg.record_chunk(Side::Client, Bytes::copy_from_slice(&came[before..]), Vec::new()).await;
                 let mut input = &came[before..];
-                match reader.push(&mut input) {
-                    Ok(None) => {}
-                    Ok(Some(head)) => {
+                match leg.http().exchanges.client(&mut input) {
+                    ClientStep::Partial => {}
+                    ClientStep::Head(request) => {
                         let rest = Bytes::copy_from_slice(input);
-                        return Ok(Opening { head: Some(head), rest });
+                        let head = rewrite(&request.head, &leg.options.upstream, leg.options.rewriting);
+                        return Ok(Opening { first: Part::Head(head), rest });
                     }
-                    Err(_) => break,
+                    _ => break,
                 }
             }
             Err(error) if is_temporary(&error) => {}
             Err(error) => return Err(Abort::of(&error, Side::Client)),
         }
     }
-    Ok(Opening { head: None, rest: came.freeze() })
+    leg.http().exchanges.give_up();
+    Ok(Opening { first: Part::Bytes(came.freeze()), rest: Bytes::new() })
 }
 
 /// There is no server to send on to.
@@ -153,6 +140,7 @@ async fn connect(upstream: &Upstream) -> Result<TcpStream, Unreachable> {
             Err(_) => return Err(format!("The host of {upstream} was not found.")),
         };
         TcpStream::connect(&addresses[..]).await.map_err(|error| match error.kind() {
+            _ if no_descriptors(&error) => NO_DESCRIPTORS.to_owned(),
             ErrorKind::ConnectionRefused => format!("{upstream} refused the connection: nothing listens there."),
             _ => format!("{upstream} cannot be reached: {error}."),
         })
@@ -166,12 +154,7 @@ async fn connect(upstream: &Upstream) -> Result<TcpStream, Unreachable> {
 
 /// Tells the client in the server's place that there is none.
 async fn answer(leg: &Leg, client: &TcpStream, Unreachable { status, sentence }: Unreachable) {
-    let body = format!("{sentence}\n");
-    let response = format!(
-        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\
-         X-Content-Type-Options: nosniff\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
+    let response = server::response(status, &sentence);
     leg.record(EventKind::NotSentOn(sentence.into())).await;
     let response = Bytes::from(response);
     // a client that takes nothing is not waited for
@@ -205,14 +188,6 @@ async fn end(leg: &Leg, stream: &TcpStream, from: Side) {
     let _ = shutdown(stream, Shutdown::Write);
 }
 
-/// What has been sent on when both directions begin, or is about to be.
-struct Sent {
-    head: Bytes,
-    rest: Bytes,
-    /// A WebSocket was asked for.
-    upgrades: bool,
-}
-
 /// A connection with both its legs.
 struct Relayed<'a> {
     leg: &'a Leg,
@@ -222,29 +197,18 @@ struct Relayed<'a> {
 
 impl Relayed<'_> {
     /// Relays until both directions have ended, or one side is gone, or the program ends.
-    async fn run(self, sent: Sent, inbox: &mut Inbox, shared: &mut Shared) -> Option<Cause> {
+    async fn run(self, opening: Opening, inbox: &mut Inbox, shared: &mut Shared) -> Option<Cause> {
         let Self { leg, client, server } = &self;
         let (asks_up, up) = mpsc::unbounded_channel();
         let (asks_down, down) = mpsc::unbounded_channel();
-        let (frames, response, patience) = if sent.upgrades {
-            (Borders::of_frames(), Borders::of_response(), Some(PATIENCE))
-        } else {
-            (Borders::none(), Borders::none(), None)
-        };
-        let up = Pump::new(leg, Side::Client, (client, server), frames, up).run(sent.head, sent.rest);
-        let down = Pump::new(leg, Side::Server, (server, client), response, down)
-            .with_patience(patience)
-            .run(Bytes::new(), Bytes::new());
+        leg.ask();
+        let Opening { first, rest } = opening;
+        let up = Pump::new(leg, Side::Client, (client, server), up).run(vec![first], rest);
+        let down = Pump::new(leg, Side::Server, (server, client), down).run(Vec::new(), Bytes::new());
         tokio::pin!(up, down);
         let mut running = [true; 2];
         let mut deadline = None;
         let abort = loop {
-            let late = async {
-                match deadline {
-                    Some(deadline) => sleep_until(deadline).await,
-                    None => pending().await,
-                }
-            };
             let ended = tokio::select! {
                 ended = &mut up, if running[0] => ended.map(|()| running[0] = false),
                 ended = &mut down, if running[1] => ended.map(|()| running[1] = false),
@@ -268,7 +232,7 @@ impl Relayed<'_> {
                     let _ = (asks_up.send(Ask::Stop), asks_down.send(Ask::Stop));
                     Ok(())
                 }
-                () = late => return self.part(Some(Cause::CloseUnanswered)),
+                () = at(deadline) => return self.part(Some(Cause::CloseUnanswered)),
             };
             if let Err(abort) = ended {
                 break Some(abort);

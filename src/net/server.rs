@@ -1,22 +1,30 @@
 //! What every listener shares: connections accepted in order, a task for each, all of them told to stop together.
 
+use std::fs::File;
 use std::future::Future;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
+use rustix::net::{Shutdown, shutdown};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::registry::{Inbox, Registry};
-use crate::capture::{Clock, ConnectionId, Event, EventKind, Recorder, Vantage};
+use crate::capture::{Clock, ConnectionId, Event, EventKind, Recorder, SocketEnd, Vantage};
 use crate::control::Commands;
+use crate::wire::Side;
 
-/// Connections at once; more wait in the listening queue.
-const MAX_CONNECTIONS: usize = 10_000;
-/// The wait after a connection could not be accepted, for want of file descriptors.
+/// The wait after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Connections that are being refused at once; more are dropped without a word.
+const MAX_REFUSALS: usize = 64;
+/// How long one that is refused has to ask, and again to go.
+const REFUSAL: Duration = Duration::from_secs(1);
 
 /// A running server or relay.
 #[derive(Debug)]
@@ -42,12 +50,19 @@ pub(super) struct Shared {
 pub(super) fn start<S: Future<Output = ()> + Send + 'static>(
     listener: TcpListener,
     (clock, recorder, vantage): (Clock, Recorder, Vantage),
+    max_connections: usize,
     commands: Commands,
     session: impl Fn(ConnectionId, TcpStream, Inbox, Shared) -> S + Send + 'static,
 ) -> Server {
     let (stop, stopped) = watch::channel(false);
     let shared = Shared { clock, vantage, recorder, registry: Arc::default(), stop: stopped };
-    Server { stop, tasks: tokio::spawn(run(listener, shared, commands, session)) }
+    Server { stop, tasks: tokio::spawn(run(Door::new(listener, max_connections), shared, commands, session)) }
+}
+
+impl Shared {
+    async fn record(&self, connection: ConnectionId, kind: EventKind) {
+        self.recorder.record(Event { connection, time: self.clock.now(), kind }).await;
+    }
 }
 
 impl Server {
@@ -60,39 +75,51 @@ impl Server {
 }
 
 async fn run<S: Future<Output = ()> + Send + 'static>(
-    listener: TcpListener,
+    mut door: Door,
     shared: Shared,
     mut commands: Commands,
     session: impl Fn(ConnectionId, TcpStream, Inbox, Shared) -> S,
 ) {
     let mut sessions = JoinSet::new();
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
     let mut last = 0;
     let mut stop = shared.stop.clone();
     loop {
         tokio::select! {
-            accepted = accept(&listener, &room) => {
-                let Some((stream, client, permit)) = accepted else { continue };
+            accepted = door.accept() => {
+                let Some(Accepted { stream, client, admitted }) = accepted else { continue };
                 let Ok(server) = stream.local_addr() else { continue };
                 last += 1;
                 let id = ConnectionId(last);
                 // here and in order: connections are numbered as they are recorded
-                let time = shared.clock.now();
-                shared.recorder.record(Event { connection: id, time, kind: EventKind::Opened { client, server, vantage: shared.vantage } }).await;
+                shared.record(id, EventKind::Opened { client, server, vantage: shared.vantage }).await;
                 // small frames go out at once; where that can't be set, they go out a little later
                 let _ = stream.set_nodelay(true);
-                let session = session(id, stream, shared.registry.join(id), shared.clone());
-                sessions.spawn(async move {
-                    session.await;
-                    drop(permit);
-                });
+                match admitted {
+                    Ok(permit) => {
+                        let session = session(id, stream, shared.registry.join(id), shared.clone());
+                        sessions.spawn(async move {
+                            session.await;
+                            drop(permit);
+                        });
+                    }
+                    Err(sentence) => {
+                        let (shared, permit) = (shared.clone(), refusals.clone().try_acquire_owned());
+                        sessions.spawn(async move {
+                            if permit.is_ok() {
+                                refuse(id, &stream, &shared, &sentence).await;
+                            }
+                            shared.record(id, EventKind::Closed { cause: None }).await;
+                        });
+                    }
+                }
             }
             Some(command) = commands.recv() => shared.registry.send(command),
             Some(_) = sessions.join_next() => {}
             () = stopped(&mut stop) => break,
         }
     }
-    drop(listener);
+    drop(door);
     while sessions.join_next().await.is_some() {}
 }
 
@@ -102,15 +129,113 @@ pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await.map(|_| ());
 }
 
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    // the semaphore is never closed
-    let permit = room.clone().acquire_owned().await.ok()?;
-    if let Ok((stream, client)) = listener.accept().await {
-        return Some((stream, client, permit));
+/// Where connections come in, as many as may be there at once.
+struct Door {
+    listener: TcpListener,
+    room: Arc<Semaphore>,
+    max_connections: usize,
+    /// A file descriptor that is given up to tell somebody that there are none left.
+    reserve: Option<File>,
+}
+
+/// A connection, and whether it may stay.
+struct Accepted {
+    stream: TcpStream,
+    client: SocketAddr,
+    /// Its place among all; or why there is none, in a sentence.
+    admitted: Result<OwnedSemaphorePermit, String>,
+}
+
+impl Door {
+    fn new(listener: TcpListener, max_connections: usize) -> Self {
+        Self { listener, room: Arc::new(Semaphore::new(max_connections)), max_connections, reserve: None }
     }
-    tokio::time::sleep(ACCEPT_PAUSE).await;
-    None
+
+    async fn accept(&mut self) -> Option<Accepted> {
+        if self.reserve.is_none() {
+            self.reserve = File::open("/dev/null").ok();
+        }
+        let full = match self.listener.accept().await {
+            Ok((stream, client)) => {
+                let admitted = self.room.clone().try_acquire_owned().map_err(|_| {
+                    format!(
+                        "There are {} connections already, as many as --max-connections allows.",
+                        self.max_connections
+                    )
+                });
+                return Some(Accepted { stream, client, admitted });
+            }
+            Err(error) => no_descriptors(&error) && self.reserve.take().is_some(),
+        };
+        // with the descriptor that has just become free, unless somebody else was faster
+        if full && let Ok(Ok((stream, client))) = timeout(ACCEPT_PAUSE, self.listener.accept()).await {
+            return Some(Accepted { stream, client, admitted: Err(NO_DESCRIPTORS.to_owned()) });
+        }
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+        None
+    }
+}
+
+/// What is said where the system gives this process no more file descriptors.
+pub(super) const NO_DESCRIPTORS: &str = "There are no file descriptors left for another connection; see ulimit -n.";
+
+/// Whether that is what an error comes from.
+pub(super) fn no_descriptors(error: &io::Error) -> bool {
+    let error = error.raw_os_error();
+    [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].iter().any(|full| error == Some(full.raw_os_error()))
+}
+
+/// Tells a client that there is no room for it, once it has asked for something.
+async fn refuse(id: ConnectionId, stream: &TcpStream, shared: &Shared, sentence: &str) {
+    let response = Bytes::from(response("503 Service Unavailable", sentence));
+    let mut answered = false;
+    let mut stop = shared.stop.clone();
+    loop {
+        let late = tokio::select! {
+            readable = timeout(REFUSAL, stream.readable()) => readable.is_err(),
+            () = stopped(&mut stop) => return,
+        };
+        // it has had its time to go
+        if late && answered {
+            return;
+        }
+        let mut buffer = BytesMut::with_capacity(4096);
+        let ended = match stream.try_read_buf(&mut buffer) {
+            Ok(0) => true,
+            Ok(_) => {
+                let chunk = EventKind::Chunk { from: Side::Client, bytes: buffer.freeze(), notes: Vec::new() };
+                shared.record(id, chunk).await;
+                false
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock && late => false,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+            Err(_) => return,
+        };
+        if ended {
+            shared.record(id, EventKind::Ended { from: Side::Client, how: SocketEnd::Fin }).await;
+        }
+        if !answered {
+            answered = true;
+            // a client that takes nothing is not waited for
+            if stream.try_write(&response).is_ok() {
+                let chunk = EventKind::Chunk { from: Side::Server, bytes: response.clone(), notes: Vec::new() };
+                shared.record(id, chunk).await;
+            }
+            shared.record(id, EventKind::Ended { from: Side::Server, how: SocketEnd::Fin }).await;
+            // a peer that is gone already needs no end
+            let _ = shutdown(stream, Shutdown::Write);
+        }
+        if ended {
+            return;
+        }
+    }
+}
+
+/// A response of our own that says in a sentence why nothing came of a request.
+pub(super) fn response(status: &str, sentence: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         X-Content-Type-Options: nosniff\r\nContent-Length: {}\r\n\r\n{sentence}\n",
+        sentence.len() + 1
+    )
 }

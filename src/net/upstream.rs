@@ -80,9 +80,13 @@ pub struct Rewriting {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rewritten {
     pub(super) bytes: Vec<u8>,
-    /// The lines that differ, as they are sent on.
+    /// The lines that differ, as they are sent on, as far as they are told of.
     pub(super) lines: Vec<String>,
 }
+
+/// As much of what differs as is told of: a line has its name once, and what has it more often is no request.
+const MOST_LINES: usize = 8;
+const LONGEST_LINE: usize = 1024;
 
 /// Changes what is to be changed in `head` for `upstream`. What is malformed stays as it is.
 pub(super) fn rewrite(head: &Head, upstream: &Upstream, rewriting: Rewriting) -> Rewritten {
@@ -111,7 +115,9 @@ pub(super) fn rewrite(head: &Head, upstream: &Upstream, rewriting: Rewriting) ->
         bytes.extend_from_slice(new.as_bytes());
         bytes.extend_from_slice(&raw[place.end..line.end]);
         at = line.end;
-        lines.push(String::from_utf8_lossy(&bytes[start..]).into_owned());
+        if lines.len() < MOST_LINES {
+            lines.push(String::from_utf8_lossy(&bytes[start..]).chars().take(LONGEST_LINE).collect());
+        }
     }
     bytes.extend_from_slice(&raw[at..]);
     Rewritten { bytes, lines }
@@ -178,6 +184,14 @@ mod tests {
         assert_eq!(bytes, "GET /b HTTP/1.1\r\nhOsT:  new:2 \r\nX: y\r\nOrigin: http://new:2\r\n\r\n");
         assert_eq!(lines, ["GET /b HTTP/1.1", "hOsT:  new:2 ", "Origin: http://new:2"]);
         assert_eq!(rewritten(raw, "new:2", Rewriting { host: false, origin: false }), (raw.to_owned(), vec![]));
+    }
+
+    #[test]
+    fn of_what_differs_no_more_is_told_than_makes_sense_but_all_of_it_is_changed() {
+        let raw = format!("GET / HTTP/1.1\r\n{}X: y\r\n\r\n", "Host: old\r\n".repeat(2000));
+        let (bytes, lines) = rewritten(&raw, "new:2", BOTH);
+        assert_eq!(bytes, raw.replace("old", "new:2"));
+        assert_eq!(lines, ["Host: new:2"; MOST_LINES]);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::io;
 
 use super::rows::without_cut_character;
+use super::text::duration;
 use crate::anatomy::{self, Field, FrameAnatomy, FrameContext, Step};
-use crate::capture::{Capture, Connection, FrameEntry, Index};
+use crate::capture::{Capture, Connection, FrameEntry, Index, SentOn};
 use crate::formats::sanitize::printable_bytes;
 use crate::lint::{Finding, Rule};
 use crate::wire::handshake::{Head, Opening, Request, Response};
@@ -21,6 +22,8 @@ pub(super) struct FrameDetail {
     pub(super) text: Option<Vec<String>>,
     /// How much of the payload the text is from.
     pub(super) text_bytes: u64,
+    /// Of a ping or a pong: what answers it, or what it answers.
+    pub(super) heartbeat: Option<String>,
 }
 
 /// Bytes of a payload that are read to take a frame apart.
@@ -54,7 +57,12 @@ impl FrameDetail {
             let whole = if cut { without_cut_character(&payload) } else { &payload };
             whole.split(|&byte| byte == b'\n').map(printable_bytes).collect()
         });
-        Some(Self { n, entry, anatomy, findings, text, text_bytes: payload.len() as u64 })
+        Some(Self { n, entry, anatomy, findings, text, text_bytes: payload.len() as u64, heartbeat: None })
+    }
+
+    /// Looks again for what answers a ping.
+    pub(super) fn refresh(&mut self, index: &Index) {
+        self.heartbeat = heartbeat(index, self.n, &self.entry, &self.findings);
     }
 }
 
@@ -81,6 +89,28 @@ fn context(index: &Index, n: u64, entry: &FrameEntry, findings: &[Finding]) -> F
     FrameContext { place, message, deflate, compressed: entry.is_compressed(), ..alone }
 }
 
+fn heartbeat(index: &Index, n: u64, entry: &FrameEntry, findings: &[Finding]) -> Option<String> {
+    let after = |pong| duration(index.round_trip(pong).unwrap_or_default());
+    match entry.header().opcode {
+        Opcode::PING => Some(match index.answered_by(n) {
+            Some(pong) if index.answers(pong) == Some(n) => format!("answered by pong #{pong} after {}", after(pong)),
+            Some(pong) => format!("passed over: pong #{pong} answers a later ping, as it may (RFC 6455 5.5.3)"),
+            None if index.connection(entry.connection()).is_some_and(|one| one.ended.is_some()) => {
+                "never answered".to_owned()
+            }
+            None => "not answered yet".to_owned(),
+        }),
+        Opcode::PONG => Some(match index.answers(n) {
+            Some(ping) => format!("answers ping #{ping} after {}", after(n)),
+            None if findings.iter().any(|finding| finding.rule == Rule::PongUnsolicited) => {
+                "answers no ping: unsolicited".to_owned()
+            }
+            None => "the ping that it answers was not seen, or too many waited".to_owned(),
+        }),
+        _ => None,
+    }
+}
+
 /// An opening handshake taken apart.
 #[derive(Clone, Debug)]
 pub(super) struct HandshakeDetail {
@@ -93,6 +123,8 @@ pub(super) struct HandshakeDetail {
     pub(super) accept: Option<String>,
     /// What was agreed on, in sentences.
     pub(super) agreement: Vec<String>,
+    /// The lines that were sent on otherwise than they came: as they came, and as they were sent on.
+    pub(super) changed: Vec<(String, String)>,
 }
 
 /// A request or a response taken apart.
@@ -119,7 +151,10 @@ impl HandshakeDetail {
             }
             _ => Vec::new(),
         };
+        let sent = connection.sent_on.as_deref();
+        let changed = request.as_ref().zip(sent).map_or_else(Vec::new, |(request, sent)| changed(&request.head, sent));
         Self {
+            changed,
             steps: key.map(|key| anatomy::accept_steps(&key)),
             accept: accept.map(std::borrow::Cow::into_owned),
             agreement,
@@ -135,6 +170,25 @@ impl HandshakeDetail {
             connection,
         }
     }
+}
+
+/// The lines of `head` that were sent on otherwise, each beside what became of it.
+fn changed(head: &Head, sent: &SentOn) -> Vec<(String, String)> {
+    let mut seen: Vec<&str> = Vec::new();
+    let before = |line: &str, nth: usize| {
+        let name = line.split_once(':').map_or("", |(name, _)| name);
+        let found = head.lines(name).nth(nth).map(|line| head.text(&line.line).into_owned());
+        found.unwrap_or_else(|| head.start_line().into_owned())
+    };
+    sent.lines
+        .iter()
+        .map(|line| {
+            let name = line.split(':').next().unwrap_or_default();
+            let nth = seen.iter().filter(|earlier| earlier.eq_ignore_ascii_case(name)).count();
+            seen.push(name);
+            (before(line, nth), line.clone())
+        })
+        .collect()
 }
 
 fn response_detail(response: &Response, opening: Option<&Opening>, connection: &Connection) -> HeadDetail {

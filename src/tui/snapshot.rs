@@ -6,7 +6,7 @@ use super::dump::{Dump, DumpRow};
 use super::layout::inside;
 use super::model::Model;
 use super::rows::{Row, RowCache};
-use crate::capture::{Capture, Connection, ConnectionId, Timestamp, Totals};
+use crate::capture::{Capture, Connection, ConnectionId, Exchange, Timestamp, Totals};
 
 /// All that a drawing needs beside the model.
 #[derive(Clone, Debug, Default)]
@@ -35,10 +35,15 @@ pub(super) struct Snapshot {
     pub(super) connections_gone: u64,
     /// The selected connection.
     pub(super) connection: Option<Connection>,
+    /// Its last requests that were no upgrade, the last one first.
+    pub(super) exchanges: Vec<Exchange>,
     pub(super) handshake: Option<HandshakeDetail>,
     /// Whom the next send goes to.
     pub(super) target: Option<ConnectionId>,
 }
+
+/// The most requests of a connection that are listed.
+pub(super) const MOST_EXCHANGES: usize = 100;
 
 /// Takes snapshots, and keeps what the next one is likely to need again.
 #[derive(Debug, Default)]
@@ -73,6 +78,9 @@ impl SnapshotReader {
             snapshot.connection_count = all.len() as u64;
             snapshot.connections_gone = index.connections_gone();
             snapshot.connection = model.connection_row().and_then(|row| all.get(row).cloned());
+            if let (View::Connections, Some(connection)) = (model.view, &snapshot.connection) {
+                snapshot.exchanges = index.exchanges_of(connection).take(MOST_EXCHANGES).cloned().collect();
+            }
         }
         drop(index);
         match model.view {
@@ -105,6 +113,9 @@ impl SnapshotReader {
         let selected = model.selected_frame();
         if self.detail.as_ref().map(|detail| detail.n) != selected {
             self.detail = selected.and_then(|n| FrameDetail::read(capture, n));
+        }
+        if let Some(detail) = &mut self.detail {
+            detail.refresh(&capture.index());
         }
         snapshot.detail.clone_from(&self.detail);
         let (Some(area), Some(detail)) = (layout.bytes, &self.detail) else { return };

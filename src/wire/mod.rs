@@ -10,6 +10,7 @@ mod encoder;
 mod extension;
 pub mod handshake;
 mod header;
+pub mod http;
 mod mask;
 mod message;
 mod opcode;

@@ -1,8 +1,8 @@
 //! Chunks in, frames and verdicts out.
 
-use wsinspect::capture::{By, Cause, ConnectionId, ConnectionState, How, Item, Note, Origin, SocketEnd};
+use wsinspect::capture::{ConnectionId, ConnectionState, Item, Note, Origin, SocketEnd};
 use wsinspect::lint::Rule;
-use wsinspect::wire::{CloseCode, Opcode, Side};
+use wsinspect::wire::{Opcode, Side};
 
 use crate::support::{REQUEST, RESPONSE, Script, masked, plain};
 
@@ -69,7 +69,7 @@ fn who_made_a_frame_is_told_by_the_notes_of_its_chunk() {
     let index = recorded.capture.index();
     let origin = |n| index.frame(n).unwrap().origin();
     assert_eq!((origin(1), origin(2), origin(3)), (Origin::Endpoint, Origin::User, Origin::Peer));
-    assert_eq!(index.connection(FIRST).unwrap().round_trip, Some(1_000_000));
+    assert_eq!(index.connection(FIRST).unwrap().pings[Side::Server as usize].last, Some(1_000_000));
     assert_eq!(index.totals().findings, 0, "the pong answers a ping");
 }
 
@@ -134,62 +134,24 @@ fn things_are_followed_in_the_order_in_which_they_happened() {
             Item::Frame(n, entry, _) => format!("frame {n} of {}", entry.connection()),
             Item::Closed(connection) => format!("close {}", connection.id),
             Item::Gone(frames) => format!("gone {frames:?}"),
+            Item::Exchanged(connection, _) => format!("http {}", connection.id),
         })
         .collect();
     assert_eq!(told, ["open 1", "frame 1 of 1", "open 2", "frame 2 of 2", "close 1", "frame 3 of 2", "refused 3"]);
 }
 
 #[test]
-fn a_page_is_neither_opened_nor_refused() {
+fn a_page_is_neither_opened_nor_refused_but_listed() {
     let recorded = Script::new()
         .connected(1)
         .chunk(1, Side::Client, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         .chunk(1, Side::Server, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
         .closed(1, None)
         .record();
-    assert!(recorded.items().is_empty());
+    let items = recorded.items();
+    let [Item::Exchanged(_, exchange)] = &items[..] else { panic!("{items:?}") };
+    assert_eq!((exchange.n, exchange.status, exchange.body, exchange.complete), (1, Some(200), [0, 2], true));
+    let head = recorded.capture.exchange_head(exchange, Side::Server).unwrap().unwrap();
+    assert_eq!(head, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
     assert_eq!(recorded.capture.index().connection(FIRST).unwrap().state, ConnectionState::Http);
-}
-
-#[test]
-fn the_verdict_says_who_closed_with_what_and_how() {
-    let close = |body: &[u8]| masked(Opcode::CLOSE, body);
-    let end = |script: Script, cause| {
-        let recorded = script.closed(1, cause).record();
-        let verdict = recorded.capture.index().connection(FIRST).unwrap().verdict().unwrap();
-        (verdict.by, verdict.how, verdict.clean, verdict.code.map(|code| code.0), verdict.sentence)
-    };
-    let open = || Script::new().opened(1);
-
-    let both = open().chunk(1, Side::Client, &close(b"\x0f\xa1bye")).chunk(
-        1,
-        Side::Server,
-        &plain(Opcode::CLOSE, b"\x0f\xa1"),
-    );
-    let (by, how, clean, code, sentence) = end(both, None);
-    assert_eq!((by, how, clean, code), (By::Side(Side::Client), How::Handshake, true, Some(4001)));
-    assert_eq!(
-        sentence,
-        "The client closed with 4001 (private use), and the other side answered: the closing handshake is complete."
-    );
-
-    let reset = open().ended(1, Side::Client, SocketEnd::Reset);
-    let (by, how, clean, code, sentence) = end(reset, None);
-    assert_eq!((by, how, clean, code), (By::Side(Side::Client), How::Reset, false, None));
-    assert!(sentence.contains("reset") && sentence.contains("1006, which is never on the wire"), "{sentence}");
-
-    let fin = open().ended(1, Side::Client, SocketEnd::Fin).ended(1, Side::Server, SocketEnd::Fin);
-    let (by, how, ..) = end(fin, None);
-    assert_eq!((by, how), (By::Side(Side::Client), How::Fin));
-
-    let note = vec![Note { offset: 0, origin: Origin::Endpoint }];
-    let silent = open().noted_chunk(1, Side::Server, &plain(Opcode::CLOSE, b"\x03\xf3"), note);
-    let (by, how, clean, code, sentence) = end(silent, Some(Cause::PingUnanswered));
-    assert_eq!((by, how, clean, code), (By::Wsinspect, How::Timeout, false, Some(CloseCode::INTERNAL_ERROR.0)));
-    assert!(sentence.contains("a ping was not answered in time"), "{sentence}");
-
-    let empty = open().chunk(1, Side::Client, &close(b"")).chunk(1, Side::Server, &plain(Opcode::CLOSE, b""));
-    let (.., code, sentence) = end(empty, None);
-    assert_eq!(code, None);
-    assert!(sentence.contains("1005"), "{sentence}");
 }

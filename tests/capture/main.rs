@@ -11,4 +11,5 @@ mod har;
 mod keep;
 mod reopen;
 mod support;
+mod verdict;
 mod wire_file;

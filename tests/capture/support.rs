@@ -79,6 +79,12 @@ impl Script {
         self.event(id, EventKind::Ended { from, how })
     }
 
+    /// So many seconds in which nothing happens.
+    pub(crate) fn later(mut self, seconds: u64) -> Self {
+        self.time += seconds * 1_000_000_000 - 1_000_000;
+        self
+    }
+
     pub(crate) fn closed(self, id: u32, cause: Option<Cause>) -> Self {
         self.event(id, EventKind::Closed { cause })
     }

@@ -43,6 +43,7 @@ impl Relay {
             upstream: upstream.local_addr().unwrap().to_string().parse().unwrap(),
             rewriting: Rewriting { host: true, origin: false },
             clock: Clock::start(),
+            max_connections: 100,
         };
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let (server, address) = runtime.block_on(async {
@@ -222,7 +223,7 @@ fn the_keys_of_the_panel_send_to_either_side() {
     assert_eq!(client.read_frame().0.opcode, Opcode::PING);
     terminal.wait_for("sent by you");
     terminal.keys("3");
-    terminal.wait_for(&format!("sent on to {upstream} with"));
+    terminal.wait_for(&format!("to {upstream}, but for"));
     terminal.wait_for(&format!("Host: {upstream}"));
     terminal.keys("q");
     let (header, _) = client.read_frame();

@@ -161,8 +161,12 @@ fn a_session_is_reported_event_by_event_with_every_field() {
     let verdict = close.as_object_mut().unwrap().remove("verdict").unwrap();
     assert_eq!(
         verdict,
-        "The client closed with 3999 (library or framework), and the other side answered: the closing handshake is complete."
+        "The client closed with 3999 (library or framework), and the server answered with the same code: the closing handshake is complete; then the server ended the TCP connection (FIN)."
     );
+    let pings = close.as_object_mut().unwrap().remove("pings").unwrap();
+    let round_trip = pings["client"]["round_trip"]["mean"].as_f64().unwrap();
+    assert!((0.0..10.0).contains(&round_trip), "{pings}");
+    assert_eq!((&pings["client"]["answered"], &pings["server"]["sent"]), (&json!(1), &json!(0)));
     assert_eq!(
         close,
         json!({"event": "close", "conn": 1, "code": 3999, "reason": "reason é", "by": "client", "clean": true, "how": "handshake"})

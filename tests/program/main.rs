@@ -23,6 +23,8 @@ mod readme;
 mod recording;
 mod refusals;
 mod relay;
+mod relay_crowd;
+mod relay_http;
 mod screen;
 mod text;
 mod traffic;

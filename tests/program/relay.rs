@@ -295,18 +295,6 @@ fn a_page_and_a_socket_of_one_server_come_through_one_port() {
 }
 
 #[test]
-fn requests_that_follow_on_a_connection_go_on_as_they_are() {
-    let relay = Relay::start(&[]);
-    let mut client = Client::bare(relay.program.address());
-    let head = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n";
-    client.send(head.as_bytes());
-    let mut server = relay.accept();
-    assert_eq!(read_head(&mut server), head.replace(": a", &format!(": {}", relay.upstream())));
-    client.send(head.as_bytes());
-    assert_eq!(read_head(&mut server), head);
-}
-
-#[test]
 fn a_receiver_that_reads_nothing_holds_back_the_sender() {
     let relay = Relay::start(&["--payload-limit", "0"]);
     let (mut client, mut server) = relay.open();

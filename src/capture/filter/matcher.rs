@@ -1,16 +1,14 @@
 //! A filter held against the frames of a capture, in their order.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Filter;
 use super::expr::{Facts, Fragments, Payload, Truth};
 use super::threads::{Changes, Placed, Thread, Threads};
 use crate::capture::bulk::BulkReader;
-use crate::capture::pings::Pings;
-use crate::capture::{Capture, ConnectionId, FrameEntry, Index, MilestoneKind};
+use crate::capture::{Capture, FrameEntry, Index, MilestoneKind};
 use crate::lint::Finding;
-use crate::wire::Opcode;
 
 /// Holds a filter against every frame, from the first one on. Headers are looked at under the index's lock, a piece at a
 /// time; payloads are read after that, and only those that decide.
@@ -20,7 +18,6 @@ pub struct Matcher {
     /// Whether it is told which message each frame belongs to.
     follows_messages: bool,
     threads: Threads,
-    pings: HashMap<ConnectionId, Pings>,
     next: u64,
     next_milestone: u64,
     /// What waits for the end of the message that begins with this frame.
@@ -59,7 +56,6 @@ impl Matcher {
             follows_messages: messages || filter.as_ref().is_some_and(|filter| filter.asks_messages),
             filter,
             threads: Threads::default(),
-            pings: HashMap::new(),
             next: 1,
             next_milestone: 0,
             later: BTreeMap::new(),
@@ -134,7 +130,6 @@ impl Matcher {
             return;
         }
         for connection in over {
-            self.pings.remove(&connection);
             finished.extend(self.threads.end(connection));
         }
         self.finish(capture, finished, found);
@@ -161,19 +156,14 @@ impl Matcher {
             return;
         };
         let findings = if filter.asks_rules && entry.has_findings() { index.findings(n) } else { &[] };
-        let measured = filter.asks_round_trips && matches!(header.opcode, Opcode::PING | Opcode::PONG);
-        let truth = if measured {
-            Truth::Unread
-        } else {
-            let (message, fragments) = (placed.message, placed.fragments);
-            let facts = Facts { n, entry, header, findings, message, fragments, rtt: None, zone: &filter.zone };
-            filter.expr.eval(&facts, &mut None)
-        };
-        match truth {
+        let rtt = if filter.asks_round_trips { index.round_trip(n) } else { None };
+        let (message, fragments) = (placed.message, placed.fragments);
+        let facts = Facts { n, entry, header, findings, message, fragments, rtt, zone: &filter.zone };
+        match filter.expr.eval(&facts, &mut None) {
             Truth::Yes => found.matches.push((n, placed.head)),
             Truth::No => {}
             Truth::Unread | Truth::Unsure => {
-                candidates.push(Candidate { n, entry: *entry, findings: findings.to_vec(), placed, rtt: None });
+                candidates.push(Candidate { n, entry: *entry, findings: findings.to_vec(), placed, rtt });
             }
         }
     }
@@ -187,18 +177,13 @@ impl Matcher {
         found: &mut Step,
     ) -> bool {
         let Some(filter) = &self.filter else { return true };
-        if !filter.asks_round_trips {
-            // in the order of the file; round trips are found in the order of the frames
-            candidates.sort_by_key(|candidate| candidate.entry.position().map(|position| position.block));
-        }
+        // in the order of the file
+        candidates.sort_by_key(|candidate| candidate.entry.position().map(|position| position.block));
         let mut reader = BulkReader::new(capture, candidates.iter().map(|candidate| &candidate.entry));
         let mut unsure = Vec::new();
-        for mut candidate in candidates {
+        for candidate in candidates {
             if stop.load(Ordering::Relaxed) {
                 return false;
-            }
-            if filter.asks_round_trips {
-                candidate.rtt = round_trip(&mut self.pings, capture, &candidate.entry);
             }
             match candidate.eval(filter, &mut reader) {
                 Truth::Yes => found.matches.push((candidate.n, candidate.placed.head)),
@@ -262,19 +247,4 @@ impl Candidate {
         };
         filter.expr.eval(&facts, &mut Some(Payload::of(reader)))
     }
-}
-
-/// How long the ping waited that this pong answers, found as the recorder finds it.
-fn round_trip(pings: &mut HashMap<ConnectionId, Pings>, capture: &Capture, entry: &FrameEntry) -> Option<u64> {
-    let opcode = entry.header().opcode;
-    if !matches!(opcode, Opcode::PING | Opcode::PONG) {
-        return None;
-    }
-    let pings = pings.entry(entry.connection()).or_default();
-    let payload = capture.payload(entry, 0..125).unwrap_or_default();
-    if opcode == Opcode::PING {
-        pings.ping(entry.from(), &payload, entry.time());
-        return None;
-    }
-    pings.pong(entry.from(), &payload, entry.time())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 
@@ -66,6 +67,7 @@ impl Ours {
         let mut notes = Vec::new();
         let mut closed = None;
         let mut vantage = Vantage::Beside;
+        let mut told = Vec::new();
         for remark in packets.comments(packet).filter_map(Remark::parse) {
             match remark {
                 Remark::Connection { number: numbered, vantage: seen_from } => {
@@ -73,6 +75,9 @@ impl Ours {
                 }
                 Remark::Gone { from, before } => resumed.push((from, before)),
                 Remark::Origin { origin, offset } => notes.push(Note { offset, origin }),
+                Remark::SentOn(sent) => told.push(EventKind::SentOn(Arc::new(sent))),
+                Remark::NotSentOn(why) => told.push(EventKind::NotSentOn(why.into())),
+                Remark::Delayed { from, delay } => told.push(EventKind::Delayed { from, delay }),
                 Remark::Closed { cause } => closed = Some(EventKind::Closed { cause }),
             }
         }
@@ -103,6 +108,12 @@ impl Ours {
         self.reach(connection, from.other(), segment.acknowledged, time);
         let counted = segment.payload.len() as u32 + u32::from(segment.fin());
         self.connections[connection].0[from as usize] = segment.sequence.wrapping_add(counted);
+        if !told.is_empty() {
+            self.settle();
+        }
+        for kind in told {
+            self.event(connection, time, kind);
+        }
         for (from, before) in resumed {
             self.deriver.resume(self.connections[connection].1, from, &before);
         }

@@ -279,7 +279,10 @@ impl<'a> Walk<'a> {
                             }
                         }
                     }
-                    Item::Opened(connection) | Item::Refused(connection) | Item::Closed(connection) => {
+                    Item::Opened(connection)
+                    | Item::Refused(connection)
+                    | Item::Closed(connection)
+                    | Item::Exchanged(connection, _) => {
                         if is_chosen(connection.id) {
                             take(item, true)?;
                         }

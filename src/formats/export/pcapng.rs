@@ -69,7 +69,7 @@ pub(super) fn write(walk: &mut Walk<'_>, out: &mut dyn Write) -> Result<(), Stop
                 None => Ok(()),
             }
         }
-        Item::Frame(..) | Item::Gone(_) => Ok(()),
+        Item::Frame(..) | Item::Exchanged(..) | Item::Gone(_) => Ok(()),
         Item::Closed(connection) => packets.end(connection),
     })
 }

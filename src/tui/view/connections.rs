@@ -1,5 +1,6 @@
 //! The connections, and all that is known of the selected one.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use ratatui::buffer::Buffer;
@@ -9,10 +10,11 @@ use ratatui::widgets::Widget;
 
 use super::frame::{finding_lines, indented};
 use super::pane::Pane;
-use crate::capture::{Connection, ConnectionState, Timestamp};
+use crate::capture::{Connection, ConnectionState, Exchange, PingLedger, Timestamp};
+use crate::formats::text::outcome;
 use crate::tui::layout;
 use crate::tui::model::Model;
-use crate::tui::snapshot::Snapshot;
+use crate::tui::snapshot::{MOST_EXCHANGES, Snapshot};
 use crate::tui::text::{counted, duration, fit, grouped, left, right, size, wrap};
 use crate::tui::theme::Theme;
 use crate::wire::Side;
@@ -102,7 +104,7 @@ fn columns(width: usize, theme: Theme) -> Vec<Column> {
         columns.push(number("bytes", 8, |one, _| bytes(one, Side::Server)));
     }
     if width >= 84 {
-        columns.push(number("ping", 8, |one, _| one.round_trip.map_or_else(String::new, duration)));
+        columns.push(number("ping", 8, |one, _| last_round_trip(one).map_or_else(String::new, duration)));
     }
     if width >= 130 {
         columns.push(number("findings", 8, |one, _| grouped(findings(one))));
@@ -139,7 +141,7 @@ pub(super) fn draw_details(model: &mut Model, snapshot: &Snapshot, area: Rect, b
     let theme = model.theme;
     let width = usize::from(area.width.saturating_sub(4));
     let (title, lines) = match &snapshot.connection {
-        Some(connection) => (format!("connection {}", connection.id), details(connection, snapshot.now, width, theme)),
+        Some(connection) => (format!("connection {}", connection.id), details(connection, snapshot, width, theme)),
         None => ("connection".to_owned(), Vec::new()),
     };
     let focused = model.connection_pane != layout::Pane::List;
@@ -147,18 +149,17 @@ pub(super) fn draw_details(model: &mut Model, snapshot: &Snapshot, area: Rect, b
     pane.draw_lines(lines, &mut model.details_scroll, area, buffer);
 }
 
-fn details(connection: &Connection, now: Timestamp, width: usize, theme: Theme) -> Vec<Line<'static>> {
+fn details(connection: &Connection, snapshot: &Snapshot, width: usize, theme: Theme) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
-    let verdict = match connection.state {
-        ConnectionState::Refused => Some(connection.refusal()),
-        _ => connection.end_in_words(),
-    };
     let open = if connection.is_archived() {
         "The HAR does not say whether it ended, or how."
     } else {
         state_sentence(connection.state)
     };
-    let sentence = verdict.unwrap_or_else(|| open.to_owned());
+    let sentence = connection.ending().unwrap_or_else(|| match connection.state {
+        ConnectionState::Refused => connection.refusal(),
+        _ => open.to_owned(),
+    });
     lines.extend(wrap(&theme.clean(&sentence), width).into_iter().map(|line| Line::styled(line, Theme::strong())));
     let mut pair = |name: &str, value: String| {
         let value = fit(&theme.clean(&value), width.saturating_sub(14), theme.ellipsis());
@@ -169,9 +170,25 @@ fn details(connection: &Connection, now: Timestamp, width: usize, theme: Theme) 
     pair("addresses", format!("{} {arrow} {}", ends.0, ends.1));
     if let Some(sent) = &connection.sent_on {
         pair("sent on", format!("{} {arrow} {}", sent.from, sent.to));
+        pair(
+            "",
+            match sent.lines.len() {
+                0 => "the request byte for byte".to_owned(),
+                1 => "with another line: see the handshake".to_owned(),
+                lines => format!("with {lines} other lines: see the handshake"),
+            },
+        );
+    }
+    for side in Side::BOTH {
+        let delay = connection.delays[side as usize];
+        if let Some(mean) = delay.mean() {
+            let name = if side == Side::Client { "delay" } else { "" };
+            let (mean, most) = (duration(mean), duration(delay.most));
+            pair(name, format!("from the {side} {mean} on the average, {most} at most"));
+        }
     }
     pair("target", connection.target.clone());
-    pair("age", duration(age(connection, now)));
+    pair("age", duration(age(connection, snapshot.now)));
     for side in Side::BOTH {
         let count = connection.frames[side as usize];
         let sent = if connection.is_archived() {
@@ -183,8 +200,12 @@ fn details(connection: &Connection, now: Timestamp, width: usize, theme: Theme) 
     }
     pair("subprotocol", connection.subprotocol.clone().unwrap_or_else(|| "none".to_owned()));
     pair("extensions", connection.extensions.clone().unwrap_or_else(|| "none".to_owned()));
-    if let Some(round_trip) = connection.round_trip {
-        pair("last ping", format!("answered after {}", duration(round_trip)));
+    for side in Side::BOTH {
+        let ledger = &connection.pings[side as usize];
+        let sentences = ping_sentences(ledger, side);
+        for (i, sentence) in sentences.into_iter().enumerate() {
+            pair(if i == 0 { "pings" } else { "" }, sentence);
+        }
     }
     for side in Side::BOTH {
         if let Some(close) = &connection.closes[side as usize] {
@@ -193,13 +214,73 @@ fn details(connection: &Connection, now: Timestamp, width: usize, theme: Theme) 
             pair("close", format!("{side}: {code}{reason}"));
         }
     }
+    if let Some(unclear) = connection.unclear {
+        let sentence = format!("What follows is passed over, and not looked into: {}.", unclear.says());
+        lines.extend(wrap(&sentence, width).into_iter().map(|line| Line::styled(line, theme.alarm())));
+    }
     if connection.broken_frames > 0 {
         lines.extend(indented(&format!("{} broke a rule.", counted(connection.broken_frames, "frame")), width));
     }
     for finding in connection.handshake_findings.iter().flatten() {
         lines.extend(finding_lines(finding, width, theme, true));
     }
+    lines.extend(requests(connection, &snapshot.exchanges, width, theme));
     lines
+}
+
+/// The requests on it that were no upgrade, the last one first.
+fn requests(connection: &Connection, exchanges: &[Exchange], width: usize, theme: Theme) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    if connection.requests == 0 {
+        return lines;
+    }
+    let waiting = connection.requests.saturating_sub(exchanges.len() as u64);
+    let waiting = if connection.ended.is_some() || waiting == 0 || exchanges.len() == MOST_EXCHANGES {
+        String::new()
+    } else {
+        format!(", {waiting} not answered yet")
+    };
+    let heading = format!("{}{waiting}", counted(connection.requests, "HTTP request"));
+    lines.push(Line::styled(heading, Theme::strong()));
+    for exchange in exchanges {
+        let outcome = format!("{}, {}", outcome(exchange), duration(exchange.took()));
+        let room = width.saturating_sub(outcome.len() + 3);
+        let request = theme.clean(&format!("{} {}", exchange.method, exchange.target));
+        let request = fit(&request, room.max(10), theme.ellipsis());
+        lines.push(Line::from(vec![Span::raw(format!("  {request} ")), Span::styled(outcome, Theme::quiet())]));
+    }
+    lines
+}
+
+/// The last round trip of either side's pings.
+fn last_round_trip(connection: &Connection) -> Option<u64> {
+    connection.pings.iter().find_map(|ledger| ledger.last)
+}
+
+/// What became of the pings of `side`, a sentence a line; none if it sent none and nobody answered any.
+fn ping_sentences(ledger: &PingLedger, side: Side) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if ledger.sent > 0 {
+        let mut counts = format!("of the {side}: {}, {} answered", ledger.sent, ledger.answered);
+        for (count, what) in [(ledger.passed_over, "passed over"), (ledger.unanswered(), "unanswered")] {
+            if count > 0 {
+                let _ = write!(counts, ", {count} {what}");
+            }
+        }
+        sentences.push(counts);
+    }
+    if let (Some(last), Some(mean)) = (ledger.last, ledger.mean()) {
+        let (least, most) = (duration(ledger.least), duration(ledger.most));
+        sentences.push(format!("last {}, mean {}, {least} to {most}", duration(last), duration(mean)));
+    }
+    if ledger.unsolicited > 0 {
+        sentences.push(format!(
+            "{} of the {} that nobody asked for",
+            counted(ledger.unsolicited, "pong"),
+            side.other()
+        ));
+    }
+    sentences
 }
 
 const fn state_sentence(state: ConnectionState) -> &'static str {
@@ -209,6 +290,6 @@ const fn state_sentence(state: ConnectionState) -> &'static str {
         ConnectionState::Closing => "One side has sent its close frame; the other one's is awaited.",
         ConnectionState::Closed => "Closed.",
         ConnectionState::Refused => "The opening handshake came to nothing.",
-        ConnectionState::Http => "An ordinary HTTP request, not a WebSocket.",
+        ConnectionState::Http => "Ordinary HTTP, not a WebSocket.",
     }
 }

@@ -104,6 +104,7 @@ fn about(detail: &FrameDetail) -> Option<String> {
         Origin::Endpoint => parts.push("made by wsinspect".to_owned()),
         Origin::User => parts.push("sent by you".to_owned()),
     }
+    parts.extend(detail.heartbeat.clone());
     match detail.entry.chunks() {
         0 | 1 => {}
         u16::MAX => parts.push("arrived in 65 535 reads or more".to_owned()),

@@ -60,13 +60,31 @@ fn lines(detail: &HandshakeDetail, width: usize, theme: Theme) -> Vec<Line<'stat
     lines
 }
 
-/// Where a relayed request went, and how it differs from what the client sent.
+/// Where a relayed request went, and what of it came and went otherwise, side by side.
 fn sent_on(detail: &HandshakeDetail, width: usize, theme: Theme) -> Vec<Line<'static>> {
+    const COLUMNS: usize = 100;
     let Some(sent) = &detail.connection.sent_on else { return Vec::new() };
-    let rest = if sent.lines.is_empty() { ", byte for byte" } else { " with" };
-    let mut lines = vec![Line::default(), Line::styled(format!("sent on to {}{rest}", sent.to), Theme::strong())];
-    for line in &sent.lines {
-        lines.extend(indented(&theme.clean(line), width));
+    let rest = if sent.lines.is_empty() { ", byte for byte" } else { ", but for" };
+    let heading = format!("sent on from {} to {}{rest}", sent.from, sent.to);
+    let mut lines = vec![Line::default()];
+    lines.extend(wrap(&heading, width).into_iter().map(|line| Line::styled(line, Theme::strong())));
+    for (came, went) in &detail.changed {
+        let (came, went) = (theme.clean(came), theme.clean(went));
+        let part = |name: &str, text: &str, width: usize| {
+            let texts = wrap(text, width.saturating_sub(11)).into_iter().enumerate();
+            let lines = texts.map(|(i, text)| {
+                let name = if i == 0 { name } else { "" };
+                Line::from(vec![Span::styled(format!("  {}", left(name, 9, "")), theme.field()), Span::raw(text)])
+            });
+            lines.collect::<Vec<_>>()
+        };
+        if width >= COLUMNS {
+            let column = width / 2 - 1;
+            lines.extend(beside(part("came", &came, column), part("sent on", &went, column), column));
+        } else {
+            lines.extend(part("came", &came, width));
+            lines.extend(part("sent on", &went, width));
+        }
     }
     lines
 }

@@ -5,7 +5,7 @@ mod program;
 mod terminal;
 mod tools;
 
-pub(crate) use client::{Client, Response, UPGRADE, exchange, masked, request};
+pub(crate) use client::{Client, KEY, Response, UPGRADE, exchange, masked, request};
 pub(crate) use program::{Lines, Output, Program, run, run_unread, run_with};
 pub(crate) use terminal::Terminal;
 pub(crate) use tools::{have, node_modules, python, skip};

@@ -114,6 +114,18 @@ impl Program {
         program
     }
 
+    /// The same with so many file descriptors and no more.
+    #[track_caller]
+    pub(crate) fn relay_with_descriptors(descriptors: u64, arguments: &[&str]) -> Self {
+        let mut program = Self::spawn(&[&["relay", "0", "--headless"], arguments].concat(), &[], Stdio::piped());
+        program.unread = program.child.stdout.take();
+        program.stdout = Lines::follow(program.take_stdout());
+        let limit = rustix::process::Rlimit { current: Some(descriptors), maximum: Some(descriptors) };
+        let process = Some(program.process());
+        rustix::process::prlimit(process, rustix::process::Resource::Nofile, limit).expect("a limit can be lowered");
+        program
+    }
+
     /// The same, listening at `listen`, with more in the environment, its output read or not.
     #[track_caller]
     pub(crate) fn start(listen: &str, arguments: &[&str], environment: &[(&str, &str)], is_read: bool) -> Self {
