@@ -1,5 +1,6 @@
 //! One direction of a connection: the head of its handshake, then its frames.
 
+use super::deflation::{Deflated, Deflation, Place as Checkpoint};
 use super::event::{ConnectionId, Note, Origin, Timestamp};
 use super::file::Position;
 use super::index::NewFrame;
@@ -7,7 +8,9 @@ use super::resync;
 use super::tcp::MAX_SEGMENT;
 use crate::lint::{Finding, Limits, Linter, Rule};
 use crate::wire::handshake::{Head, HeadReader, HeadTooLong};
-use crate::wire::{Decoder, Header, MessageSequence, Opcode, Piece, Place, Rsv, Side, mask_onto};
+use crate::wire::{
+    Decoder, DeflateAgreement, Header, Inflater, MessageSequence, Opcode, Piece, Place, Rsv, Side, mask_onto,
+};
 
 /// What one side sends.
 #[derive(Debug)]
@@ -38,6 +41,10 @@ pub(super) struct Direction {
     deflates: bool,
     /// The message that is unfinished is compressed.
     compressed: bool,
+    inflater: Option<Inflater>,
+    /// Bytes of the message at hand were not seen.
+    holed: bool,
+    deflation: Deflation,
     /// Bytes of the stream after the opening handshake, before the chunk at hand.
     stream: u64,
     /// The first byte of the frame at hand, if any of it has come.
@@ -74,10 +81,15 @@ struct FrameInProgress {
 }
 
 /// A frame that is complete, or never will be.
-pub(super) struct Done<'a> {
+pub(super) struct Done {
     pub(super) frame: NewFrame,
     pub(super) findings: Vec<Finding>,
-    pub(super) body: &'a [u8],
+    /// A control frame's payload, up to what is legal.
+    pub(super) body: Vec<u8>,
+    /// The compressed messages so far, if the frame ends one.
+    pub(super) deflated: Option<Deflated>,
+    /// Where reading such messages can begin, if that is after this frame.
+    pub(super) checkpoint: Option<Checkpoint>,
 }
 
 impl Direction {
@@ -105,6 +117,9 @@ impl Direction {
             messages: MessageSequence::default(),
             deflates: false,
             compressed: false,
+            inflater: None,
+            holed: false,
+            deflation: Deflation::default(),
             stream: 0,
             start: None,
             frame: None,
@@ -112,9 +127,12 @@ impl Direction {
         }
     }
 
-    /// permessage-deflate was agreed on: RSV1 marks compressed messages (RFC 7692 6).
-    pub(super) fn expect_deflate(&mut self) {
+    /// permessage-deflate was agreed on: RSV1 marks compressed messages (RFC 7692 6). `None` if what was agreed on is not
+    /// known.
+    pub(super) fn expect_deflate(&mut self, agreement: Option<DeflateAgreement>) {
         self.deflates = true;
+        self.inflater =
+            agreement.map(|agreement| Inflater::new(agreement.takes_over(self.from), self.limits.max_message));
         self.linter.allow_rsv(Rsv::RSV1);
     }
 
@@ -152,7 +170,7 @@ impl Direction {
     }
 
     /// Finds the frames in a chunk and tells `done` of each that is complete.
-    pub(super) fn chunk(&mut self, chunk: &Chunk<'_>, mut done: impl FnMut(Done<'_>)) {
+    pub(super) fn chunk(&mut self, chunk: &Chunk<'_>, mut done: impl FnMut(Done)) {
         if self.lost {
             return;
         }
@@ -181,14 +199,14 @@ impl Direction {
                 Some(Piece::Header(header)) => self.header(header),
                 Some(Piece::Payload { bytes, offset }) => self.payload(bytes, offset),
                 Some(Piece::End) => {
-                    if let Some((frame, findings, body)) = self.finish(chunk.time, true) {
-                        done(Done { frame, findings, body: &body });
+                    if let Some(frame) = self.finish(chunk.time, true) {
+                        done(frame);
                     }
                 }
                 Some(Piece::Lost(_)) => {
                     // this frame never ends, and none after it can be found
-                    if let Some((frame, findings, body)) = self.finish(chunk.time, false) {
-                        done(Done { frame, findings, body: &body });
+                    if let Some(frame) = self.finish(chunk.time, false) {
+                        done(frame);
                     }
                     self.lost = true;
                     break;
@@ -202,7 +220,7 @@ impl Direction {
 
     /// The connection had begun before it was looked at: what was agreed on, and where frames begin, is not known.
     pub(super) fn begin_late(&mut self) {
-        self.expect_deflate();
+        self.expect_deflate(None);
         self.lose_borders();
         self.expect_any_pong();
     }
@@ -226,6 +244,7 @@ impl Direction {
         if self.decoder.payload_left().is_some_and(|left| left > bytes) {
             self.decoder.pass_over(bytes);
             self.linter.pass_over();
+            self.holed = true;
             return None;
         }
         let cut = self.give_up();
@@ -236,6 +255,7 @@ impl Direction {
     fn lose_borders(&mut self) {
         self.searching = true;
         self.mid_message = true;
+        self.give_up_message();
         self.start = None;
         self.frame = None;
         self.decoder = Decoder::default();
@@ -247,7 +267,7 @@ impl Direction {
     }
 
     /// Looks for a chunk at which frames begin.
-    fn search(&mut self, chunk: &Chunk<'_>, mut done: impl FnMut(Done<'_>)) {
+    fn search(&mut self, chunk: &Chunk<'_>, mut done: impl FnMut(Done)) {
         self.held_bytes += chunk.rest().len();
         self.held.push(HeldChunk::new(chunk));
         let segments: Vec<_> = self.held.iter().map(|held| &held.bytes[held.start..]).collect();
@@ -264,14 +284,14 @@ impl Direction {
             self.held_bytes = 0;
             for held in std::mem::take(&mut self.held) {
                 // a closure of its own each time: this function would otherwise contain itself
-                self.chunk(&held.chunk(), &mut done as &mut dyn FnMut(Done<'_>));
+                self.chunk(&held.chunk(), &mut done as &mut dyn FnMut(Done));
             }
         }
     }
 
     /// The frame that was cut short when the connection ended.
     pub(super) fn give_up(&mut self) -> Option<(NewFrame, Vec<Finding>)> {
-        self.finish(Timestamp::default(), false).map(|(frame, findings, _)| (frame, findings))
+        self.finish(Timestamp::default(), false).map(|done| (done.frame, done.findings))
     }
 
     fn header(&mut self, header: Header) {
@@ -282,20 +302,26 @@ impl Direction {
             self.mid_message = header.opcode.is_control() || header.opcode == Opcode::CONTINUATION;
         }
         let compressed = match self.messages.place(&header) {
-            Place::First | Place::Interrupting => {
+            place @ (Place::First | Place::Interrupting) => {
+                if place == Place::Interrupting && self.compressed {
+                    self.give_up_message();
+                }
                 self.compressed = self.deflates && header.rsv.rsv1();
                 self.compressed
             }
             Place::Continuation => self.compressed,
             Place::Control | Place::Orphan => false,
         };
+        if compressed {
+            self.deflation.frame(header.length);
+        }
         self.frame = Some(FrameInProgress { header, compressed, findings, body: Vec::new() });
     }
 
     fn payload(&mut self, bytes: &[u8], offset: u64) {
         let Some(frame) = &mut self.frame else { return };
         let is_control = frame.header.opcode.is_control();
-        if !is_control && !self.linter.judges_payload() {
+        if !is_control && !frame.compressed && !self.linter.judges_payload() {
             return;
         }
         let unmasked = match frame.header.masking_key {
@@ -307,13 +333,41 @@ impl Direction {
             None => bytes,
         };
         self.linter.payload(unmasked, &mut frame.findings);
+        if frame.compressed
+            && !self.holed
+            && let Some(inflater) = &mut self.inflater
+        {
+            // what fails says so at the end of the message
+            let _ = inflater.push(unmasked, |_| {});
+        }
         if is_control {
             let room = 125_usize.saturating_sub(frame.body.len());
             frame.body.extend_from_slice(&unmasked[..unmasked.len().min(room)]);
         }
     }
 
-    fn finish(&mut self, time: Timestamp, complete: bool) -> Option<(NewFrame, Vec<Finding>, Vec<u8>)> {
+    /// The compressed message at hand will not be inflated to its end.
+    fn give_up_message(&mut self) {
+        self.holed = false;
+        self.deflation.give_up();
+        if let Some(inflater) = &mut self.inflater {
+            inflater.abandon();
+        }
+    }
+
+    /// A compressed message is complete. Returned is how many bytes it gave.
+    fn message(&mut self) -> Option<u64> {
+        let inflater = self.inflater.as_mut()?;
+        if std::mem::take(&mut self.holed) {
+            inflater.abandon();
+            return None;
+        }
+        let mut last = 0;
+        let before = inflater.put_out();
+        inflater.finish(|piece| last += piece.len() as u64).ok().map(|()| before + last)
+    }
+
+    fn finish(&mut self, time: Timestamp, complete: bool) -> Option<Done> {
         let start = self.start.take()?;
         let FrameInProgress { header, compressed, mut findings, body } = self.frame.take()?;
         if complete {
@@ -335,7 +389,15 @@ impl Direction {
             compressed,
             origin: start.origin,
         };
-        Some((frame, findings, body))
+        let ends_message = complete && header.fin && compressed;
+        let deflated = ends_message.then(|| {
+            let inflated = self.message();
+            self.deflation.message(inflated);
+            self.deflation.total()
+        });
+        let inflater = self.inflater.as_ref().filter(|_| ends_message);
+        let checkpoint = inflater.and_then(|inflater| self.deflation.place(inflater));
+        Some(Done { frame, findings, body, deflated, checkpoint })
     }
 }
 

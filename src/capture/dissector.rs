@@ -1,13 +1,14 @@
 //! Chunks in, frames and findings out: the one derivation behind every view, live or from a file.
 
 use super::connection::{CloseFrame, Connection, ConnectionState};
+use super::deflation::Place;
 use super::direction::{Chunk, Direction};
 use super::event::{Event, EventKind, Origin, Timestamp, Vantage};
 use super::index::{MilestoneKind, NewFrame};
 use super::pings::Pings;
 use crate::lint::{Finding, Limits, check_request, check_response};
 use crate::wire::handshake::{Head, Opening, Request, Response};
-use crate::wire::{CloseBody, Opcode, Side};
+use crate::wire::{CloseBody, DEFLATE, DeflateAgreement, Opcode, Side};
 
 /// What follows from an event.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(super) enum Step {
     Handshake(Vec<Finding>),
     /// The connection went on to another state.
     Milestone(MilestoneKind),
+    /// From here on, at this offset of its stream, a side's compressed messages can be inflated with what is given.
+    Checkpoint(Side, u64, Place),
     /// The user has marked a frame, or taken its mark away.
     Mark(u64, Option<String>),
 }
@@ -169,8 +172,15 @@ impl Dissector {
         self.connection.subprotocol = agreement.subprotocol;
         self.connection.extensions =
             response.head.joined("Sec-WebSocket-Extensions").map(|value| value.chars().take(256).collect());
-        if agreement.extensions.iter().any(|extension| extension.name == "permessage-deflate") {
-            self.directions.iter_mut().for_each(Direction::expect_deflate);
+        if let Some(extension) = agreement.extensions.iter().find(|extension| extension.name == DEFLATE) {
+            let deflate = DeflateAgreement::parse(extension).ok();
+            self.connection.deflate = deflate;
+            for side in Side::BOTH {
+                self.directions[side as usize].expect_deflate(deflate);
+                if deflate.is_some_and(|deflate| deflate.takes_over(side)) {
+                    steps.push(Step::Checkpoint(side, 0, Place { work: 0, window: [].into() }));
+                }
+            }
         }
         self.connection.state = ConnectionState::Open;
         self.phase = Phase::Frames;
@@ -199,18 +209,25 @@ impl Dissector {
             connection.broken_frames += u64::from(!done.findings.is_empty());
             match frame.header.opcode {
                 Opcode::PING => {
-                    other.expect_pong(done.body);
-                    self.pings.ping(from, done.body, frame.time);
+                    other.expect_pong(&done.body);
+                    self.pings.ping(from, &done.body, frame.time);
                 }
                 Opcode::PONG => {
-                    if let Some(round_trip) = self.pings.pong(from, done.body, frame.time) {
+                    if let Some(round_trip) = self.pings.pong(from, &done.body, frame.time) {
                         connection.round_trip = Some(round_trip);
                     }
                 }
-                Opcode::CLOSE if frame.complete => note_close(connection, from, done.body, frame.origin),
+                Opcode::CLOSE if frame.complete => note_close(connection, from, &done.body, frame.origin),
                 _ => {}
             }
+            if let Some(deflated) = done.deflated {
+                connection.deflated[from as usize] = deflated;
+            }
+            let end = frame.offset.saturating_add(frame.header.len() as u64).saturating_add(frame.header.length);
             steps.push(Step::Frame(NewFrame { connection: connection.id, ..frame }, done.findings));
+            if let Some(place) = done.checkpoint {
+                steps.push(Step::Checkpoint(from, end, place));
+            }
         });
     }
 

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::checkpoints::{Checkpoint, Checkpoints};
 use super::connection::Connection;
+use super::deflation;
 use super::event::{ConnectionId, Origin, Timestamp, Vantage};
 use super::file::Position;
-use crate::lint::{Finding, Rule};
+use crate::lint::{Finding, Limits, Rule};
 use crate::wire::{Header, LengthForm, MaskingKey, Opcode, Rsv, Side};
 
 /// A frame as the index holds it: 48 bytes, whatever its payload. The bytes themselves are in the capture file.
@@ -255,6 +257,10 @@ pub struct Index {
     pub(super) latest: Timestamp,
     /// What keeps the rest of a file from being read.
     pub(super) damage: Option<String>,
+    /// Where reading compressed messages can begin.
+    pub(super) checkpoints: Checkpoints,
+    /// The most bytes that a message is inflated to.
+    pub(super) message_limit: u64,
 }
 
 impl Default for Index {
@@ -271,6 +277,8 @@ impl Default for Index {
             missing: 0,
             latest: Timestamp::default(),
             damage: None,
+            checkpoints: Checkpoints::default(),
+            message_limit: Limits::default().max_message,
         }
     }
 }
@@ -384,6 +392,19 @@ impl Index {
         let n = self.frames.len();
         self.count_findings(&findings);
         self.findings.extend(findings.into_iter().map(|finding| (n, finding)));
+    }
+
+    /// After the last frame, the messages of `from` can be inflated with this window; `offset` is how far its stream is.
+    pub(super) fn add_checkpoint(
+        &mut self,
+        connection: ConnectionId,
+        from: Side,
+        offset: u64,
+        place: deflation::Place,
+    ) {
+        let deflation::Place { work, window } = place;
+        let after = self.frames.len();
+        self.checkpoints.add(connection, from, Checkpoint { after, offset, work, window });
     }
 
     pub(super) fn count_findings(&mut self, findings: &[Finding]) {

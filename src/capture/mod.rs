@@ -3,7 +3,9 @@
 //! The bytes are the truth: chunks go to the file as they came, and frames, findings and verdicts are derived from them.
 //! Everyone who shows something reads it from [`Capture`], and only what they show.
 
+mod checkpoints;
 mod connection;
+mod deflation;
 mod direction;
 mod dissector;
 mod event;
@@ -11,6 +13,7 @@ mod file;
 pub mod filter;
 mod follower;
 mod index;
+mod inflated;
 mod mark;
 mod open;
 mod packets;
@@ -29,16 +32,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 pub use connection::{By, CloseFrame, Connection, ConnectionState, How, Verdict};
+pub use deflation::Deflated;
 pub use event::{Cause, Clock, ConnectionId, Event, EventKind, Note, Origin, SentOn, SocketEnd, Timestamp, Vantage};
 pub use file::{CaptureReader, CaptureWriter, Position};
 pub use follower::{Follower, Item};
 pub use index::{FrameEntry, Index, Milestone, MilestoneKind, Totals};
+pub use inflated::{Inflated, MessageReader, NotInflated};
 pub use mark::Mark;
 pub use open::{OpenError, Opened, Reading, open};
 pub use packets::PacketWriter;
 pub use recorder::{Marker, Recorder, RecorderThread, start};
 pub use recording::{KeepError, Recording, RecordingError};
 
+use self::checkpoints::Checkpoints;
 use crate::wire::{Side, mask};
 
 /// What has been recorded so far, shared by everyone who shows it.
@@ -61,6 +67,13 @@ impl Capture {
             changed: Condvar::new(),
             changed_lock: Mutex::new(()),
         }
+    }
+
+    /// One that keeps up to `bytes` of memory to find its way in compressed conversations; the usual is 64 MiB.
+    pub fn with_checkpoints(reader: CaptureReader, bytes: usize) -> Self {
+        let capture = Self::new(reader);
+        capture.update(|index| index.checkpoints = Checkpoints::new(bytes));
+        capture
     }
 
     /// Grows whenever something was recorded.

@@ -189,11 +189,13 @@ impl Deriver {
                 Step::Frame(frame, findings) => index.add_frame(&frame, findings),
                 Step::Handshake(findings) => index.count_findings(&findings),
                 Step::Milestone(kind) => index.add_milestone(id, kind),
+                Step::Checkpoint(from, offset, place) => index.add_checkpoint(id, from, offset, place),
                 Step::Mark(frame, text) => index.set_mark(frame, text),
             }
         }
         index.file_length = length;
         index.missing = missing;
         index.latest = self.latest;
+        index.message_limit = self.limits.max_message;
     }
 }

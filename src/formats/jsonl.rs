@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::capture::{Capture, Connection, FrameEntry, Item, SentOn, Timestamp};
+use crate::capture::{Capture, Connection, FrameEntry, Item, MessageReader, SentOn, Timestamp};
 use crate::lint::Finding;
 use crate::wire::handshake::Head;
 use crate::wire::{CloseBody, Opcode, Side};
@@ -25,12 +25,16 @@ pub struct Options {
 pub struct JsonLines {
     options: Options,
     assembler: Assembler,
+    messages: MessageReader,
 }
+
+/// Compressed directions that are read one beside the other: about 100 KiB each.
+const MESSAGE_STREAMS: usize = 256;
 
 impl JsonLines {
     /// Writes with these options.
     pub fn new(options: Options) -> Self {
-        Self { options, assembler: Assembler::default() }
+        Self { options, assembler: Assembler::default(), messages: MessageReader::keeping(MESSAGE_STREAMS) }
     }
 
     /// Writes `item`, which happened in `capture`.
@@ -120,11 +124,27 @@ impl JsonLines {
         }
     }
 
-    fn message(&self, out: &mut impl Write, capture: &Capture, time: Timestamp, message: &Assembled) -> io::Result<()> {
-        let truncated = message.length > self.options.payload_limit;
-        let payload = message.payload(capture, self.options.payload_limit)?;
-        let is_text = message.opcode == Opcode::TEXT && !message.compressed;
-        let text = is_text.then(|| text_of(&payload, truncated)).flatten();
+    fn message(
+        &mut self,
+        out: &mut impl Write,
+        capture: &Capture,
+        time: Timestamp,
+        message: &Assembled,
+    ) -> io::Result<()> {
+        let limit = self.options.payload_limit;
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let inflated = message.compressed.then(|| self.messages.beginning(capture, message.first, most)).flatten();
+        let (length, payload, why) = match inflated {
+            Some((inflated, bytes)) => match inflated.outcome {
+                Ok(()) => (Some(inflated.length), Some(bytes), None),
+                Err(why) => (None, None, Some(why.to_string())),
+            },
+            None => (Some(message.length), Some(message.payload(capture, limit)?), None),
+        };
+        let truncated = length.is_some_and(|length| length > limit);
+        let is_text = message.opcode == Opcode::TEXT;
+        let text = payload.as_ref().filter(|_| is_text).and_then(|payload| text_of(payload, truncated));
+        let payload = payload.filter(|_| text.is_none()).map(hex::encode);
         line(
             out,
             &MessageJson {
@@ -138,9 +158,11 @@ impl JsonLines {
                 r#type: message.opcode.name(),
                 compressed: message.compressed,
                 wire_length: message.length,
-                length: message.length,
-                payload: text.is_none().then(|| hex::encode(&payload)),
-                text,
+                length,
+                // one of the two, or both where there is none
+                text: (text.is_some() || why.is_some()).then_some(text),
+                payload: (payload.is_some() || why.is_some()).then_some(payload),
+                why,
                 truncated: truncated.then_some(true),
             },
         )
@@ -311,11 +333,14 @@ struct MessageJson {
     r#type: &'static str,
     compressed: bool,
     wire_length: u64,
-    length: u64,
+    length: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
+    text: Option<Option<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<String>,
+    payload: Option<Option<String>>,
+    /// Why a compressed message is not inflated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     truncated: Option<bool>,
 }

@@ -1,6 +1,7 @@
 //! What the capture promises: bytes are kept as they were, and everything else is derived from them.
 #![cfg(feature = "program")]
 
+mod deflate;
 mod derivation;
 mod export;
 mod file;

@@ -7,7 +7,7 @@ use super::Filter;
 use super::expr::{Facts, Fragments, Payload, Truth};
 use super::threads::{Placed, Thread, Threads};
 use crate::capture::pings::Pings;
-use crate::capture::{Capture, ConnectionId, FrameEntry, Index, MilestoneKind};
+use crate::capture::{Capture, ConnectionId, FrameEntry, Index, MessageReader, MilestoneKind};
 use crate::lint::Finding;
 use crate::wire::Opcode;
 
@@ -24,6 +24,7 @@ pub struct Matcher {
     next_milestone: usize,
     /// What waits for the end of the message that begins with this frame.
     later: BTreeMap<u64, Vec<Candidate>>,
+    messages: MessageReader,
 }
 
 /// A frame that its header alone did not decide on.
@@ -50,6 +51,8 @@ impl Matcher {
     const PIECE: u64 = 4096;
     /// The most frames that wait for the end of one message; those after them don't.
     const MOST_LATER: usize = 1 << 16;
+    /// Compressed directions that are read one beside the other: about 100 KiB each.
+    const MOST_STREAMS: usize = 512;
 
     /// Holds `filter` against frames; without one all of them match. `messages` are followed in any case if the filter asks
     /// for them.
@@ -62,6 +65,7 @@ impl Matcher {
             next: 1,
             next_milestone: 0,
             later: BTreeMap::new(),
+            messages: MessageReader::keeping(Self::MOST_STREAMS),
         }
     }
 
@@ -186,7 +190,7 @@ impl Matcher {
         if filter.asks_round_trips {
             candidate.rtt = round_trip(&mut self.pings, capture, &candidate.entry);
         }
-        match candidate.eval(filter, capture) {
+        match candidate.eval(filter, capture, &mut self.messages) {
             Truth::Yes => found.matches.push((candidate.n, candidate.placed.head)),
             Truth::Unsure => {
                 let waiting = self.later.entry(candidate.placed.head).or_default();
@@ -204,7 +208,7 @@ impl Matcher {
         for thread in finished {
             for mut candidate in self.later.remove(&thread.first.into()).unwrap_or_default() {
                 candidate.placed.fragments = Fragments::Exactly(thread.fragments.into());
-                if candidate.eval(filter, capture) == Truth::Yes {
+                if candidate.eval(filter, capture, &mut self.messages) == Truth::Yes {
                     found.matches.push((candidate.n, candidate.placed.head));
                 }
             }
@@ -213,7 +217,7 @@ impl Matcher {
 }
 
 impl Candidate {
-    fn eval(&self, filter: &Filter, capture: &Capture) -> Truth {
+    fn eval(&self, filter: &Filter, capture: &Capture, messages: &mut MessageReader) -> Truth {
         let facts = Facts {
             n: self.n,
             entry: &self.entry,
@@ -224,7 +228,7 @@ impl Candidate {
             rtt: self.rtt,
             zone: &filter.zone,
         };
-        filter.expr.eval(&facts, &mut Some(Payload::of(capture)))
+        filter.expr.eval(&facts, &mut Some(Payload::of(capture, messages)))
     }
 }
 
