@@ -1,7 +1,7 @@
 //! Extensions in words (RFC 6455 9, RFC 7692 7.1).
 
 use super::field::{count, quoted};
-use crate::wire::{Extension, Parameter, Side};
+use crate::wire::{DeflateAgreement, Extension, Parameter, Side};
 
 /// What `extension` asks for or agrees to: `by` the client as an offer, or by the server as an answer.
 pub fn extension_in_words(extension: &Extension, by: Side) -> String {
@@ -21,6 +21,59 @@ pub fn extension_in_words(extension: &Extension, by: Side) -> String {
         words.push_str(&parameter_in_words(parameter, by));
     }
     words.push('.');
+    if by == Side::Server
+        && let Ok(agreement) = DeflateAgreement::parse(extension)
+    {
+        words.push_str(&unsaid_in_words(&agreement));
+    }
+    words
+}
+
+/// What it means that a parameter is not there (RFC 7692 7.1).
+fn unsaid_in_words(agreement: &DeflateAgreement) -> String {
+    let carried: Vec<_> =
+        Side::BOTH.into_iter().filter(|side| agreement.takes_over(*side)).map(|side| format!("the {side}'s")).collect();
+    let window = |side: Side| match side {
+        Side::Client => agreement.client_max_window_bits,
+        Side::Server => agreement.server_max_window_bits,
+    };
+    let widest: Vec<_> =
+        Side::BOTH.into_iter().filter(|side| window(*side).is_none()).map(|side| format!("the {side}")).collect();
+    let mut words = String::new();
+    if !carried.is_empty() {
+        let whose = carried.join(" and ");
+        words.push_str(&format!(
+            " Nothing is said against it, so {whose} window is carried over from message to message."
+        ));
+    }
+    if !widest.is_empty() {
+        let who = widest.join(" and ");
+        words.push_str(&format!(" No window is named for {who}: there it is 32768 bytes."));
+    }
+    words
+}
+
+/// A compressed message: its payload bytes on the wire, its bytes inflated if it could be, and whether its sender's window
+/// is carried over from message to message.
+pub fn compressed_message_in_words(wire: u64, inflated: Option<u64>, takes_over: bool) -> Vec<String> {
+    let mut words = vec![format!(
+        "{} of DEFLATE data on the wire; the bytes 00 00 ff ff, which every compressed message would end with, are left off \
+         and put back to inflate it. [RFC 7692 7.2]",
+        count(wire, "byte")
+    )];
+    if let Some(inflated) = inflated {
+        let ratio = if wire > 0 { format!(": {:.1} to 1", inflated as f64 / wire as f64) } else { String::new() };
+        words.push(format!("{} inflated{ratio}.", count(inflated, "byte")));
+    }
+    words.push(
+        match takes_over {
+            true => {
+                "The window is carried over: it may refer back to what earlier messages of its sender were inflated to."
+            }
+            false => "It stands for itself: the window is not carried over from message to message.",
+        }
+        .to_owned(),
+    );
     words
 }
 

@@ -271,14 +271,14 @@ impl Panel {
         // what is over goes on no more
         let now = if self.model.live { self.screen.clock.now() } else { self.screen.capture.index().latest() };
         let snapshot = self.reader.take(&mut self.model, &self.screen.capture, now);
-        let model = &mut self.model;
+        let (model, waits) = (&mut self.model, snapshot.waits);
         self.output.draw(|frame| {
             if let Some(cursor) = view::draw(model, &snapshot, frame.buffer_mut()) {
                 frame.set_cursor_position(cursor);
             }
         })?;
         self.drawn = Some(Drawn { at: Instant::now(), generation, looked_at });
-        self.changed = false;
+        self.changed = waits;
         Ok(())
     }
 }

@@ -100,6 +100,7 @@ fn columns(width: usize, theme: Theme) -> Vec<Column> {
     }
     if width >= 130 {
         columns.push(number("findings", 8, |one, _| grouped(findings(one))));
+        columns.push(text("deflate", 15, ratios));
         columns.push(text("subprotocol", 14, |one, _| one.subprotocol.clone().unwrap_or_default()));
     }
     let used: usize = columns.iter().map(|column| column.width + 1).sum::<usize>() + 2;
@@ -107,6 +108,15 @@ fn columns(width: usize, theme: Theme) -> Vec<Column> {
         columns.push(text("target", width - used, |one, _| one.target.clone()));
     }
     columns
+}
+
+/// How many times as much the compressed messages are inflated: of the client, of the server.
+fn ratios(connection: &Connection, _: Timestamp) -> String {
+    let ratio = |side: Side| connection.deflated[side as usize].ratio();
+    match Side::BOTH.map(ratio) {
+        [None, None] => connection.deflate.map_or_else(String::new, |_| "agreed on".to_owned()),
+        ratios => ratios.map(|ratio| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.1}:1"))).join(" "),
+    }
 }
 
 fn age(connection: &Connection, now: Timestamp) -> u64 {
@@ -157,6 +167,17 @@ fn details(connection: &Connection, now: Timestamp, width: usize, theme: Theme) 
     }
     pair("subprotocol", connection.subprotocol.clone().unwrap_or_else(|| "none".to_owned()));
     pair("extensions", connection.extensions.clone().unwrap_or_else(|| "none".to_owned()));
+    for side in Side::BOTH {
+        let deflated = connection.deflated[side as usize];
+        if let Some(ratio) = deflated.ratio() {
+            let messages = counted(deflated.messages, "message");
+            let (wire, inflated) = (size(deflated.wire), size(deflated.inflated));
+            pair("deflate", format!("{side}: {messages}, {wire} inflated to {inflated}, {ratio:.1}:1"));
+        }
+        if deflated.failed > 0 {
+            pair("not inflated", format!("{side}: {}", counted(deflated.failed, "message")));
+        }
+    }
     if let Some(round_trip) = connection.round_trip {
         pair("last ping", format!("answered after {}", duration(round_trip)));
     }

@@ -6,10 +6,10 @@ use ratatui::text::{Line, Span};
 
 use super::bits;
 use super::pane::Pane;
-use crate::anatomy::Field;
+use crate::anatomy::{Field, compressed_message_in_words};
 use crate::capture::Origin;
 use crate::lint::Finding;
-use crate::tui::detail::FrameDetail;
+use crate::tui::detail::{FrameDetail, MessageDetail};
 use crate::tui::layout;
 use crate::tui::model::Model;
 use crate::tui::snapshot::Snapshot;
@@ -59,9 +59,14 @@ fn lines(detail: &FrameDetail, width: usize, height: usize, theme: Theme) -> Vec
     for field in &detail.anatomy.fields {
         below.extend(field_lines(field, value, width, theme));
     }
-    if let Some(text) = &detail.text {
+    if let Some(message) = &detail.message {
         below.push(Line::default());
-        below.extend(text_lines(text, detail.text_bytes, header.length, width, theme));
+        below.extend(message_lines(detail.n, message, width, theme));
+    }
+    if let Some(text) = &detail.text {
+        let (at_hand, length) = detail.text_bytes;
+        below.push(Line::default());
+        below.extend(text_lines(text, at_hand, length, width, theme));
     }
     if width >= bits::WIDTH {
         let mut bytes = Vec::new();
@@ -80,6 +85,26 @@ fn lines(detail: &FrameDetail, width: usize, height: usize, theme: Theme) -> Vec
 /// The least rows that the fields take.
 const fn value_rows(detail: &FrameDetail) -> usize {
     detail.anatomy.fields.len()
+}
+
+/// What a compressed message was on the wire, and what it is inflated.
+fn message_lines(n: u64, message: &MessageDetail, width: usize, theme: Theme) -> Vec<Line<'static>> {
+    let inflated = &message.inflated;
+    let frames = match (inflated.first, inflated.last) {
+        (first, last) if first == last => "the message".to_owned(),
+        (first, last) if n == first => format!("the message, up to frame {}", grouped(last)),
+        (first, last) => format!("the message, frames {} to {}", grouped(first), grouped(last)),
+    };
+    let mut lines = vec![Line::styled(frames, theme.field())];
+    let length = inflated.outcome.is_ok().then_some(inflated.length);
+    for sentence in compressed_message_in_words(inflated.wire_length, length, inflated.takes_over) {
+        lines.extend(indented(&sentence, width));
+    }
+    if let Err(why) = inflated.outcome {
+        let sentence = format!("Not inflated: {why}.");
+        lines.extend(indented(&sentence, width).into_iter().map(|line| line.style(theme.alarm())));
+    }
+    lines
 }
 
 fn text_lines(text: &[String], at_hand: u64, length: u64, width: usize, theme: Theme) -> Vec<Line<'static>> {
