@@ -97,7 +97,7 @@ fn message_lines(n: u64, message: &MessageDetail, width: usize, theme: Theme) ->
     };
     let mut lines = vec![Line::styled(frames, theme.field())];
     let length = inflated.outcome.is_ok().then_some(inflated.length);
-    for sentence in compressed_message_in_words(inflated.wire_length, length, inflated.takes_over) {
+    for sentence in compressed_message_in_words(inflated.wire_length, length, Some(inflated.takes_over)) {
         lines.extend(indented(&sentence, width));
     }
     if let Err(why) = inflated.outcome {
