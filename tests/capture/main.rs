@@ -7,6 +7,7 @@ mod export;
 mod file;
 mod filter;
 mod foreign;
+mod inflated;
 mod reopen;
 mod support;
 mod wire_file;

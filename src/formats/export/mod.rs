@@ -2,6 +2,7 @@
 
 mod file;
 mod har;
+mod needed;
 mod payload;
 mod pcapng;
 mod pieces;

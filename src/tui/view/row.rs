@@ -254,6 +254,7 @@ fn payload(row: &Row, width: usize, theme: Theme) -> Vec<Span<'static>> {
 
 fn preview(preview: &Preview, room: usize, theme: Theme) -> (String, Style) {
     const WORDS: usize = 50;
+    const WORD: usize = 24;
     let more = |more| if more { theme.ellipsis() } else { "" };
     match preview {
         Preview::Empty => (theme.dot().to_owned(), Theme::quiet()),
@@ -265,7 +266,9 @@ fn preview(preview: &Preview, room: usize, theme: Theme) -> (String, Style) {
             let so_far = if *whole { "" } else { " so far" };
             match room {
                 WORDS.. => (format!("deflated, {} inflated{so_far}  {text}", counted(*length, "byte")), style),
-                _ => (format!("deflated  {text}"), style),
+                WORD.. => (format!("deflated  {text}"), style),
+                // RSV1 and the frame's pane say it, too
+                _ => (text, style),
             }
         }
         Preview::NotInflated(why) => (format!("deflated, not inflated: {why}"), theme.alarm()),
