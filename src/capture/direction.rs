@@ -7,7 +7,7 @@ use super::resync;
 use super::tcp::MAX_SEGMENT;
 use crate::lint::{Finding, Limits, Linter, Rule};
 use crate::wire::handshake::{Head, HeadReader, HeadTooLong};
-use crate::wire::{Decoder, Header, MessageSequence, Opcode, Piece, Place, Rsv, Side, mask_onto};
+use crate::wire::{Decoder, DeflateAgreement, Header, MessageSequence, Opcode, Piece, Place, Rsv, Side, mask_onto};
 
 /// What one side sends.
 #[derive(Debug)]
@@ -34,8 +34,8 @@ pub(super) struct Direction {
     decoder: Decoder,
     linter: Linter,
     messages: MessageSequence,
-    /// permessage-deflate was agreed on.
-    deflates: bool,
+    /// What is known of permessage-deflate.
+    deflate: Deflate,
     /// The message that is unfinished is compressed.
     compressed: bool,
     /// Bytes of the stream after the opening handshake, before the chunk at hand.
@@ -44,6 +44,16 @@ pub(super) struct Direction {
     start: Option<FrameStart>,
     frame: Option<FrameInProgress>,
     scratch: Vec<u8>,
+}
+
+/// What is known of the compression on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deflate {
+    /// There is none.
+    Off,
+    /// There may be: the handshake was not seen, or makes no sense.
+    Unknown,
+    Agreed(DeflateAgreement),
 }
 
 /// A chunk held back, and where its bytes stand.
@@ -103,7 +113,7 @@ impl Direction {
             decoder: Decoder::default(),
             linter: Linter::new(from, limits),
             messages: MessageSequence::default(),
-            deflates: false,
+            deflate: Deflate::Off,
             compressed: false,
             stream: 0,
             start: None,
@@ -113,9 +123,20 @@ impl Direction {
     }
 
     /// permessage-deflate was agreed on: RSV1 marks compressed messages (RFC 7692 6).
-    pub(super) fn expect_deflate(&mut self) {
-        self.deflates = true;
-        self.linter.allow_rsv(Rsv::RSV1);
+    /// `None` where what was agreed on makes no sense.
+    pub(super) fn expect_deflate(&mut self, agreement: Option<DeflateAgreement>) {
+        self.deflate = agreement.map_or(Deflate::Unknown, Deflate::Agreed);
+        self.linter = self.new_linter();
+    }
+
+    fn new_linter(&self) -> Linter {
+        let mut linter = Linter::new(self.from, self.limits);
+        match self.deflate {
+            Deflate::Off => {}
+            Deflate::Unknown => linter.allow_rsv(Rsv::RSV1),
+            Deflate::Agreed(agreement) => linter.expect_deflate(agreement),
+        }
+        linter
     }
 
     /// The other side sent a ping.
@@ -202,7 +223,7 @@ impl Direction {
 
     /// The connection had begun before it was looked at: what was agreed on, and where frames begin, is not known.
     pub(super) fn begin_late(&mut self) {
-        self.expect_deflate();
+        self.deflate = Deflate::Unknown;
         self.lose_borders();
         self.expect_any_pong();
     }
@@ -240,10 +261,8 @@ impl Direction {
         self.frame = None;
         self.decoder = Decoder::default();
         self.messages = MessageSequence::default();
-        self.linter = Linter::new(self.from, self.limits);
-        if self.deflates {
-            self.linter.allow_rsv(Rsv::RSV1);
-        }
+        self.linter = self.new_linter();
+        self.linter.pass_over();
     }
 
     /// Looks for a chunk at which frames begin.
@@ -283,7 +302,7 @@ impl Direction {
         }
         let compressed = match self.messages.place(&header) {
             Place::First | Place::Interrupting => {
-                self.compressed = self.deflates && header.rsv.rsv1();
+                self.compressed = self.deflate != Deflate::Off && header.rsv.rsv1();
                 self.compressed
             }
             Place::Continuation => self.compressed,
@@ -306,7 +325,7 @@ impl Direction {
             }
             None => bytes,
         };
-        self.linter.payload(unmasked, &mut frame.findings);
+        self.linter.payload(unmasked, &mut frame.findings, |_| {});
         if is_control {
             let room = 125_usize.saturating_sub(frame.body.len());
             frame.body.extend_from_slice(&unmasked[..unmasked.len().min(room)]);

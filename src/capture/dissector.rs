@@ -7,7 +7,7 @@ use super::index::{MilestoneKind, NewFrame};
 use super::pings::Pings;
 use crate::lint::{Finding, Limits, check_request, check_response};
 use crate::wire::handshake::{Head, Opening, Request, Response};
-use crate::wire::{CloseBody, Opcode, Side};
+use crate::wire::{CloseBody, DEFLATE, DeflateAgreement, Opcode, Side};
 
 /// What follows from an event.
 #[derive(Debug)]
@@ -169,8 +169,9 @@ impl Dissector {
         self.connection.subprotocol = agreement.subprotocol;
         self.connection.extensions =
             response.head.joined("Sec-WebSocket-Extensions").map(|value| value.chars().take(256).collect());
-        if agreement.extensions.iter().any(|extension| extension.name == "permessage-deflate") {
-            self.directions.iter_mut().for_each(Direction::expect_deflate);
+        if let Some(extension) = agreement.extensions.iter().find(|extension| extension.name == DEFLATE) {
+            let agreement = DeflateAgreement::parse(extension).ok();
+            self.directions.iter_mut().for_each(|direction| direction.expect_deflate(agreement));
         }
         self.connection.state = ConnectionState::Open;
         self.phase = Phase::Frames;

@@ -2,7 +2,7 @@
 
 use crate::anatomy::{self, FrameAnatomy, FrameContext, FrameContexts};
 use crate::lint::{Finding, Limits, Linter};
-use crate::wire::{Decoder, Header, Opcode, Parsed, Piece, Side, mask};
+use crate::wire::{Decoder, DeflateAgreement, Header, Opcode, Parsed, Piece, Side, mask};
 
 /// Of a payload no more than this is kept to be shown.
 const KEPT: usize = 4096;
@@ -150,7 +150,9 @@ impl Direction {
     fn new(side: Side, options: &Options) -> Self {
         let contexts = FrameContexts::new(side, options.deflate);
         let mut linter = Linter::new(side, options.limits);
-        linter.allow_rsv(contexts.known_rsv());
+        if options.deflate {
+            linter.expect_deflate(DeflateAgreement::default());
+        }
         Self { contexts, linter }
     }
 }
@@ -178,7 +180,7 @@ impl OpenFrame {
             if let Some(key) = self.header.masking_key {
                 mask(&mut plain, key, offset + (n * KEPT) as u64);
             }
-            linter.payload(&plain, &mut self.findings);
+            linter.payload(&plain, &mut self.findings, |_| {});
             self.payload.extend_from_slice(&plain[..plain.len().min(room)]);
         }
     }
@@ -248,9 +250,9 @@ mod tests {
     #[test]
     fn every_rule_that_frames_can_break_is_broken_by_its_example_and_shown() {
         for &rule in Rule::ALL {
-            let Example::Frames { from, hex } = example(rule) else { continue };
+            let Example::Frames { from, deflate, hex } = example(rule) else { continue };
             let bytes = hex::decode(hex.replace(' ', "")).unwrap();
-            let explanation = explain_frames(&bytes, &Options { from: Some(from), ..Options::default() });
+            let explanation = explain_frames(&bytes, &Options { from: Some(from), deflate, ..Options::default() });
             assert!(rules(&explanation).contains(&rule), "{rule}: {:?}", rules(&explanation));
             assert!(explanation.to_text(&Look::default()).contains(rule.id()));
         }
