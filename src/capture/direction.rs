@@ -8,9 +8,7 @@ use super::resync;
 use super::tcp::MAX_SEGMENT;
 use crate::lint::{Finding, Limits, Linter, Rule};
 use crate::wire::handshake::{Head, HeadReader, HeadTooLong};
-use crate::wire::{
-    Decoder, DeflateAgreement, Header, Inflater, MessageSequence, Opcode, Piece, Place, Rsv, Side, mask_onto,
-};
+use crate::wire::{Decoder, DeflateAgreement, Header, MessageSequence, Opcode, Piece, Place, Rsv, Side, mask_onto};
 
 /// What one side sends.
 #[derive(Debug)]
@@ -37,13 +35,12 @@ pub(super) struct Direction {
     decoder: Decoder,
     linter: Linter,
     messages: MessageSequence,
-    /// permessage-deflate was agreed on.
-    deflates: bool,
+    /// What is known of permessage-deflate.
+    deflate: Deflate,
     /// The message that is unfinished is compressed.
     compressed: bool,
-    inflater: Option<Inflater>,
-    /// Bytes of the message at hand were not seen.
-    holed: bool,
+    /// Bytes that it was inflated to so far.
+    inflated: u64,
     deflation: Deflation,
     /// Bytes of the stream after the opening handshake, before the chunk at hand.
     stream: u64,
@@ -51,6 +48,16 @@ pub(super) struct Direction {
     start: Option<FrameStart>,
     frame: Option<FrameInProgress>,
     scratch: Vec<u8>,
+}
+
+/// What is known of the compression on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deflate {
+    /// There is none.
+    Off,
+    /// There may be: the handshake was not seen, or makes no sense.
+    Unknown,
+    Agreed(DeflateAgreement),
 }
 
 /// A chunk held back, and where its bytes stand.
@@ -115,10 +122,9 @@ impl Direction {
             decoder: Decoder::default(),
             linter: Linter::new(from, limits),
             messages: MessageSequence::default(),
-            deflates: false,
+            deflate: Deflate::Off,
             compressed: false,
-            inflater: None,
-            holed: false,
+            inflated: 0,
             deflation: Deflation::default(),
             stream: 0,
             start: None,
@@ -127,13 +133,21 @@ impl Direction {
         }
     }
 
-    /// permessage-deflate was agreed on: RSV1 marks compressed messages (RFC 7692 6). `None` if what was agreed on is not
-    /// known.
+    /// permessage-deflate was agreed on: RSV1 marks compressed messages (RFC 7692 6).
+    /// `None` where what was agreed on makes no sense.
     pub(super) fn expect_deflate(&mut self, agreement: Option<DeflateAgreement>) {
-        self.deflates = true;
-        self.inflater =
-            agreement.map(|agreement| Inflater::new(agreement.takes_over(self.from), self.limits.max_message));
-        self.linter.allow_rsv(Rsv::RSV1);
+        self.deflate = agreement.map_or(Deflate::Unknown, Deflate::Agreed);
+        self.linter = self.new_linter();
+    }
+
+    fn new_linter(&self) -> Linter {
+        let mut linter = Linter::new(self.from, self.limits);
+        match self.deflate {
+            Deflate::Off => {}
+            Deflate::Unknown => linter.allow_rsv(Rsv::RSV1),
+            Deflate::Agreed(agreement) => linter.expect_deflate(agreement),
+        }
+        linter
     }
 
     /// The other side sent a ping.
@@ -220,7 +234,7 @@ impl Direction {
 
     /// The connection had begun before it was looked at: what was agreed on, and where frames begin, is not known.
     pub(super) fn begin_late(&mut self) {
-        self.expect_deflate(None);
+        self.deflate = Deflate::Unknown;
         self.lose_borders();
         self.expect_any_pong();
     }
@@ -244,7 +258,6 @@ impl Direction {
         if self.decoder.payload_left().is_some_and(|left| left > bytes) {
             self.decoder.pass_over(bytes);
             self.linter.pass_over();
-            self.holed = true;
             return None;
         }
         let cut = self.give_up();
@@ -255,15 +268,12 @@ impl Direction {
     fn lose_borders(&mut self) {
         self.searching = true;
         self.mid_message = true;
-        self.give_up_message();
         self.start = None;
         self.frame = None;
         self.decoder = Decoder::default();
         self.messages = MessageSequence::default();
-        self.linter = Linter::new(self.from, self.limits);
-        if self.deflates {
-            self.linter.allow_rsv(Rsv::RSV1);
-        }
+        self.linter = self.new_linter();
+        self.linter.pass_over();
     }
 
     /// Looks for a chunk at which frames begin.
@@ -302,11 +312,10 @@ impl Direction {
             self.mid_message = header.opcode.is_control() || header.opcode == Opcode::CONTINUATION;
         }
         let compressed = match self.messages.place(&header) {
-            place @ (Place::First | Place::Interrupting) => {
-                if place == Place::Interrupting && self.compressed {
-                    self.give_up_message();
-                }
-                self.compressed = self.deflates && header.rsv.rsv1();
+            Place::First | Place::Interrupting => {
+                self.inflated = 0;
+                self.deflation.give_up();
+                self.compressed = self.deflate != Deflate::Off && header.rsv.rsv1();
                 self.compressed
             }
             Place::Continuation => self.compressed,
@@ -321,7 +330,7 @@ impl Direction {
     fn payload(&mut self, bytes: &[u8], offset: u64) {
         let Some(frame) = &mut self.frame else { return };
         let is_control = frame.header.opcode.is_control();
-        if !is_control && !frame.compressed && !self.linter.judges_payload() {
+        if !is_control && !self.linter.judges_payload() {
             return;
         }
         let unmasked = match frame.header.masking_key {
@@ -332,39 +341,12 @@ impl Direction {
             }
             None => bytes,
         };
-        self.linter.payload(unmasked, &mut frame.findings);
-        if frame.compressed
-            && !self.holed
-            && let Some(inflater) = &mut self.inflater
-        {
-            // what fails says so at the end of the message
-            let _ = inflater.push(unmasked, |_| {});
-        }
+        let inflated = &mut self.inflated;
+        self.linter.payload(unmasked, &mut frame.findings, |piece| *inflated += piece.len() as u64);
         if is_control {
             let room = 125_usize.saturating_sub(frame.body.len());
             frame.body.extend_from_slice(&unmasked[..unmasked.len().min(room)]);
         }
-    }
-
-    /// The compressed message at hand will not be inflated to its end.
-    fn give_up_message(&mut self) {
-        self.holed = false;
-        self.deflation.give_up();
-        if let Some(inflater) = &mut self.inflater {
-            inflater.abandon();
-        }
-    }
-
-    /// A compressed message is complete. Returned is how many bytes it gave.
-    fn message(&mut self) -> Option<u64> {
-        let inflater = self.inflater.as_mut()?;
-        if std::mem::take(&mut self.holed) {
-            inflater.abandon();
-            return None;
-        }
-        let mut last = 0;
-        let before = inflater.put_out();
-        inflater.finish(|piece| last += piece.len() as u64).ok().map(|()| before + last)
     }
 
     fn finish(&mut self, time: Timestamp, complete: bool) -> Option<Done> {
@@ -391,11 +373,11 @@ impl Direction {
         };
         let ends_message = complete && header.fin && compressed;
         let deflated = ends_message.then(|| {
-            let inflated = self.message();
-            self.deflation.message(inflated);
+            let whole = self.linter.inflater().is_some() && self.linter.inflate_error().is_none();
+            self.deflation.message(whole.then_some(self.inflated));
             self.deflation.total()
         });
-        let inflater = self.inflater.as_ref().filter(|_| ends_message);
+        let inflater = self.linter.inflater().filter(|_| ends_message);
         let checkpoint = inflater.and_then(|inflater| self.deflation.place(inflater));
         Some(Done { frame, findings, body, deflated, checkpoint })
     }

@@ -10,7 +10,7 @@ use super::index::{FrameEntry, Index};
 use super::{Capture, checkpoints::Checkpoint};
 use crate::wire::{InflateError, Inflater, Opcode, Side};
 
-/// Reads compressed messages. It keeps the streams that were read last, about 100 KiB each, and no payload.
+/// Reads compressed messages. It keeps the streams that were read last, 32 KiB each, and no payload.
 #[derive(Debug)]
 pub struct MessageReader {
     /// The one that was used last is the last.
@@ -46,9 +46,11 @@ pub enum NotInflated {
     BegunLate,
     /// It is not DEFLATE.
     Corrupt {
-        /// How many bytes of the compressed payload were taken before.
+        /// The byte of the compressed payload that shows it.
         offset: u64,
     },
+    /// It ends inside a block of DEFLATE.
+    Torn,
     /// It is more than the limit.
     TooBig {
         /// The limit in bytes.
@@ -72,6 +74,7 @@ impl fmt::Display for NotInflated {
                 f.write_str("the capture began in the middle of the connection, and earlier messages are needed")
             }
             Self::Corrupt { offset } => write!(f, "no DEFLATE from byte {offset} of the compressed message on"),
+            Self::Torn => f.write_str("it ends inside a block of DEFLATE"),
             Self::TooBig { limit } => write!(f, "it is more than {limit} bytes, where inflating stopped"),
             Self::Missing => f.write_str("bytes of it are missing in the capture"),
             Self::Lost { since } => {
@@ -319,7 +322,7 @@ impl Stream {
         self.message = None;
         let outcome = match self.lost.or(self.failed.take()) {
             Some(why) => Err(why),
-            None => self.inflater.finish(&mut *sink).map_err(NotInflated::from),
+            None => self.inflater.finish().map_err(NotInflated::from),
         };
         if outcome.is_err() {
             self.lose(NotInflated::Lost { since: message });
@@ -363,6 +366,7 @@ impl From<InflateError> for NotInflated {
     fn from(error: InflateError) -> Self {
         match error {
             InflateError::Corrupt { offset } => Self::Corrupt { offset },
+            InflateError::Unfinished => Self::Torn,
             InflateError::TooBig { limit } => Self::TooBig { limit },
             // it is noticed before
             InflateError::Lost => Self::Missing,

@@ -111,7 +111,7 @@ impl Incoming {
                 Some(key) => mask_onto(&mut self.plain, piece, key, offset),
                 None => self.plain.extend_from_slice(piece),
             }
-            self.linter.payload(&self.plain, &mut self.found);
+            self.linter.payload(&self.plain, &mut self.found, |_| {});
             if let Some(broken) = self.broken() {
                 return Some(broken);
             }

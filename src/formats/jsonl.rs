@@ -28,7 +28,7 @@ pub struct JsonLines {
     messages: MessageReader,
 }
 
-/// Compressed directions that are read one beside the other: about 100 KiB each.
+/// Compressed directions that are read one beside the other: 32 KiB each.
 const MESSAGE_STREAMS: usize = 256;
 
 impl JsonLines {

@@ -16,7 +16,7 @@ fn inflate(inflater: &mut Inflater, pieces: &[&[u8]]) -> Result<Vec<u8>, Inflate
         // an error comes again at the end
         let _ = inflater.push(piece, |plain| out.extend_from_slice(plain));
     }
-    inflater.finish(|plain| out.extend_from_slice(plain))?;
+    inflater.finish()?;
     Ok(out)
 }
 
@@ -67,7 +67,7 @@ fn a_bomb_is_inflated_up_to_the_limit_and_no_further() {
     assert_eq!(result, Err(InflateError::TooBig { limit: LIMIT }));
     assert_eq!(out, LIMIT);
     assert_eq!(inflater.push(&bomb, |_| panic!("nothing more")), Err(InflateError::TooBig { limit: LIMIT }));
-    assert!(inflater.finish(|_| panic!("nothing more")).is_err());
+    assert_eq!(inflater.finish(), Err(InflateError::TooBig { limit: LIMIT }));
     assert_eq!(
         inflater.push(&hex("f2 00 11 00 00"), |_| {}),
         Err(InflateError::Lost),
@@ -79,12 +79,29 @@ fn a_bomb_is_inflated_up_to_the_limit_and_no_further() {
 #[test]
 fn without_takeover_a_message_that_fails_harms_no_other() {
     let mut inflater = Inflater::new(false, LIMIT);
-    assert_eq!(inflate(&mut inflater, &[&hex("f2 48 07")]).err(), inflate(&mut inflater, &[&hex("f2 48 07")]).err());
-    assert_eq!(inflate(&mut inflater, &[&hex("ff ff ff")]), Err(InflateError::Corrupt { offset: 1 }));
+    assert_eq!(inflate(&mut inflater, &[&hex("f2 48 07")]), Err(InflateError::Unfinished));
+    assert_eq!(inflate(&mut inflater, &[&hex("ff ff ff")]), Err(InflateError::Corrupt { offset: 0 }));
     assert_eq!(inflate(&mut inflater, &[&hex("f2 48 cd c9 c9 07 00")]).unwrap(), b"Hello");
     inflater.push(&hex("f2 48"), |_| {}).unwrap();
     inflater.abandon();
     assert_eq!(inflate(&mut inflater, &[&hex("f2 48 cd c9 c9 07 00")]).unwrap(), b"Hello");
+}
+
+#[test]
+fn a_message_that_ends_inside_a_block_is_no_message() {
+    let mut message = Vec::new();
+    let text: Vec<u8> = (0..3000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 25) as u8).collect();
+    Deflater::new(true, 15).unwrap().message(&text, &mut message);
+    let hello = hex("f2 48 cd c9 c9 07 00");
+    let last = hex("f3 48 cd c9 c9 07 00 00");
+    for message in [&hello, &last, &message] {
+        for end in 0..message.len() {
+            for takes_over in [false, true] {
+                let cut = inflate(&mut Inflater::new(takes_over, LIMIT), &[&message[..end]]);
+                assert_eq!(cut, Err(InflateError::Unfinished), "{end} bytes of {}", message.len());
+            }
+        }
+    }
 }
 
 #[test]
@@ -143,7 +160,7 @@ proptest! {
         for message in &messages {
             let mut out = 0;
             let _ = inflater.push(message, |plain| out += plain.len());
-            let _ = inflater.finish(|plain| out += plain.len());
+            let _ = inflater.finish();
             prop_assert!(out <= 1000);
         }
     }

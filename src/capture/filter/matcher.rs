@@ -51,7 +51,7 @@ impl Matcher {
     const PIECE: u64 = 4096;
     /// The most frames that wait for the end of one message; those after them don't.
     const MOST_LATER: usize = 1 << 16;
-    /// Compressed directions that are read one beside the other: about 100 KiB each.
+    /// Compressed directions that are read one beside the other: 32 KiB each.
     const MOST_STREAMS: usize = 512;
 
     /// Holds `filter` against frames; without one all of them match. `messages` are followed in any case if the filter asks

@@ -2,7 +2,7 @@
 
 use crate::anatomy::{self, FrameAnatomy, FrameContext, FrameContexts};
 use crate::lint::{Finding, Limits, Linter};
-use crate::wire::{Decoder, Header, InflateError, Inflater, Opcode, Parsed, Piece, Side, mask};
+use crate::wire::{Decoder, DeflateAgreement, Header, InflateError, Opcode, Parsed, Piece, Place, Side, mask};
 
 /// Of a payload no more than this is kept to be shown.
 const KEPT: usize = 4096;
@@ -106,8 +106,7 @@ pub fn explain_frames(bytes: &[u8], options: &Options) -> Explanation {
                 let direction = &mut directions[from as usize];
                 let context = direction.contexts.next(&header);
                 let mut findings = Vec::new();
-                direction.linter.header(&header, &mut findings);
-                direction.messages.header(&header, context.compressed);
+                direction.header(&header, context, &mut findings);
                 open = Some(OpenFrame { offset, header, context, payload: Vec::new(), received: 0, findings });
             }
             Piece::Payload { bytes, offset } => {
@@ -118,9 +117,7 @@ pub fn explain_frames(bytes: &[u8], options: &Options) -> Explanation {
             Piece::End => {
                 if let Some(mut frame) = open.take() {
                     let from = frame.context.from;
-                    directions[from as usize].linter.end(&mut frame.findings);
-                    let ends = frame.context.compressed && frame.header.fin;
-                    let message = ends.then(|| directions[from as usize].messages.end());
+                    let message = directions[from as usize].end(&mut frame);
                     if frame.header.opcode == Opcode::PING {
                         directions[from.other() as usize].linter.expect_pong(&frame.payload);
                     }
@@ -163,58 +160,36 @@ fn cut_header(bytes: &[u8], needed: usize, from: Side, offset: u64) -> Explained
 struct Direction {
     contexts: FrameContexts,
     linter: Linter,
-    messages: Messages,
+    /// The compressed message that is unfinished.
+    message: ExplainedMessage,
 }
 
 impl Direction {
     fn new(side: Side, options: &Options) -> Self {
         let contexts = FrameContexts::new(side, options.deflate);
         let mut linter = Linter::new(side, options.limits);
-        linter.allow_rsv(contexts.known_rsv());
-        Self { contexts, linter, messages: Messages::new() }
-    }
-}
-
-/// The compressed messages of one side, as if nothing had come before the bytes.
-struct Messages {
-    inflater: Inflater,
-    message: ExplainedMessage,
-}
-
-impl Messages {
-    /// The most that a message is inflated to.
-    const LIMIT: u64 = 64 << 20;
-
-    fn new() -> Self {
-        Self { inflater: Inflater::new(true, Self::LIMIT), message: ExplainedMessage::default() }
-    }
-
-    fn header(&mut self, header: &Header, compressed: bool) {
-        // one that was begun before is given up
-        if !header.opcode.is_control() && header.opcode != Opcode::CONTINUATION && self.message.wire_length > 0 {
-            *self = Self::new();
+        if options.deflate {
+            linter.expect_deflate(DeflateAgreement::default());
         }
-        if compressed {
-            self.message.wire_length += header.length;
+        Self { contexts, linter, message: ExplainedMessage::default() }
+    }
+
+    /// A frame begins.
+    fn header(&mut self, header: &Header, context: FrameContext, findings: &mut Vec<Finding>) {
+        self.linter.header(header, findings);
+        if matches!(context.place, Place::First | Place::Interrupting) {
+            self.message = ExplainedMessage::default();
+        }
+        if context.compressed {
+            self.message.wire_length = self.message.wire_length.saturating_add(header.length);
         }
     }
 
-    fn payload(&mut self, bytes: &[u8]) {
-        let message = &mut self.message;
-        let result = self.inflater.push(bytes, |piece| message.take(piece));
-        message.error = message.error.or(result.err());
-    }
-
-    fn end(&mut self) -> ExplainedMessage {
-        let message = &mut self.message;
-        let result = self.inflater.finish(|piece| message.take(piece));
-        message.error = message.error.or(result.err());
-        let message = std::mem::take(message);
-        if message.error.is_some() {
-            // the next one may stand for itself
-            *self = Self::new();
-        }
-        message
+    /// It is complete; returned is the compressed message that it ends.
+    fn end(&mut self, frame: &mut OpenFrame) -> Option<ExplainedMessage> {
+        self.linter.end(&mut frame.findings);
+        let ends = frame.context.compressed && frame.header.fin;
+        ends.then(|| ExplainedMessage { error: self.linter.inflate_error(), ..std::mem::take(&mut self.message) })
     }
 }
 
@@ -243,17 +218,15 @@ impl OpenFrame {
         // unmasked piece by piece, so that a payload of any size costs no copy of its own
         for (n, piece) in bytes.chunks(KEPT).enumerate() {
             let room = KEPT - self.payload.len();
-            if room == 0 && !linter.judges_payload() && !self.context.compressed {
+            if room == 0 && !linter.judges_payload() {
                 break;
             }
             let mut plain = piece.to_vec();
             if let Some(key) = self.header.masking_key {
                 mask(&mut plain, key, offset + (n * KEPT) as u64);
             }
-            linter.payload(&plain, &mut self.findings);
-            if self.context.compressed {
-                direction.messages.payload(&plain);
-            }
+            let message = &mut direction.message;
+            linter.payload(&plain, &mut self.findings, |piece| message.take(piece));
             self.payload.extend_from_slice(&plain[..plain.len().min(room)]);
         }
     }
@@ -324,9 +297,9 @@ mod tests {
     #[test]
     fn every_rule_that_frames_can_break_is_broken_by_its_example_and_shown() {
         for &rule in Rule::ALL {
-            let Example::Frames { from, hex } = example(rule) else { continue };
+            let Example::Frames { from, deflate, hex } = example(rule) else { continue };
             let bytes = hex::decode(hex.replace(' ', "")).unwrap();
-            let explanation = explain_frames(&bytes, &Options { from: Some(from), ..Options::default() });
+            let explanation = explain_frames(&bytes, &Options { from: Some(from), deflate, ..Options::default() });
             assert!(rules(&explanation).contains(&rule), "{rule}: {:?}", rules(&explanation));
             assert!(explanation.to_text(&Look::default()).contains(rule.id()));
         }

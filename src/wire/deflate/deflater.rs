@@ -8,7 +8,7 @@ use super::IMPLIED_TAIL;
 pub struct Deflater {
     takes_over: bool,
     window_bits: u8,
-    /// About 270 KiB, hence made with the first message.
+    /// About 270 KiB: made with the first message, and kept only if it is taken over.
     stream: Option<Compress>,
 }
 
@@ -49,7 +49,7 @@ impl Deflater {
         debug_assert!(out[start..].ends_with(&IMPLIED_TAIL));
         out.truncate(out.len() - IMPLIED_TAIL.len());
         if !self.takes_over {
-            stream.reset();
+            self.stream = None;
         }
     }
 }

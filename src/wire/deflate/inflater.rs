@@ -11,11 +11,12 @@ pub const MAX_WINDOW: usize = 32 * 1024;
 
 /// Inflates the messages of one direction, in any number of pieces.
 ///
-/// It holds about 40 KiB once it was used, and up to 64 KiB of what it put out last.
+/// Within a message it holds about 40 KiB, and up to 64 KiB of what it put out last; between messages, no more than the
+/// window that is carried over.
 pub struct Inflater {
     takes_over: bool,
     limit: u64,
-    /// Made with the first message.
+    /// `None` where it stands between two blocks and the next one begins anew.
     stream: Option<Decompress>,
     /// The last bytes put out, of which the last [`MAX_WINDOW`] count.
     window: Vec<u8>,
@@ -40,9 +41,11 @@ enum State {
 pub enum InflateError {
     /// It is not DEFLATE.
     Corrupt {
-        /// How many bytes of the message's compressed payload were taken before.
+        /// The byte of the message's compressed payload that shows it.
         offset: u64,
     },
+    /// It ends inside a block.
+    Unfinished,
     /// It is more than the limit.
     TooBig {
         /// The limit in bytes.
@@ -56,6 +59,7 @@ impl fmt::Display for InflateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Corrupt { offset } => write!(f, "no DEFLATE from byte {offset} of the compressed message on"),
+            Self::Unfinished => f.write_str("the compressed message ends inside a block"),
             Self::TooBig { limit } => write!(f, "more than {limit} bytes"),
             Self::Lost => f.write_str("an earlier message that it may refer to was not inflated to its end"),
         }
@@ -100,9 +104,13 @@ impl Inflater {
         }
     }
 
-    /// The message is complete.
-    pub fn finish(&mut self, sink: impl FnMut(&[u8])) -> Result<(), InflateError> {
-        let done = self.push(&IMPLIED_TAIL, sink);
+    /// The message is complete; all that it gives has been given.
+    pub fn finish(&mut self) -> Result<(), InflateError> {
+        let done = match self.state {
+            State::Well => self.end_at_border(),
+            State::Failed(error) => Err(error),
+            State::Lost => Err(InflateError::Lost),
+        };
         self.next_message(done.is_ok());
         done
     }
@@ -112,29 +120,36 @@ impl Inflater {
         self.next_message(false);
     }
 
+    /// The tail that is implied must be what it is, and not be taken for the rest of an unfinished block. That shows by an
+    /// empty block after it, which says that it is the last one: there the stream ends, or else it was no border.
+    fn end_at_border(&mut self) -> Result<(), InflateError> {
+        const EMPTY_LAST_BLOCK: [u8; 2] = [0x03, 0x00];
+        let put_out = self.put_out;
+        let end = [IMPLIED_TAIL.as_slice(), &EMPTY_LAST_BLOCK].concat();
+        let ended = self.inflate(&end, &mut |_| {}).is_ok() && self.stream.is_none();
+        if ended && self.put_out == put_out { Ok(()) } else { Err(InflateError::Unfinished) }
+    }
+
     fn next_message(&mut self, whole: bool) {
         self.put_out = 0;
         self.taken = 0;
-        if !self.takes_over {
-            self.window.clear();
-            self.state = State::Well;
-            if let Some(stream) = &mut self.stream {
-                stream.reset(false);
-            }
-        } else if !whole {
-            self.state = State::Lost;
-            self.stream = None;
+        self.stream = None;
+        if !(self.takes_over && whole) {
             self.window = Vec::new();
+            self.state = if self.takes_over { State::Lost } else { State::Well };
         }
+        self.window.drain(..self.window.len().saturating_sub(MAX_WINDOW));
+        self.window.shrink_to(MAX_WINDOW);
     }
 
     fn inflate(&mut self, mut bytes: &[u8], sink: &mut dyn FnMut(&[u8])) -> Result<(), InflateError> {
-        if self.stream.is_none() {
-            self.stream = Some(self.new_stream()?);
-        }
         let mut buffer = [0; 8 * 1024];
         loop {
-            let Some(stream) = &mut self.stream else { return Err(InflateError::Lost) };
+            let stream = match &mut self.stream {
+                Some(stream) => stream,
+                None if bytes.is_empty() => return Ok(()),
+                None => self.stream.insert(new_stream(&self.window)),
+            };
             let (taken, put_out) = (stream.total_in(), stream.total_out());
             let result = stream.decompress(bytes, &mut buffer, FlushDecompress::Sync);
             let taken = (stream.total_in() - taken) as usize;
@@ -150,30 +165,29 @@ impl Inflater {
             }
             remember(&mut self.window, plain);
             match result {
-                Err(_) => return Err(InflateError::Corrupt { offset: self.taken }),
+                Err(_) => return Err(self.corrupt()),
                 // a block may say that it is the last one; the stream then begins anew, the window stays (7.2.3.4)
-                Ok(Status::StreamEnd) => {
-                    self.stream = Some(self.new_stream()?);
-                    if bytes.is_empty() {
-                        return Ok(());
-                    }
-                }
+                Ok(Status::StreamEnd) => self.stream = None,
                 Ok(_) if bytes.is_empty() && put_out < buffer.len() => return Ok(()),
-                Ok(_) if taken == 0 && put_out == 0 => return Err(InflateError::Corrupt { offset: self.taken }),
+                Ok(_) if taken == 0 && put_out == 0 => return Err(self.corrupt()),
                 Ok(_) => {}
             }
         }
     }
 
-    /// The sender's window may be smaller than 15 bits say; that makes no difference to who inflates.
-    fn new_stream(&self) -> Result<Decompress, InflateError> {
-        let mut stream = Decompress::new_with_window_bits(false, 15);
-        let window = &self.window[self.window.len().saturating_sub(MAX_WINDOW)..];
-        if !window.is_empty() {
-            stream.set_dictionary(window).map_err(|_| InflateError::Corrupt { offset: self.taken })?;
-        }
-        Ok(stream)
+    const fn corrupt(&self) -> InflateError {
+        InflateError::Corrupt { offset: self.taken.saturating_sub(1) }
     }
+}
+
+/// The sender's window may be smaller than 15 bits say; that makes no difference to who inflates.
+fn new_stream(window: &[u8]) -> Decompress {
+    let mut stream = Decompress::new_with_window_bits(false, 15);
+    let window = &window[window.len().saturating_sub(MAX_WINDOW)..];
+    if !window.is_empty() {
+        stream.set_dictionary(window).expect("raw DEFLATE takes any dictionary at its beginning");
+    }
+    stream
 }
 
 fn remember(window: &mut Vec<u8>, plain: &[u8]) {
