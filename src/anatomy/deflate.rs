@@ -58,7 +58,7 @@ fn unsaid_in_words(agreement: &DeflateAgreement) -> String {
 pub fn compressed_message_in_words(wire: u64, inflated: Option<u64>, takes_over: Option<bool>) -> Vec<String> {
     let mut words = vec![format!(
         "{} of DEFLATE data on the wire; the bytes 00 00 ff ff, which every compressed message would end with, are left off \
-         and put back to inflate it. [RFC 7692 7.2]",
+         and put back to inflate it (RFC 7692 7.2).",
         count(wire, "byte")
     )];
     if let Some(inflated) = inflated {

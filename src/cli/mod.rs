@@ -154,7 +154,7 @@ pub struct Show {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 
-    /// JSON: print whole messages too, each after its last frame
+    /// JSON: print whole messages too, each after its last frame; inflated if they are compressed
     #[arg(long)]
     pub messages: bool,
 
@@ -257,7 +257,7 @@ pub struct Explain {
     #[arg(long, value_name = "SIDE")]
     pub from: Option<SideArgument>,
 
-    /// Take RSV1 for the mark of a compressed message, as if permessage-deflate had been agreed on
+    /// Take RSV1 for the mark of a compressed message, as if permessage-deflate had been agreed on, and inflate it
     #[arg(long)]
     pub deflate: bool,
 

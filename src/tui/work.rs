@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread::{self, JoinHandle};
 
 use super::text::{counted, grouped};
-use crate::capture::{Capture, Recording};
+use crate::capture::{Capture, FrameEntry, Recording};
 use crate::formats::export::{self, Kind, Progress, Selection};
 
 /// What the user wants done.
@@ -55,8 +55,13 @@ impl Work {
     pub(super) fn export(capture: Arc<Capture>, path: PathBuf, kind: Kind, selection: Selection) -> Self {
         let progress = Arc::new(Progress::default());
         let shared = progress.clone();
+        let is_compressed = matches!(&selection, Selection::Frames(numbers)
+            if numbers.first().is_some_and(|n| capture.index().frame(*n).is_some_and(FrameEntry::is_compressed)));
         Self::start(format!("exporting {}", name(&path)), Some(progress), move || {
             let said = match export::to_file(&capture, &path, kind, &selection, &shared, false) {
+                Ok(_) if kind == Kind::Payload && is_compressed => {
+                    format!("the payload, inflated, is in {}", path.display())
+                }
                 Ok(_) if kind == Kind::Payload => format!("the payload is in {}", path.display()),
                 Ok(frames) => format!("{} exported to {}", counted(frames, "frame"), path.display()),
                 Err(error) => error.to_string(),

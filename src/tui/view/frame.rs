@@ -96,13 +96,13 @@ fn message_lines(n: u64, message: &MessageDetail, width: usize, theme: Theme) ->
         (first, last) => format!("the message, frames {} to {}", grouped(first), grouped(last)),
     };
     let mut lines = vec![Line::styled(frames, theme.field())];
-    let length = inflated.outcome.is_ok().then_some(inflated.length);
-    for sentence in compressed_message_in_words(inflated.wire_length, length, Some(inflated.takes_over)) {
-        lines.extend(indented(&sentence, width));
-    }
     if let Err(why) = inflated.outcome {
         let sentence = format!("Not inflated: {why}.");
         lines.extend(indented(&sentence, width).into_iter().map(|line| line.style(theme.alarm())));
+    }
+    let length = inflated.outcome.is_ok().then_some(inflated.length);
+    for sentence in compressed_message_in_words(inflated.wire_length, length, Some(inflated.takes_over)) {
+        lines.extend(indented(&sentence, width));
     }
     lines
 }
