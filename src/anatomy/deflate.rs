@@ -24,13 +24,13 @@ pub fn extension_in_words(extension: &Extension, by: Side) -> String {
     if by == Side::Server
         && let Ok(agreement) = DeflateAgreement::parse(extension)
     {
-        words.push_str(&unsaid_in_words(&agreement));
+        words.push_str(&unsaid_in_words(agreement));
     }
     words
 }
 
 /// What it means that a parameter is not there (RFC 7692 7.1).
-fn unsaid_in_words(agreement: &DeflateAgreement) -> String {
+fn unsaid_in_words(agreement: DeflateAgreement) -> String {
     let carried: Vec<_> =
         Side::BOTH.into_iter().filter(|side| agreement.takes_over(*side)).map(|side| format!("the {side}'s")).collect();
     let window = |side: Side| match side {
@@ -39,18 +39,19 @@ fn unsaid_in_words(agreement: &DeflateAgreement) -> String {
     };
     let widest: Vec<_> =
         Side::BOTH.into_iter().filter(|side| window(*side).is_none()).map(|side| format!("the {side}")).collect();
-    let mut words = String::new();
-    if !carried.is_empty() {
-        let whose = carried.join(" and ");
-        words.push_str(&format!(
-            " Nothing is said against it, so {whose} window is carried over from message to message."
-        ));
-    }
-    if !widest.is_empty() {
-        let who = widest.join(" and ");
-        words.push_str(&format!(" No window is named for {who}: there it is 32768 bytes."));
-    }
-    words
+    let carried = match &carried[..] {
+        [] => String::new(),
+        [one] => format!(" Nothing is said against it, so {one} window is carried over from message to message."),
+        all => {
+            let whose = all.join(" and ");
+            format!(" Nothing is said against it, so {whose} windows are carried over from message to message.")
+        }
+    };
+    let widest = match &widest[..] {
+        [] => String::new(),
+        all => format!(" No window is named for {}: there it is 32768 bytes.", all.join(" and ")),
+    };
+    carried + &widest
 }
 
 /// A compressed message: its payload bytes on the wire, its bytes inflated if it could be, and, if that is known, whether
@@ -120,7 +121,7 @@ mod tests {
         assert_eq!(
             words("permessage-deflate", Side::Server),
             "Messages may be compressed with DEFLATE from now on. Nothing is said against it, so the client's and the \
-             server's window is carried over from message to message. No window is named for the client and the server: \
+             server's windows are carried over from message to message. No window is named for the client and the server: \
              there it is 32768 bytes."
         );
         let all = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \

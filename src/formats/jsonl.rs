@@ -134,17 +134,20 @@ impl JsonLines {
         let limit = self.options.payload_limit;
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
         let inflated = message.compressed.then(|| self.messages.beginning(capture, message.first, most)).flatten();
-        let (length, payload, why) = match inflated {
-            Some((inflated, bytes)) => match inflated.outcome {
-                Ok(()) => (Some(inflated.length), Some(bytes), None),
-                Err(why) => (None, None, Some(why.to_string())),
-            },
-            None => (Some(message.length), Some(message.payload(capture, limit)?), None),
+        let (length, payload) = match inflated {
+            Some((inflated, bytes)) => (inflated.length, inflated.outcome.map(|()| bytes)),
+            None => (message.length, Ok(message.payload(capture, limit)?)),
         };
+        let length = payload.is_ok().then_some(length);
         let truncated = length.is_some_and(|length| length > limit);
-        let is_text = message.opcode == Opcode::TEXT;
-        let text = payload.as_ref().filter(|_| is_text).and_then(|payload| text_of(payload, truncated));
-        let payload = payload.filter(|_| text.is_none()).map(hex::encode);
+        let content = match payload {
+            Ok(payload) => {
+                let text = if message.opcode == Opcode::TEXT { text_of(&payload, truncated) } else { None };
+                let bytes = || ContentJson::Payload { payload: hex::encode(&payload) };
+                text.map_or_else(bytes, |text| ContentJson::Text { text })
+            }
+            Err(why) => ContentJson::Unknown { text: (), payload: (), why: why.to_string() },
+        };
         line(
             out,
             &MessageJson {
@@ -159,10 +162,7 @@ impl JsonLines {
                 compressed: message.compressed,
                 wire_length: message.length,
                 length,
-                // one of the two, or both where there is none
-                text: (text.is_some() || why.is_some()).then_some(text),
-                payload: (payload.is_some() || why.is_some()).then_some(payload),
-                why,
+                content,
                 truncated: truncated.then_some(true),
             },
         )
@@ -334,15 +334,28 @@ struct MessageJson {
     compressed: bool,
     wire_length: u64,
     length: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<Option<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<Option<String>>,
-    /// Why a compressed message is not inflated.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
+    #[serde(flatten)]
+    content: ContentJson,
     #[serde(skip_serializing_if = "Option::is_none")]
     truncated: Option<bool>,
+}
+
+/// What a message says.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ContentJson {
+    Text {
+        text: String,
+    },
+    Payload {
+        payload: String,
+    },
+    /// It is compressed, and why it is not inflated.
+    Unknown {
+        text: (),
+        payload: (),
+        why: String,
+    },
 }
 
 #[derive(Serialize)]

@@ -92,10 +92,12 @@ impl TextLines {
         let _ = write!(line, "{fin} {} {:>6}  {key}  ", self.rsv(header.rsv), header.length);
         let shown = header.length.min(self.options.payload_limit);
         let payload = capture.payload(entry, 0..shown)?;
-        line.push_str(&match entry.is_compressed() {
-            true => self.compressed(capture, n, entry),
-            false => self.payload(header.opcode, &payload),
-        });
+        let content = if entry.is_compressed() {
+            self.compressed(capture, n, entry)
+        } else {
+            self.payload(header.opcode, &payload)
+        };
+        line.push_str(&content);
         if entry.position().is_none() {
             line.push_str(&self.paint(Style::Bad, "[not recorded]"));
         } else if !entry.is_complete() {

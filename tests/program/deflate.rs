@@ -95,12 +95,12 @@ fn messages_put_in_between_compressed_ones_break_nobodys_decompression() {
             continue;
         }
         let text = format!("put in: number {sent}, price symbol WSI");
-        let send = match random(3) {
+        let outgoing = match random(3) {
             0 => Outgoing::Fragments { text, count: 3, ping_between: true },
             1 => Outgoing::Ping(vec![b'?'; random(50) as usize]),
             _ => Outgoing::Text(text),
         };
-        control.send(Wish { connection: ConnectionId(1), to: Side::BOTH[random(2) as usize], send });
+        control.send(Wish { connection: ConnectionId(1), to: Side::BOTH[random(2) as usize], send: outgoing });
         sent += 1;
         next = frames() + random(20);
     };

@@ -118,7 +118,7 @@ fn connections_have_their_ratios_and_the_answer_is_put_in_words() {
     let row = screen.lines().find(|line| line.contains("127.0.0.1:50001")).unwrap();
     assert!(row.contains("- ") && row.contains(":1"), "{screen}");
     tester.keys("3");
-    assert!(tester.shows("window is carried over from message to message"), "{}", tester.screen());
+    assert!(tester.shows("windows are carried over from message to message"), "{}", tester.screen());
 }
 
 #[test]

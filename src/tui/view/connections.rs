@@ -100,7 +100,7 @@ fn columns(width: usize, theme: Theme) -> Vec<Column> {
     }
     if width >= 130 {
         columns.push(number("findings", 8, |one, _| grouped(findings(one))));
-        columns.push(text("deflate", 15, ratios));
+        columns.push(text(theme.sign("deflate ▶ ◀", "deflate > <"), 15, ratios));
         columns.push(text("subprotocol", 14, |one, _| one.subprotocol.clone().unwrap_or_default()));
     }
     let used: usize = columns.iter().map(|column| column.width + 1).sum::<usize>() + 2;

@@ -13,7 +13,7 @@ use crate::tui::detail::{FrameDetail, MessageDetail};
 use crate::tui::layout;
 use crate::tui::model::Model;
 use crate::tui::snapshot::Snapshot;
-use crate::tui::text::{fit, glued, grouped, left, wrap};
+use crate::tui::text::{counted, fit, glued, grouped, left, wrap};
 use crate::tui::theme::Theme;
 use crate::wire::encode_header;
 
@@ -132,6 +132,13 @@ fn about(detail: &FrameDetail) -> Option<String> {
         0 | 1 => {}
         u16::MAX => parts.push("arrived in 65 535 reads or more".to_owned()),
         reads => parts.push(format!("arrived in {reads} reads")),
+    }
+    if let Some(MessageDetail { inflated, .. }) = &detail.message {
+        let wire = counted(inflated.wire_length, "byte");
+        parts.push(match inflated.outcome {
+            Ok(()) => format!("compressed: {wire} of the message, {} inflated", grouped(inflated.length)),
+            Err(_) => format!("compressed: {wire} of the message, not inflated"),
+        });
     }
     if !detail.entry.is_complete() {
         parts.push("cut short: the rest of it never came".to_owned());
