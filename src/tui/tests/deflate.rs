@@ -132,3 +132,23 @@ fn what_was_compressed_reaches_the_terminal_no_more_raw_than_anything_else() {
     assert!(screen.contains("inflated"), "{screen}");
     assert!(!screen.chars().any(|c| c != '\n' && crate::formats::sanitize::is_unsafe(c)), "{screen:?}");
 }
+
+#[test]
+fn messages_that_take_long_to_inflate_appear_one_drawing_after_the_other() {
+    let mut traffic = agreed();
+    let mut piece = Vec::new();
+    Deflater::new(false, 15).unwrap().message(&vec![b'a'; 1 << 20], &mut piece);
+    piece.extend(crate::wire::IMPLIED_TAIL);
+    let mut payload = piece.repeat(8);
+    payload.truncate(payload.len() - crate::wire::IMPLIED_TAIL.len());
+    (0..5).for_each(|_| compressed(&mut traffic, Opcode::BINARY, &payload, 1));
+    traffic.wait(5);
+    let mut tester = Tester::new(traffic.capture.clone(), 200, 50);
+    // each drawing brings one at least
+    let shown = |tester: &mut Tester| tester.screen().matches("deflated, 8 388 608 bytes inflated  61 61").count();
+    assert!(shown(&mut tester) >= 1);
+    (0..4).for_each(|_| drop(tester.draw()));
+    assert_eq!(shown(&mut tester), 5, "{}", tester.screen());
+    let snapshot = tester.reader.take(&mut tester.model, &tester.capture, Timestamp::default());
+    assert!(!snapshot.waits);
+}
