@@ -19,8 +19,8 @@ mod utf8;
 pub use close::{CloseBody, CloseCode, CloseCodeClass};
 pub use decoder::{Decoder, Piece};
 pub use deflate::{
-    DEFLATE, DeflateAgreement, DeflateFault, DeflateOffer, Deflater, IMPLIED_TAIL, InflateError, Inflater, MAX_WINDOW,
-    WindowOffer,
+    AnswerFault, DEFLATE, DeflateAgreement, DeflateFault, DeflateOffer, Deflater, IMPLIED_TAIL, InflateError, Inflater,
+    MAX_WINDOW, WindowOffer,
 };
 pub use encoder::{encode_frame, encode_header, frame};
 pub use extension::{Extension, ListError, Parameter, parse_extensions, parse_tokens};

@@ -9,7 +9,7 @@ mod negotiation;
 
 pub use deflater::Deflater;
 pub use inflater::{InflateError, Inflater, MAX_WINDOW};
-pub use negotiation::{DEFLATE, DeflateAgreement, DeflateFault, DeflateOffer, WindowOffer};
+pub use negotiation::{AnswerFault, DEFLATE, DeflateAgreement, DeflateFault, DeflateOffer, WindowOffer};
 
 /// What is left off the end of every compressed message (RFC 7692 7.2.1): an empty block without compression, whose
 /// first three bits are still there.

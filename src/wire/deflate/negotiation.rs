@@ -80,6 +80,41 @@ impl fmt::Display for DeflateFault {
 
 impl std::error::Error for DeflateFault {}
 
+/// Why an answer does not fit an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerFault {
+    /// The server was asked for `server_no_context_takeover` and did not confirm it (7.1.1.1).
+    TakeoverNotAnswered,
+    /// The server was asked for `server_max_window_bits` and did not confirm any (7.1.2.1).
+    WindowNotAnswered,
+    /// The client did not offer to keep to a window (7.1.2.2).
+    WindowNotOffered,
+    /// A window is larger than what was offered.
+    WindowTooLarge {
+        /// The parameter.
+        name: &'static str,
+        /// The power of 2 that was offered.
+        offered: u8,
+        /// And the one answered.
+        answered: u8,
+    },
+}
+
+impl fmt::Display for AnswerFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TakeoverNotAnswered => write!(f, "\"{SERVER_NO_TAKEOVER}\" was offered and is missing in the answer"),
+            Self::WindowNotAnswered => write!(f, "\"{SERVER_WINDOW}\" was offered and is missing in the answer"),
+            Self::WindowNotOffered => write!(f, "\"{CLIENT_WINDOW}\" was not offered"),
+            Self::WindowTooLarge { name, offered, answered } => {
+                write!(f, "\"{name}\" was offered with {offered} and is answered with {answered}, which is more")
+            }
+        }
+    }
+}
+
+impl std::error::Error for AnswerFault {}
+
 impl DeflateOffer {
     /// Reads an offer; `extension` is one by the name of [`DEFLATE`].
     pub fn parse(extension: &Extension) -> Result<Self, DeflateFault> {
@@ -90,6 +125,47 @@ impl DeflateOffer {
             server_max_window_bits: settled(SERVER_WINDOW, parameters.server_max_window_bits)?,
             client_max_window_bits: parameters.client_max_window_bits,
         })
+    }
+
+    /// What a server that wants `wishes` answers; `None` if it can't accept. It keeps to what is offered (7.1.1.1, 7.1.2.1),
+    /// and imposes a window on the client only where that offers to keep to one (7.1.2.2).
+    pub fn accept(&self, wishes: DeflateAgreement) -> Option<DeflateAgreement> {
+        // DEFLATE's usual compressor can't look back that little
+        if self.server_max_window_bits == Some(8) {
+            return None;
+        }
+        let smaller = |offer: Option<u8>, wish: Option<u8>| offer.into_iter().chain(wish).min();
+        let client_max_window_bits = self.client_max_window_bits.and_then(|offer| match offer {
+            WindowOffer::Any => wishes.client_max_window_bits,
+            WindowOffer::UpTo(bits) => smaller(Some(bits), wishes.client_max_window_bits),
+        });
+        Some(DeflateAgreement {
+            server_no_context_takeover: self.server_no_context_takeover || wishes.server_no_context_takeover,
+            client_no_context_takeover: self.client_no_context_takeover || wishes.client_no_context_takeover,
+            server_max_window_bits: smaller(self.server_max_window_bits, wishes.server_max_window_bits),
+            client_max_window_bits,
+        })
+    }
+
+    /// Whether `answer` may be given to this offer (7.1).
+    pub fn allows(&self, answer: DeflateAgreement) -> Result<(), AnswerFault> {
+        if self.server_no_context_takeover && !answer.server_no_context_takeover {
+            return Err(AnswerFault::TakeoverNotAnswered);
+        }
+        match (self.server_max_window_bits, answer.server_max_window_bits) {
+            (Some(_), None) => return Err(AnswerFault::WindowNotAnswered),
+            (Some(offered), Some(answered)) if answered > offered => {
+                return Err(AnswerFault::WindowTooLarge { name: SERVER_WINDOW, offered, answered });
+            }
+            _ => {}
+        }
+        match (self.client_max_window_bits, answer.client_max_window_bits) {
+            (None, Some(_)) => Err(AnswerFault::WindowNotOffered),
+            (Some(WindowOffer::UpTo(offered)), Some(answered)) if answered > offered => {
+                Err(AnswerFault::WindowTooLarge { name: CLIENT_WINDOW, offered, answered })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The offer as it is sent.
@@ -250,6 +326,63 @@ mod tests {
             agreed.to_extension().to_string(),
             "permessage-deflate; client_no_context_takeover; server_max_window_bits=10"
         );
+    }
+
+    #[test]
+    fn an_offer_is_answered_with_what_it_asks_for_and_what_the_server_wants() {
+        let none = "permessage-deflate";
+        for (offered, wished, answered) in [
+            ("", "", ""),
+            ("; client_max_window_bits", "", ""),
+            ("; client_max_window_bits=10", "", "; client_max_window_bits=10"),
+            ("; client_max_window_bits=8", "", "; client_max_window_bits=8"),
+            ("; server_max_window_bits=15", "", "; server_max_window_bits=15"),
+            ("; server_max_window_bits=9", "; server_max_window_bits=12", "; server_max_window_bits=9"),
+            ("; server_max_window_bits=12", "; server_max_window_bits=9", "; server_max_window_bits=9"),
+            ("", "; server_max_window_bits=9", "; server_max_window_bits=9"),
+            ("", "; client_max_window_bits=9", ""),
+            ("; client_max_window_bits", "; client_max_window_bits=9", "; client_max_window_bits=9"),
+            ("; client_max_window_bits=8", "; client_max_window_bits=9", "; client_max_window_bits=8"),
+            ("; client_max_window_bits=12", "; client_max_window_bits=9", "; client_max_window_bits=9"),
+            ("; server_no_context_takeover", "", "; server_no_context_takeover"),
+            ("; client_no_context_takeover", "", "; client_no_context_takeover"),
+            ("", "; server_no_context_takeover", "; server_no_context_takeover"),
+            ("", "; client_no_context_takeover", "; client_no_context_takeover"),
+        ] {
+            let offer = offer(&format!("{none}{offered}")).unwrap();
+            let agreed = offer.accept(answer(&format!("{none}{wished}")).unwrap()).unwrap();
+            assert_eq!(agreed.to_extension().to_string(), format!("{none}{answered}"), "{offered} and {wished}");
+            assert_eq!(offer.allows(agreed), Ok(()), "{offered} and {wished}");
+        }
+        let tiny = offer("permessage-deflate; server_max_window_bits=8").unwrap();
+        assert_eq!(tiny.accept(DeflateAgreement::default()), None);
+    }
+
+    #[test]
+    fn an_answer_that_does_not_fit_its_offer_is_told() {
+        for (offered, answered, fault) in [
+            (
+                "; server_no_context_takeover",
+                "",
+                "\"server_no_context_takeover\" was offered and is missing in the answer",
+            ),
+            ("; server_max_window_bits=12", "", "\"server_max_window_bits\" was offered and is missing in the answer"),
+            (
+                "; server_max_window_bits=12",
+                "; server_max_window_bits=13",
+                "\"server_max_window_bits\" was offered with 12 and is answered with 13, which is more",
+            ),
+            ("", "; client_max_window_bits=13", "\"client_max_window_bits\" was not offered"),
+            (
+                "; client_max_window_bits=12",
+                "; client_max_window_bits=13",
+                "\"client_max_window_bits\" was offered with 12 and is answered with 13, which is more",
+            ),
+        ] {
+            let offer = offer(&format!("permessage-deflate{offered}")).unwrap();
+            let answer = answer(&format!("permessage-deflate{answered}")).unwrap();
+            assert_eq!(offer.allows(answer).unwrap_err().to_string(), fault);
+        }
     }
 
     #[test]
