@@ -24,6 +24,7 @@ use crate::headless::{Form, Printer};
 use crate::lint::Limits;
 use crate::net::{self, RelayOptions, Rewriting, ServeOptions, Server};
 use crate::tui::{self, Outcome, Screen, StopScreen};
+use crate::wire::DeflateAgreement;
 
 /// Exit code of a second SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -347,6 +348,12 @@ fn endpoint_config(serve: &cli::Serve, limits: Limits) -> endpoint::Config {
         },
         subprotocols: serve.subprotocol.clone(),
         origins: serve.origin.clone(),
+        deflate: (serve.deflate == cli::Switch::On).then_some(DeflateAgreement {
+            server_no_context_takeover: serve.server_no_context_takeover,
+            client_no_context_takeover: serve.client_no_context_takeover,
+            server_max_window_bits: serve.server_max_window_bits,
+            client_max_window_bits: serve.client_max_window_bits,
+        }),
         headers: serve.headers.iter().map(|header| (header.name.clone(), header.value.clone())).collect(),
         pages: pages(),
         ping_interval: serve.ping_interval,

@@ -27,7 +27,7 @@ fn judge<'a>(side: Side, rsv: u8, chunks: impl IntoIterator<Item = &'a [u8]>) ->
                 Piece::Payload { bytes, offset } => {
                     let mut plain = bytes.to_vec();
                     mask(&mut plain, key.unwrap_or_default(), offset);
-                    linter.payload(&plain, &mut found);
+                    linter.payload(&plain, &mut found, |_| {});
                 }
                 Piece::End => linter.end(&mut found),
                 Piece::Lost(_) => {}

@@ -1,6 +1,6 @@
 //! What has to be known beside a frame's own bytes to say what they mean.
 
-use crate::wire::{Header, MessageSequence, Opcode, Place, Rsv, Side};
+use crate::wire::{Header, MessageSequence, Opcode, Place, Side};
 
 /// A frame's surroundings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +42,6 @@ impl FrameContexts {
     /// For the frames that `from` sends; `deflate` if permessage-deflate was agreed on.
     pub fn new(from: Side, deflate: bool) -> Self {
         Self { from, deflate, sequence: MessageSequence::default(), compressed: false }
-    }
-
-    /// The RSV bits that have a meaning on the connection.
-    pub const fn known_rsv(&self) -> Rsv {
-        if self.deflate { Rsv::RSV1 } else { Rsv::NONE }
     }
 
     /// Takes the next frame's header.

@@ -10,6 +10,8 @@ pub enum Example {
     Frames {
         /// Who sends them.
         from: Side,
+        /// Whether permessage-deflate was agreed on.
+        deflate: bool,
         /// The bytes: header first, one frame after the other.
         hex: &'static str,
     },
@@ -50,6 +52,9 @@ pub const fn example(rule: Rule) -> Example {
         Rule::CloseCodeUnassigned => server("88 02 03 f8"),
         Rule::CloseReasonInvalidUtf8 => server("88 03 03 e8 ff"),
         Rule::PongUnsolicited => server("8a 00"),
+        Rule::Rsv1OnContinuation => compressing_server("41 00 c0 01 00"),
+        Rule::Rsv1OnControl => compressing_server("c9 00"),
+        Rule::InflateFailed => compressing_server("c1 01 ff"),
         Rule::FrameTooBig => server("82 7f 00 00 00 00 01 00 00 01"),
         Rule::MessageTooBig => server("02 7f 00 00 00 00 04 00 00 01"),
         Rule::RequestNotGet => request("GET /chat HTTP/1.1", "POST /chat HTTP/1.1"),
@@ -73,11 +78,15 @@ pub const fn example(rule: Rule) -> Example {
 }
 
 const fn client(hex: &'static str) -> Example {
-    Example::Frames { from: Side::Client, hex }
+    Example::Frames { from: Side::Client, deflate: false, hex }
 }
 
 const fn server(hex: &'static str) -> Example {
-    Example::Frames { from: Side::Server, hex }
+    Example::Frames { from: Side::Server, deflate: false, hex }
+}
+
+const fn compressing_server(hex: &'static str) -> Example {
+    Example::Frames { from: Side::Server, deflate: true, hex }
 }
 
 const fn request(instead_of: &'static str, line: &'static str) -> Example {

@@ -21,7 +21,7 @@ mod unmask;
 
 pub use close_code::{CloseCodeAnatomy, close_code};
 pub use context::{FrameContext, FrameContexts};
-pub use deflate::extension_in_words;
+pub use deflate::{compressed_message_in_words, extension_in_words};
 pub use example::{Example, example};
 pub use field::Field;
 pub use frame::{FrameAnatomy, cut_frame, frame};

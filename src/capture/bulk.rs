@@ -68,6 +68,10 @@ impl<'a> BulkReader<'a> {
         }
     }
 
+    pub(super) fn capture(&self) -> &'a Capture {
+        self.capture
+    }
+
     /// What was read last, unmasked.
     pub(super) fn payload(&self) -> &[u8] {
         &self.payload

@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::deflation::Deflated;
 use super::event::{Account, Cause, ConnectionId, Delay, Origin, SentOn, SocketEnd, Timestamp, Vantage};
 use super::file::Position;
 use super::pings::PingLedger;
 use crate::lint::{Finding, Rule};
 use crate::wire::http::Unclear;
-use crate::wire::{CloseCode, Side};
+use crate::wire::{CloseCode, DeflateAgreement, Side};
 
 /// One connection as far as it has come.
 #[derive(Clone, Debug)]
@@ -41,6 +42,10 @@ pub struct Connection {
     pub subprotocol: Option<String>,
     /// The extensions agreed on, as answered.
     pub extensions: Option<String>,
+    /// What was agreed on about compression, if that was.
+    pub deflate: Option<DeflateAgreement>,
+    /// How much each side's compressed messages were.
+    pub deflated: [Deflated; 2],
     /// Where the request's and the response's heads stand in the file: position and length.
     pub heads: [Option<(Position, usize)>; 2],
     /// What is wrong with the opening handshake: with the request, with the response.
@@ -147,6 +152,8 @@ impl Connection {
             answer: None,
             subprotocol: None,
             extensions: None,
+            deflate: None,
+            deflated: [Deflated::default(); 2],
             heads: [None, None],
             handshake_findings: [Vec::new(), Vec::new()],
             frames: [0, 0],

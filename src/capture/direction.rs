@@ -1,12 +1,13 @@
 //! One direction of a connection: its frames.
 
+use super::deflation::{Deflated, Deflation, Place as Checkpoint};
 use super::event::{ConnectionId, Note, Origin, Timestamp};
 use super::file::Position;
 use super::index::NewFrame;
 use super::resync;
 use super::tcp::MAX_SEGMENT;
 use crate::lint::{Finding, Limits, Linter, Rule};
-use crate::wire::{Decoder, Header, MessageSequence, Opcode, Piece, Place, Rsv, Side, mask_onto};
+use crate::wire::{Decoder, DeflateAgreement, Header, MessageSequence, Opcode, Piece, Place, Rsv, Side, mask_onto};
 
 /// What one side sends.
 #[derive(Debug)]
@@ -31,10 +32,13 @@ pub(super) struct Direction {
     decoder: Decoder,
     linter: Linter,
     messages: MessageSequence,
-    /// permessage-deflate was agreed on.
-    deflates: bool,
+    /// What is known of permessage-deflate.
+    deflate: Deflate,
     /// The message that is unfinished is compressed.
     compressed: bool,
+    /// Bytes that it was inflated to so far.
+    inflated: u64,
+    deflation: Deflation,
     /// Bytes of the stream after the opening handshake, before the chunk at hand.
     stream: u64,
     /// The first byte of the frame at hand, if any of it has come.
@@ -91,6 +95,16 @@ pub(super) enum Unfinished {
     Unknown,
 }
 
+/// What is known of the compression on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deflate {
+    /// There is none.
+    Off,
+    /// There may be: the handshake was not seen, or makes no sense.
+    Unknown,
+    Agreed(DeflateAgreement),
+}
+
 /// A chunk held back, and where its bytes stand.
 #[derive(Debug)]
 pub(super) struct HeldChunk {
@@ -121,10 +135,15 @@ struct FrameInProgress {
 }
 
 /// A frame that is complete, or never will be.
-pub(super) struct Done<'a> {
+pub(super) struct Done {
     pub(super) frame: NewFrame,
     pub(super) findings: Vec<Finding>,
-    pub(super) body: &'a [u8],
+    /// A control frame's payload, up to what is legal.
+    pub(super) body: Vec<u8>,
+    /// The compressed messages so far, if the frame ends one.
+    pub(super) deflated: Option<Deflated>,
+    /// Where reading such messages can begin, if that is after this frame.
+    pub(super) checkpoint: Option<Checkpoint>,
 }
 
 impl Direction {
@@ -148,8 +167,10 @@ impl Direction {
             decoder: Decoder::default(),
             linter: Linter::new(from, limits),
             messages: MessageSequence::default(),
-            deflates: false,
+            deflate: Deflate::Off,
             compressed: false,
+            inflated: 0,
+            deflation: Deflation::default(),
             stream: 0,
             start: None,
             frame: None,
@@ -182,6 +203,9 @@ impl Direction {
 
     /// Goes on from there, `before` not being there.
     pub(super) fn resume(&mut self, before: &Before) {
+        if before.bytes == 0 {
+            return;
+        }
         self.lose_borders();
         self.stream = before.bytes;
         self.earlier_chunks = before.chunks.saturating_sub(1);
@@ -216,9 +240,20 @@ impl Direction {
     }
 
     /// permessage-deflate was agreed on: RSV1 marks compressed messages (RFC 7692 6).
-    pub(super) fn expect_deflate(&mut self) {
-        self.deflates = true;
-        self.linter.allow_rsv(Rsv::RSV1);
+    /// `None` where what was agreed on makes no sense.
+    pub(super) fn expect_deflate(&mut self, agreement: Option<DeflateAgreement>) {
+        self.deflate = agreement.map_or(Deflate::Unknown, Deflate::Agreed);
+        self.linter = self.new_linter();
+    }
+
+    fn new_linter(&self) -> Linter {
+        let mut linter = Linter::new(self.from, self.limits);
+        match self.deflate {
+            Deflate::Off => {}
+            Deflate::Unknown => linter.allow_rsv(Rsv::RSV1),
+            Deflate::Agreed(agreement) => linter.expect_deflate(agreement),
+        }
+        linter
     }
 
     /// The other side sent a ping.
@@ -243,7 +278,7 @@ impl Direction {
     }
 
     /// Finds the frames in a chunk and tells `done` of each that is complete.
-    pub(super) fn chunk(&mut self, chunk: &Chunk<'_>, mut done: impl FnMut(Done<'_>)) {
+    pub(super) fn chunk(&mut self, chunk: &Chunk<'_>, mut done: impl FnMut(Done)) {
         if self.lost {
             return;
         }
@@ -273,14 +308,14 @@ impl Direction {
                 Some(Piece::Header(header)) => self.header(header),
                 Some(Piece::Payload { bytes, offset }) => self.payload(bytes, offset),
                 Some(Piece::End) => {
-                    if let Some((frame, findings, body)) = self.finish(chunk.time, true) {
-                        done(Done { frame, findings, body: &body });
+                    if let Some(frame) = self.finish(chunk.time, true) {
+                        done(frame);
                     }
                 }
                 Some(Piece::Lost(_)) => {
                     // this frame never ends, and none after it can be found
-                    if let Some((frame, findings, body)) = self.finish(chunk.time, false) {
-                        done(Done { frame, findings, body: &body });
+                    if let Some(frame) = self.finish(chunk.time, false) {
+                        done(frame);
                     }
                     self.lost = true;
                     break;
@@ -294,7 +329,7 @@ impl Direction {
 
     /// The connection had begun before it was looked at: what was agreed on, and where frames begin, is not known.
     pub(super) fn begin_late(&mut self) {
-        self.expect_deflate();
+        self.deflate = Deflate::Unknown;
         self.lose_borders();
         self.expect_any_pong();
     }
@@ -337,14 +372,12 @@ impl Direction {
         self.frame = None;
         self.decoder = Decoder::default();
         self.messages = MessageSequence::default();
-        self.linter = Linter::new(self.from, self.limits);
-        if self.deflates {
-            self.linter.allow_rsv(Rsv::RSV1);
-        }
+        self.linter = self.new_linter();
+        self.linter.pass_over();
     }
 
     /// Looks for a chunk at which frames begin.
-    fn search(&mut self, chunk: &Chunk<'_>, mut done: impl FnMut(Done<'_>)) {
+    fn search(&mut self, chunk: &Chunk<'_>, mut done: impl FnMut(Done)) {
         self.held_bytes += chunk.rest().len();
         self.held.push(HeldChunk::new(chunk));
         let segments: Vec<_> = self.held.iter().map(|held| &held.bytes[held.start..]).collect();
@@ -361,14 +394,14 @@ impl Direction {
             self.held_bytes = 0;
             for held in std::mem::take(&mut self.held) {
                 // a closure of its own each time: this function would otherwise contain itself
-                self.chunk(&held.chunk(), &mut done as &mut dyn FnMut(Done<'_>));
+                self.chunk(&held.chunk(), &mut done as &mut dyn FnMut(Done));
             }
         }
     }
 
     /// The frame that was cut short when the connection ended.
     pub(super) fn give_up(&mut self) -> Option<(NewFrame, Vec<Finding>)> {
-        self.finish(Timestamp::default(), false).map(|(frame, findings, _)| (frame, findings))
+        self.finish(Timestamp::default(), false).map(|done| (done.frame, done.findings))
     }
 
     fn header(&mut self, header: Header) {
@@ -380,12 +413,17 @@ impl Direction {
         }
         let compressed = match self.messages.place(&header) {
             Place::First | Place::Interrupting => {
-                self.compressed = self.deflates && header.rsv.rsv1();
+                self.inflated = 0;
+                self.deflation.give_up();
+                self.compressed = self.deflate != Deflate::Off && header.rsv.rsv1();
                 self.compressed
             }
             Place::Continuation => self.compressed,
             Place::Control | Place::Orphan => false,
         };
+        if compressed {
+            self.deflation.frame(header.length);
+        }
         self.frame = Some(FrameInProgress { header, compressed, findings, body: Vec::new() });
     }
 
@@ -403,14 +441,15 @@ impl Direction {
             }
             None => bytes,
         };
-        self.linter.payload(unmasked, &mut frame.findings);
+        let inflated = &mut self.inflated;
+        self.linter.payload(unmasked, &mut frame.findings, |piece| *inflated += piece.len() as u64);
         if is_control {
             let room = 125_usize.saturating_sub(frame.body.len());
             frame.body.extend_from_slice(&unmasked[..unmasked.len().min(room)]);
         }
     }
 
-    fn finish(&mut self, time: Timestamp, complete: bool) -> Option<(NewFrame, Vec<Finding>, Vec<u8>)> {
+    fn finish(&mut self, time: Timestamp, complete: bool) -> Option<Done> {
         let start = self.start.take()?;
         let FrameInProgress { header, compressed, mut findings, body } = self.frame.take()?;
         if complete {
@@ -435,7 +474,15 @@ impl Direction {
             compressed,
             origin: start.origin,
         };
-        Some((frame, findings, body))
+        let ends_message = complete && header.fin && compressed;
+        let deflated = ends_message.then(|| {
+            let whole = self.linter.inflater().is_some() && self.linter.inflate_error().is_none();
+            self.deflation.message(whole.then_some(self.inflated));
+            self.deflation.total()
+        });
+        let inflater = self.linter.inflater().filter(|_| ends_message);
+        let checkpoint = inflater.and_then(|inflater| self.deflation.place(inflater));
+        Some(Done { frame, findings, body, deflated, checkpoint })
     }
 }
 

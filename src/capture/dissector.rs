@@ -1,6 +1,7 @@
 //! Chunks in, frames and findings out: the one derivation behind every view, live or from a file.
 
 use super::connection::{CloseFrame, Connection, ConnectionState};
+use super::deflation::Place;
 use super::direction::{Before, Chunk, Direction, Halfway};
 use super::event::{Event, EventKind, Origin, SocketEnd, Timestamp, Vantage};
 use super::exchange::Exchange;
@@ -26,6 +27,8 @@ pub(super) enum Step {
     Refused(Box<Connection>),
     /// A request that is no upgrade is over.
     Exchange(Box<Exchange>),
+    /// From here on, at this offset of its stream, a side's compressed messages can be inflated with what is given.
+    Checkpoint(Side, u64, Place),
     /// The user has marked a frame, or taken its mark away.
     Mark(u64, Option<String>),
     /// So many frames and connections came before all that there is.
@@ -225,17 +228,24 @@ impl Dissector {
             let n = steps.frame(NewFrame { connection: connection.id, ..frame }, done.findings);
             match frame.header.opcode {
                 Opcode::PING => {
-                    other.expect_pong(done.body);
-                    self.pings.ping(from, n, done.body, frame.time, &mut connection.pings);
+                    other.expect_pong(&done.body);
+                    self.pings.ping(from, n, &done.body, frame.time, &mut connection.pings);
                 }
                 Opcode::PONG => {
-                    let pings = self.pings.pong(from, done.body, frame.time, &mut connection.pings);
+                    let pings = self.pings.pong(from, &done.body, frame.time, &mut connection.pings);
                     if !pings.is_empty() {
                         steps.push(Step::Answered { pong: n, pings });
                     }
                 }
-                Opcode::CLOSE if frame.complete => note_close(connection, from, done.body, frame.origin),
+                Opcode::CLOSE if frame.complete => note_close(connection, from, &done.body, frame.origin),
                 _ => {}
+            }
+            if let Some(deflated) = done.deflated {
+                connection.deflated[from as usize] = deflated;
+            }
+            if let Some(place) = done.checkpoint {
+                let end = frame.offset.saturating_add(frame.header.len() as u64).saturating_add(frame.header.length);
+                steps.push(Step::Checkpoint(from, end, place));
             }
         });
     }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::checkpoints::{Checkpoint, Checkpoints};
 use super::connection::Connection;
+use super::deflation;
 use super::event::{ConnectionId, Origin, Timestamp, Vantage};
 use super::exchange::Exchange;
 use super::file::Position;
 use super::frame_store::FrameStore;
-use crate::lint::{Finding, Rule};
+use crate::lint::{Finding, Limits, Rule};
 use crate::wire::{Header, LengthForm, MaskingKey, Opcode, Rsv, Side};
 
 /// A frame as the index holds it: 48 bytes, whatever its payload. The bytes themselves are in the capture file.
@@ -262,6 +264,10 @@ pub struct Index {
     moved: Vec<u64>,
     /// The parts of the file that hold nothing any more, ascending.
     holes: Vec<Range<u64>>,
+    /// Where reading compressed messages can begin.
+    pub(super) checkpoints: Checkpoints,
+    /// The most bytes that a message is inflated to.
+    pub(super) message_limit: u64,
 }
 
 impl Default for Index {
@@ -287,6 +293,8 @@ impl Default for Index {
             kept_from: 0,
             moved: Vec::new(),
             holes: Vec::new(),
+            checkpoints: Checkpoints::default(),
+            message_limit: Limits::default().max_message,
         }
     }
 }
@@ -558,6 +566,19 @@ impl Index {
         let id = exchange.connection;
         self.exchanges.push((self.milestones_so_far, exchange));
         self.add_milestone(id, MilestoneKind::Exchanged);
+    }
+
+    /// After the last frame, the messages of `from` can be inflated with this window; `offset` is how far its stream is.
+    pub(super) fn add_checkpoint(
+        &mut self,
+        connection: ConnectionId,
+        from: Side,
+        offset: u64,
+        place: deflation::Place,
+    ) {
+        let deflation::Place { work, window } = place;
+        let after = self.frames.len();
+        self.checkpoints.add(connection, from, Checkpoint { after, offset, work, window });
     }
 
     pub(super) fn count_findings(&mut self, findings: &[Finding]) {

@@ -5,7 +5,9 @@
 
 mod archived;
 mod bulk;
+mod checkpoints;
 mod connection;
+mod deflation;
 mod direction;
 mod dissector;
 mod event;
@@ -15,6 +17,7 @@ pub mod filter;
 mod follower;
 mod frame_store;
 mod index;
+mod inflated;
 mod keep;
 mod mark;
 mod open;
@@ -38,6 +41,7 @@ use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 pub use archived::ArchivedEnd;
 pub use connection::{CloseFrame, Connection, ConnectionState};
+pub use deflation::Deflated;
 pub use event::{
     Account, Cause, Clock, ConnectionId, Delay, Event, EventKind, Note, Origin, SentOn, SocketEnd, Timestamp, Vantage,
 };
@@ -45,6 +49,7 @@ pub use exchange::Exchange;
 pub use file::{CaptureReader, CaptureWriter, Position};
 pub use follower::{Follower, Item};
 pub use index::{FrameEntry, Index, Milestone, MilestoneKind, Totals};
+pub use inflated::{Inflated, MessageReader, NotInflated};
 pub use mark::Mark;
 pub use open::{OpenError, Opened, ReadProgress, Reading, open};
 pub use packets::PacketWriter;
@@ -53,6 +58,7 @@ pub use recorder::{Marker, Recorder, RecorderThread, start};
 pub use recording::{KeepError, Leftovers, Recording, RecordingError, leftovers};
 pub use verdict::{By, How, Verdict};
 
+use self::checkpoints::Checkpoints;
 use crate::wire::{Side, mask};
 
 /// What has been recorded so far, shared by everyone who shows it.
@@ -111,6 +117,13 @@ impl Capture {
 
     fn copied(&self) -> u64 {
         self.copied.load(Ordering::Acquire)
+    }
+
+    /// One that keeps up to `bytes` of memory to find its way in compressed conversations; the usual is 64 MiB.
+    pub fn with_checkpoints(reader: CaptureReader, bytes: usize) -> Self {
+        let capture = Self::new(reader);
+        capture.update(|index| index.checkpoints = Checkpoints::new(bytes));
+        capture
     }
 
     /// Grows whenever something was recorded.

@@ -261,11 +261,13 @@ impl Deriver {
                 Step::Gone(frames, connections) => index.begin_after(frames, connections),
                 Step::Refused(connection) => index.add_refusal(*connection),
                 Step::Exchange(exchange) => index.add_exchange(*exchange),
+                Step::Checkpoint(from, offset, place) => index.add_checkpoint(id, from, offset, place),
                 Step::Mark(frame, text) => index.set_mark(frame, text),
             }
         }
         index.file_length = length;
         index.missing = missing;
         index.latest = self.latest;
+        index.message_limit = self.limits.max_message;
     }
 }

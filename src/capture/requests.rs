@@ -4,16 +4,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::connection::ConnectionState;
-use super::direction::{Chunk, Direction};
+use super::deflation::Place;
+use super::direction::Chunk;
 use super::dissector::{Dissector, Phase, Step, Steps};
 use super::event::{SentOn, Timestamp, Vantage};
 use super::exchange::Exchange;
 use super::file::Position;
 use super::index::MilestoneKind;
 use crate::lint::{check_request, check_response};
-use crate::wire::Side;
 use crate::wire::handshake::{Head, Opening, Request, Response};
 use crate::wire::http::{ClientStep, Exchanges, ServerStep};
+use crate::wire::{DEFLATE, DeflateAgreement, Side};
 
 /// Requests and responses as far as they have come.
 #[derive(Debug, Default)]
@@ -205,8 +206,15 @@ impl Dissector {
         self.connection.subprotocol = agreement.subprotocol;
         self.connection.extensions =
             response.head.joined("Sec-WebSocket-Extensions").map(|value| value.chars().take(256).collect());
-        if agreement.extensions.iter().any(|extension| extension.name == "permessage-deflate") {
-            self.directions.iter_mut().for_each(Direction::expect_deflate);
+        if let Some(extension) = agreement.extensions.iter().find(|extension| extension.name == DEFLATE) {
+            let deflate = DeflateAgreement::parse(extension).ok();
+            self.connection.deflate = deflate;
+            for side in Side::BOTH {
+                self.directions[side as usize].expect_deflate(deflate);
+                if deflate.is_some_and(|deflate| deflate.takes_over(side)) {
+                    steps.push(Step::Checkpoint(side, 0, Place { work: 0, window: [].into() }));
+                }
+            }
         }
         self.connection.state = ConnectionState::Open;
         steps.push(Step::Milestone(MilestoneKind::Opened));

@@ -37,7 +37,7 @@ pub fn run_explain(explain: &Explain) -> anyhow::Result<ExitCode> {
     let text = if explain.input.is_empty() { read_input()? } else { explain.input.join(" ") };
     let (text, findings) = match parse_input(&text).map_err(|error| UsageError(error.to_string()))? {
         Input::Frames(bytes) => {
-            let limits = Limits { max_frame: u64::MAX, max_message: u64::MAX };
+            let limits = Limits { max_frame: u64::MAX, max_message: MAX_INPUT };
             let options = Options { from: explain.from.map(Into::into), limits, deflate: explain.deflate };
             let explanation = explain_frames(&bytes, &options);
             (explanation.to_text(&look), explanation.findings().map(|finding| finding.rule).collect::<Vec<_>>())

@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use explain::{FINDINGS, run_explain, run_rules};
 pub use manual::{Completions, run_completions, run_man};
 pub use values::{FilterArgument, HeaderArgument, ListenAddress};
-use values::{parse_duration, parse_keep, parse_size};
+use values::{parse_client_window, parse_duration, parse_keep, parse_server_window, parse_size};
 
 use crate::formats::export::Kind;
 use crate::net::Upstream;
@@ -66,6 +66,26 @@ pub struct Serve {
     #[arg(long, value_name = "ORIGIN")]
     pub origin: Vec<String>,
 
+    /// Whether to agree to permessage-deflate (RFC 7692) where a client offers it, and to compress what is sent then
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Switch::On)]
+    pub deflate: Switch,
+
+    /// Compress each message that is sent by itself, which takes less memory
+    #[arg(long)]
+    pub server_no_context_takeover: bool,
+
+    /// Have clients compress each message by itself
+    #[arg(long)]
+    pub client_no_context_takeover: bool,
+
+    /// Look back no further than 2 to this power of bytes when compressing: 9 to 15
+    #[arg(long, value_name = "BITS", value_parser = parse_server_window)]
+    pub server_max_window_bits: Option<u8>,
+
+    /// Have clients that offer it look back no further than that: 8 to 15
+    #[arg(long, value_name = "BITS", value_parser = parse_client_window)]
+    pub client_max_window_bits: Option<u8>,
+
     /// A header to add to the response of the opening handshake (repeatable)
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub headers: Vec<HeaderArgument>,
@@ -85,6 +105,15 @@ pub struct Serve {
     /// Options of every command that shows live traffic.
     #[command(flatten)]
     pub common: Common,
+}
+
+/// `on` or `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// Yes.
+    On,
+    /// No.
+    Off,
 }
 
 /// `wsinspect relay`
@@ -162,7 +191,7 @@ pub struct Show {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 
-    /// JSON: print whole messages too, each after its last frame
+    /// JSON: print whole messages too, each after its last frame; inflated if they are compressed
     #[arg(long)]
     pub messages: bool,
 
@@ -265,7 +294,7 @@ pub struct Explain {
     #[arg(long, value_name = "SIDE")]
     pub from: Option<SideArgument>,
 
-    /// Take RSV1 for the mark of a compressed message, as if permessage-deflate had been agreed on
+    /// Take RSV1 for the mark of a compressed message, as if permessage-deflate had been agreed on, and inflate it
     #[arg(long)]
     pub deflate: bool,
 
@@ -387,6 +416,13 @@ mod tests {
             ("wsinspect serve 70000", "expected a port from 0 to 65535, found \"70000\""),
             ("wsinspect serve 9002 --max-frame 1X", "expected a size such as 16MiB, 64k or 1000"),
             ("wsinspect serve 9002 --ping-interval soon", "expected a time such as 30, 500ms or 20s"),
+            ("wsinspect serve 9002 --deflate maybe", "possible values: on, off"),
+            (
+                "wsinspect serve 9002 --server-max-window-bits 8",
+                "8 is allowed by RFC 7692, but DEFLATE's usual compressor",
+            ),
+            ("wsinspect serve 9002 --server-max-window-bits 16", "expected a number from 9 to 15, found \"16\""),
+            ("wsinspect serve 9002 --client-max-window-bits 7", "expected a number from 8 to 15, found \"7\""),
             ("wsinspect serve 9002 --reply ecko", "possible values: echo, broadcast, none"),
             ("wsinspect serv 9002", "unrecognized subcommand 'serv'; a similar subcommand exists: 'serve'"),
             ("wsinspect serve 9002 -H nocolon", "expected 'Name: value'"),
@@ -419,5 +455,6 @@ mod tests {
         assert_eq!((serve.common.show.max_frame, serve.common.show.max_message), (16 << 20, 64 << 20));
         assert_eq!(serve.reply, Reply::Echo);
         assert_eq!(serve.common.keep, 4 << 30);
+        assert_eq!((serve.deflate, serve.server_max_window_bits), (Switch::On, None));
     }
 }

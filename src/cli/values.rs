@@ -122,6 +122,26 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// How far our own compression looks back, as a power of 2.
+pub(super) fn parse_server_window(text: &str) -> Result<u8, String> {
+    if text == "8" {
+        let why =
+            "8 is allowed by RFC 7692, but DEFLATE's usual compressor can't keep to it; expected a number from 9 to 15";
+        return Err(why.to_owned());
+    }
+    parse_window(text, 9)
+}
+
+/// How far a client's compression looks back, as a power of 2.
+pub(super) fn parse_client_window(text: &str) -> Result<u8, String> {
+    parse_window(text, 8)
+}
+
+fn parse_window(text: &str, least: u8) -> Result<u8, String> {
+    let expected = || format!("expected a number from {least} to 15, found \"{text}\"");
+    text.parse().ok().filter(|bits| (least..=15).contains(bits)).ok_or_else(expected)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::lint::Limits;
+use crate::wire::DeflateAgreement;
 use crate::wire::handshake::MAX_HEAD;
 
 /// How a server's end behaves.
@@ -22,6 +23,9 @@ pub struct Config {
     /// Origins from which browsers may connect, as `scheme://host[:port]`; none means all. A request without `Origin`
     /// passes: it comes from no browser, and whoever is no browser may claim any origin (RFC 6455 10.2).
     pub origins: Vec<String>,
+    /// permessage-deflate is agreed to where the client offers it, and this is what is wanted of it beyond what the client
+    /// asks for: it goes into the answer where RFC 7692 allows it (7.1). `None`: messages are never compressed.
+    pub deflate: Option<DeflateAgreement>,
     /// Headers added to the response that accepts.
     pub headers: Vec<(String, String)>,
     /// What a browser is shown that asks for one of these without an upgrade.
@@ -72,6 +76,7 @@ impl Default for Config {
             reply: Reply::default(),
             subprotocols: Vec::new(),
             origins: Vec::new(),
+            deflate: Some(DeflateAgreement::default()),
             headers: Vec::new(),
             pages: Vec::new(),
             ping_interval: None,

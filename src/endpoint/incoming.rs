@@ -3,7 +3,7 @@
 use super::Config;
 use super::config::Reply;
 use crate::lint::{Finding, Linter, Rule};
-use crate::wire::{Decoder, Header, Message, Opcode, Piece, Reassembler, Side, mask_onto};
+use crate::wire::{Decoder, DeflateAgreement, Header, Message, Opcode, Piece, Reassembler, Side, mask_onto};
 
 /// What the peer's bytes amount to.
 #[derive(Debug)]
@@ -58,6 +58,11 @@ impl Incoming {
         }
     }
 
+    /// permessage-deflate was agreed on.
+    pub(super) fn expect_deflate(&mut self, agreement: DeflateAgreement) {
+        self.linter.expect_deflate(agreement);
+    }
+
     /// We sent a ping with this payload.
     pub(super) fn expect_pong(&mut self, payload: &[u8]) {
         self.linter.expect_pong(payload);
@@ -94,9 +99,14 @@ impl Incoming {
         }
         if self.collects {
             // a message that is too big is given up; here it is so only where that is tolerated
-            let _ = self.reassembler.header(header);
+            let _ = self.reassembler.header(&self.as_inflated(header));
         }
         None
+    }
+
+    /// How large a compressed message gets shows, and is limited, only when it is inflated.
+    fn as_inflated(&self, header: &Header) -> Header {
+        if self.linter.inflates() { Header { length: 0, ..*header } } else { *header }
     }
 
     fn payload(&mut self, bytes: &[u8], offset: u64) -> Option<Arrival> {
@@ -111,14 +121,19 @@ impl Incoming {
                 Some(key) => mask_onto(&mut self.plain, piece, key, offset),
                 None => self.plain.extend_from_slice(piece),
             }
-            self.linter.payload(&self.plain, &mut self.found);
+            let (collects, reassembler) = (self.collects, &mut self.reassembler);
+            self.linter.payload(&self.plain, &mut self.found, |inflated| {
+                if collects {
+                    reassembler.payload(inflated);
+                }
+            });
             if let Some(broken) = self.broken() {
                 return Some(broken);
             }
             if is_control {
                 let room = 125 - self.control_body.len();
                 self.control_body.extend_from_slice(&self.plain[..self.plain.len().min(room)]);
-            } else if self.collects {
+            } else if self.collects && !self.linter.inflates() {
                 self.reassembler.payload(&self.plain);
             }
         }
@@ -128,6 +143,7 @@ impl Incoming {
     fn end(&mut self) -> Option<Arrival> {
         let header = self.frame.take()?;
         self.linter.end(&mut self.found);
+        let is_whole = self.linter.inflate_error().is_none();
         let solicited = self.found.iter().all(|finding| finding.rule != Rule::PongUnsolicited);
         if let Some(broken) = self.broken() {
             return Some(broken);
@@ -137,7 +153,10 @@ impl Incoming {
             Opcode::PONG => Some(Arrival::Pong { solicited }),
             Opcode::CLOSE => Some(Arrival::Close(self.control_body.clone())),
             _ if header.opcode.is_control() || !self.collects => None,
-            _ => self.reassembler.end().filter(|message| !message.opcode.is_reserved()).map(Arrival::Message),
+            _ => {
+                let message = self.reassembler.end().filter(|_| is_whole);
+                message.filter(|message| !message.opcode.is_reserved()).map(Arrival::Message)
+            }
         }
     }
 

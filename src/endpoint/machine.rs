@@ -15,7 +15,7 @@ use super::outbox::{FrameNote, Origin, Outbox};
 use super::refusal::Refusal;
 use crate::lint::Finding;
 use crate::wire::handshake::{HeadReader, Request};
-use crate::wire::{CloseBody, CloseCode, CloseCodeClass, Header, Opcode, Side};
+use crate::wire::{CloseBody, CloseCode, CloseCodeClass, Deflater, Header, Opcode, Rsv, Side, fragments};
 
 /// A server's end of one connection.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct Endpoint {
     phase: Phase,
     incoming: Incoming,
     outbox: Outbox,
+    /// Where it was agreed to compress what goes out.
+    deflater: Option<Deflater>,
     keepalive: Option<Keepalive>,
     events: VecDeque<Event>,
     sent: Option<CloseFrame>,
@@ -57,6 +59,7 @@ impl Endpoint {
             phase: Phase::Connecting { reader: HeadReader::new(config.max_head), until },
             incoming: Incoming::new(&config),
             outbox: Outbox::default(),
+            deflater: None,
             keepalive: None,
             events: VecDeque::new(),
             sent: None,
@@ -235,8 +238,13 @@ impl Endpoint {
         let answer = answer(&request, &self.config);
         self.events.push_back(Event::Request(Box::new(request)));
         match answer {
-            Answer::Accept { opening, accepted, response } => {
+            Answer::Accept { opening, accepted, deflate, response } => {
                 self.outbox.push(&response);
+                if let Some(agreement) = deflate {
+                    self.incoming.expect_deflate(agreement);
+                    let takes_over = agreement.takes_over(Side::Server);
+                    self.deflater = Deflater::new(takes_over, agreement.window_bits(Side::Server));
+                }
                 let interval = self.config.ping_interval.filter(|interval| !interval.is_zero());
                 self.keepalive = interval.map(|interval| Keepalive::new(interval, now));
                 self.phase = Phase::Open;
@@ -262,8 +270,7 @@ impl Endpoint {
         match arrival {
             Arrival::Message(message) => match self.config.reply {
                 Reply::Echo if is_open => {
-                    let header = Header::new(message.opcode, None, message.payload.len() as u64);
-                    self.outbox.push_frame(&header, &message.payload, Origin::Endpoint);
+                    self.queue_message(message.opcode, &message.payload, 1, Origin::Endpoint, |_| {});
                 }
                 Reply::HandOver => self.events.push_back(Event::Message(message)),
                 Reply::Echo | Reply::Nothing => {}
@@ -328,6 +335,33 @@ impl Endpoint {
         self.outbox.push_frame(header, payload, origin);
     }
 
+    /// Queues a message in `count` frames of about equal size, compressed if that was agreed on: small ones too, so that
+    /// who looks on sees it. After its first frame, if others follow, `between` may queue control frames.
+    pub(super) fn queue_message(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        count: u16,
+        origin: Origin,
+        between: impl FnOnce(&mut Self),
+    ) {
+        let compressed = self.deflater.as_mut().map(|deflater| {
+            let mut compressed = Vec::new();
+            deflater.message(payload, &mut compressed);
+            compressed
+        });
+        let mut between = Some(between);
+        for (part, last, fragment) in fragments(opcode, compressed.as_deref().unwrap_or(payload), count) {
+            let is_first = part == opcode;
+            let rsv = if is_first && compressed.is_some() { Rsv::RSV1 } else { Rsv::NONE };
+            let header = Header { rsv, ..Header::new(part, None, fragment.len() as u64).with_fin(last) };
+            self.queue(&header, fragment, origin);
+            if let Some(between) = between.take_if(|_| !last) {
+                between(self);
+            }
+        }
+    }
+
     /// Starts the closing handshake (RFC 6455 7.1.2) and waits for the peer's Close.
     pub(super) fn start_close(&mut self, code: CloseCode, reason: &str, origin: Origin, now: Instant) {
         let body = if code == CloseCode::NO_STATUS { Vec::new() } else { CloseBody::encode(code, reason) };
@@ -370,6 +404,7 @@ impl Endpoint {
     fn finish(&mut self) {
         self.phase = Phase::Finished;
         self.keepalive = None;
+        self.deflater = None;
         self.outbox.clear();
     }
 }

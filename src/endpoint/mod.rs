@@ -17,7 +17,9 @@
 //!
 //! Memory is bounded by what is configured, whatever the peer does: one message being received (`max_message`, twice
 //! that while its buffer grows), and an outbox of at most `high_water` + one message + the answers to one chunk of input,
-//! because above `high_water` the endpoint asks for no more input and takes no more messages to send.
+//! because above `high_water` the endpoint asks for no more input and takes no more messages to send. Compression adds
+//! 270 KiB at the first message sent, and a window of 32 KiB at the first one received; where no context is taken over,
+//! nothing between messages.
 
 mod config;
 mod deadline;

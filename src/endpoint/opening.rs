@@ -4,12 +4,12 @@ use super::Config;
 use super::refusal::{Refusal, page_response};
 use crate::lint::{Finding, Rule, check_request};
 use crate::wire::handshake::{Accepted, Opening, Request, write_accepted};
-use crate::wire::parse_extensions;
+use crate::wire::{DEFLATE, DeflateAgreement, DeflateOffer, Extension, parse_extensions};
 
 /// What a request is answered with.
 pub(super) enum Answer {
     /// The connection is OPEN.
-    Accept { opening: Opening, accepted: Accepted, response: Vec<u8> },
+    Accept { opening: Opening, accepted: Accepted, deflate: Option<DeflateAgreement>, response: Vec<u8> },
     /// The page is shown.
     Page(Vec<u8>),
     /// Nothing comes of it.
@@ -26,12 +26,21 @@ pub(super) fn answer(request: &Request, config: &Config) -> Answer {
             // the client's order is its preference (RFC 6455 4.1)
             let offered = opening.subprotocols.iter();
             let subprotocol = offered.into_iter().find(|&name| config.subprotocols.contains(name)).cloned();
-            let accepted = Accepted { subprotocol, extensions: Vec::new() };
+            let deflate = config.deflate.and_then(|wishes| agree_on_deflate(&opening.extensions, wishes));
+            let extensions = deflate.iter().map(DeflateAgreement::to_extension).collect();
+            let accepted = Accepted { subprotocol, extensions };
             let response = write_accepted(&opening, &accepted, &config.headers);
-            Answer::Accept { opening, accepted, response }
+            Answer::Accept { opening, accepted, deflate, response }
         }
         Err(refusal) => Answer::Refuse(refusal),
     }
+}
+
+/// The answer to the first offer that can be accepted: their order is the client's preference (RFC 7692 5).
+fn agree_on_deflate(offers: &[Extension], wishes: DeflateAgreement) -> Option<DeflateAgreement> {
+    let offers = offers.iter().filter(|extension| extension.name == DEFLATE);
+    // an offer that makes no sense is declined (RFC 7692 7)
+    offers.filter_map(|offer| DeflateOffer::parse(offer).ok()).find_map(|offer| offer.accept(wishes))
 }
 
 fn upgrade(request: &Request, config: &Config) -> Result<Opening, Refusal> {

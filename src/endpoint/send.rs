@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::machine::Endpoint;
 use super::{Origin, State};
-use crate::wire::{CloseCode, Header, Message, Opcode, fragments};
+use crate::wire::{CloseCode, Header, Message, Opcode};
 
 /// Why something was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Endpoint {
         self.send(Opcode::BINARY, payload, Origin::User)
     }
 
-    /// Sends a message that came from elsewhere, in one frame.
+    /// Sends a message that came from elsewhere, in one frame; compressed anew, as what this connection sent before asks.
     pub fn send_message(&mut self, message: &Message, origin: Origin) -> Result<(), NotSent> {
         self.send(message.opcode, &message.payload, origin)
     }
@@ -46,16 +46,15 @@ impl Endpoint {
     }
 
     /// Sends a text message in `count` frames of about equal size (0 counts as 1), with a ping after the first of
-    /// them if asked. A character may fall on a border, as RFC 6455 5.4 and 8.1 allow.
+    /// them if asked. A character may fall on a border, as RFC 6455 5.4 and 8.1 allow. Where it is compressed, the
+    /// compressed bytes are divided among the frames.
     pub fn send_fragments(&mut self, text: &str, count: u16, ping_between: bool) -> Result<(), NotSent> {
         self.check_room()?;
-        for (opcode, last, fragment) in fragments(Opcode::TEXT, text.as_bytes(), count) {
-            self.queue(&Header::new(opcode, None, fragment.len() as u64).with_fin(last), fragment, Origin::User);
-            if ping_between && opcode == Opcode::TEXT && !last {
-                let payload = b"between fragments";
-                self.queue(&Header::new(Opcode::PING, None, payload.len() as u64), payload, Origin::User);
+        self.queue_message(Opcode::TEXT, text.as_bytes(), count, Origin::User, |endpoint| {
+            if ping_between {
+                endpoint.queue_control(Opcode::PING, b"between fragments", Origin::User);
             }
-        }
+        });
         Ok(())
     }
 
@@ -80,11 +79,18 @@ impl Endpoint {
 
     fn send(&mut self, opcode: Opcode, payload: &[u8], origin: Origin) -> Result<(), NotSent> {
         self.check_room()?;
-        if opcode.is_control() && payload.len() > 125 {
+        if !opcode.is_control() {
+            self.queue_message(opcode, payload, 1, origin, |_| {});
+        } else if payload.len() > 125 {
             return Err(NotSent::ControlTooLong);
+        } else {
+            self.queue_control(opcode, payload, origin);
         }
-        self.queue(&Header::new(opcode, None, payload.len() as u64), payload, origin);
         Ok(())
+    }
+
+    fn queue_control(&mut self, opcode: Opcode, payload: &[u8], origin: Origin) {
+        self.queue(&Header::new(opcode, None, payload.len() as u64), payload, origin);
     }
 
     fn check_room(&self) -> Result<(), NotSent> {

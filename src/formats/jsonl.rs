@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use serde::Serialize;
 
-use crate::capture::{Capture, Connection, Exchange, FrameEntry, Gone, How, Item, SentOn, Timestamp};
+use crate::capture::{Capture, Connection, Exchange, FrameEntry, Gone, How, Item, MessageReader, SentOn, Timestamp};
 use crate::lint::Finding;
 use crate::wire::handshake::Head;
 use crate::wire::{CloseBody, Opcode, Side};
@@ -26,12 +26,16 @@ pub struct Options {
 pub struct JsonLines {
     options: Options,
     assembler: Assembler,
+    messages: MessageReader,
 }
+
+/// Compressed directions that are read one beside the other: 32 KiB each.
+const MESSAGE_STREAMS: usize = 256;
 
 impl JsonLines {
     /// Writes with these options.
     pub fn new(options: Options) -> Self {
-        Self { options, assembler: Assembler::default() }
+        Self { options, assembler: Assembler::default(), messages: MessageReader::keeping(MESSAGE_STREAMS) }
     }
 
     /// Writes `item`, which happened in `capture`.
@@ -126,16 +130,39 @@ impl JsonLines {
         }
     }
 
-    fn message(&self, out: &mut impl Write, capture: &Capture, time: Timestamp, message: &Assembled) -> io::Result<()> {
-        let (payload, is_gone) = match message.payload(capture, self.options.payload_limit) {
-            // its last frame is still there
-            Err(error) if Gone::is(&error) => (Vec::new(), true),
-            payload => (payload?, false),
+    fn message(
+        &mut self,
+        out: &mut impl Write,
+        capture: &Capture,
+        time: Timestamp,
+        message: &Assembled,
+    ) -> io::Result<()> {
+        let limit = self.options.payload_limit;
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let inflated = message.compressed.then(|| self.messages.beginning(capture, message.first, most)).flatten();
+        let mut is_gone = false;
+        let (length, payload) = match inflated {
+            Some((inflated, bytes)) => (inflated.length, inflated.outcome.map(|()| bytes)),
+            None => match message.payload(capture, limit) {
+                // its last frame is still there
+                Err(error) if Gone::is(&error) => {
+                    is_gone = true;
+                    (message.length, Ok(Vec::new()))
+                }
+                payload => (message.length, Ok(payload?)),
+            },
         };
-        let truncated = is_gone || message.length > self.options.payload_limit;
-        let is_text = message.opcode == Opcode::TEXT && !message.compressed;
         let seen = !message.is_archived();
-        let text = is_text.then(|| text_of(&payload, truncated)).flatten();
+        let length = payload.is_ok().then_some(length);
+        let truncated = is_gone || length.is_some_and(|length| length > limit);
+        let content = match payload {
+            Ok(payload) => {
+                let text = if message.opcode == Opcode::TEXT { text_of(&payload, truncated) } else { None };
+                let bytes = || ContentJson::Payload { payload: hex::encode(&payload) };
+                text.map_or_else(bytes, |text| ContentJson::Text { text })
+            }
+            Err(why) => ContentJson::Unknown { text: (), payload: (), why: why.to_string() },
+        };
         line(
             out,
             &MessageJson {
@@ -149,9 +176,8 @@ impl JsonLines {
                 r#type: message.opcode.name(),
                 compressed: seen.then_some(message.compressed),
                 wire_length: seen.then_some(message.length),
-                length: message.length,
-                payload: text.is_none().then(|| hex::encode(&payload)),
-                text,
+                length,
+                content,
                 truncated: truncated.then_some(true),
             },
         )
@@ -443,13 +469,29 @@ struct MessageJson {
     r#type: &'static str,
     compressed: Option<bool>,
     wire_length: Option<u64>,
-    length: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<String>,
+    length: Option<u64>,
+    #[serde(flatten)]
+    content: ContentJson,
     #[serde(skip_serializing_if = "Option::is_none")]
     truncated: Option<bool>,
+}
+
+/// What a message says.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ContentJson {
+    Text {
+        text: String,
+    },
+    Payload {
+        payload: String,
+    },
+    /// It is compressed, and why it is not inflated.
+    Unknown {
+        text: (),
+        payload: (),
+        why: String,
+    },
 }
 
 #[derive(Serialize)]

@@ -7,7 +7,8 @@ use std::io::{self, Write};
 use jiff::tz::TimeZone;
 
 use super::sanitize::{printable, printable_ascii, printable_bytes};
-use crate::capture::{Capture, Connection, Exchange, FrameEntry, Item, Origin, Timestamp};
+use crate::capture::filter::head_of;
+use crate::capture::{Capture, Connection, Exchange, FrameEntry, Item, MessageReader, Origin, Timestamp};
 use crate::lint::Finding;
 use crate::wire::{CloseBody, Opcode, Rsv, Side};
 
@@ -27,16 +28,17 @@ pub struct Options {
 pub struct TextLines {
     options: Options,
     zone: TimeZone,
+    messages: MessageReader,
 }
 
 impl TextLines {
     /// Writes with these options, times in the system's time zone.
     pub fn new(options: Options) -> Self {
-        Self { options, zone: TimeZone::system() }
+        Self { options, zone: TimeZone::system(), messages: MessageReader::default() }
     }
 
     /// Writes `item`, which happened in `capture`.
-    pub fn write(&self, out: &mut impl Write, capture: &Capture, item: &Item) -> io::Result<()> {
+    pub fn write(&mut self, out: &mut impl Write, capture: &Capture, item: &Item) -> io::Result<()> {
         let line = match item {
             Item::Opened(connection) => self.opened(connection),
             Item::Refused(connection) => self.refused(connection),
@@ -94,7 +96,7 @@ impl TextLines {
         line
     }
 
-    fn frame(&self, capture: &Capture, n: u64, entry: &FrameEntry, findings: &[Finding]) -> io::Result<String> {
+    fn frame(&mut self, capture: &Capture, n: u64, entry: &FrameEntry, findings: &[Finding]) -> io::Result<String> {
         let header = entry.header();
         let mut line = self.start_frame(n, entry);
         let kind = match header.opcode {
@@ -114,14 +116,19 @@ impl TextLines {
         let _ = write!(line, "{fin} {rsv} {:>6}  {key}  ", header.length);
         let shown = header.length.min(self.options.payload_limit);
         let payload = capture.payload(entry, 0..shown)?;
-        line.push_str(&self.payload(header.opcode, &payload));
+        let content = if entry.is_compressed() {
+            self.compressed(capture, n, entry)
+        } else {
+            self.payload(header.opcode, &payload)
+        };
+        line.push_str(&content);
         if entry.position().is_none() {
             line.push_str(&self.paint(Style::Bad, "[not recorded]"));
         } else if !entry.is_complete() {
             let came = payload.len() as u64;
             let _ =
                 write!(line, " {}", self.paint(Style::Bad, &format!("incomplete: {came} of {} bytes", header.length)));
-        } else if shown < header.length {
+        } else if shown < header.length && !entry.is_compressed() {
             line.push_str(if self.options.ascii { " ..." } else { " …" });
         }
         match entry.origin() {
@@ -130,6 +137,32 @@ impl TextLines {
         }
         self.add_findings(&mut line, findings.iter());
         Ok(line)
+    }
+
+    /// A frame of a compressed message; with the last one, the message.
+    fn compressed(&mut self, capture: &Capture, n: u64, entry: &FrameEntry) -> String {
+        let header = entry.header();
+        if !header.fin || !entry.is_complete() {
+            return "deflated".to_owned();
+        }
+        let first = if header.opcode == Opcode::CONTINUATION { head_of(capture, n) } else { n };
+        let opcode = capture.index().frame(first).map_or(header.opcode, |first| first.header().opcode);
+        let most = usize::try_from(self.options.payload_limit).unwrap_or(usize::MAX);
+        let Some((message, bytes)) = self.messages.beginning(capture, first, most) else {
+            return "deflated".to_owned();
+        };
+        if let Err(why) = message.outcome {
+            return format!("deflated, {}", self.paint(Style::Bad, &format!("not inflated: {why}")));
+        }
+        let cut = (bytes.len() as u64) < message.length;
+        let more = match (cut, self.options.ascii) {
+            (false, _) => "",
+            (true, true) => " ...",
+            (true, false) => " …",
+        };
+        let length = message.length;
+        let unit = if length == 1 { "byte" } else { "bytes" };
+        format!("deflated, {length} {unit} inflated  {}{more}", self.payload(opcode, &bytes))
     }
 
     fn start(&self, time: Timestamp, n: Option<u64>, connection: &Connection) -> String {

@@ -23,6 +23,8 @@ pub enum Detail {
     None,
     /// A number: an opcode, a length, a code, an offset, as the rule has it.
     Number(u64),
+    /// The same, of the bytes that a compressed message inflates to.
+    Inflated(u64),
     /// What a line of a handshake holds.
     Text(Box<str>),
 }
@@ -41,6 +43,7 @@ impl Finding {
         match &self.detail {
             Detail::None => self.sees_plain().to_owned(),
             Detail::Number(number) => self.sees_number(*number),
+            Detail::Inflated(number) => self.sees_inflated(*number),
             Detail::Text(text) => text.to_string(),
         }
     }
@@ -52,8 +55,18 @@ impl Finding {
             Rule::ContinuationWithoutStart => "A continuation, and no message has been begun in this direction.",
             Rule::FrameAfterClose => "This side had sent its close frame before.",
             Rule::CloseReasonInvalidUtf8 => "The reason is not valid UTF-8 from here on.",
+            Rule::InflateFailed => "The compressed message ends inside a block of DEFLATE.",
+            Rule::Rsv1OnContinuation => "This continuation has RSV1 1.",
             Rule::PongUnsolicited => "No ping with this payload was waiting for an answer.",
             rule => rule.sentence(),
+        }
+    }
+
+    fn sees_inflated(&self, number: u64) -> String {
+        match self.rule {
+            Rule::InvalidUtf8 => format!("Byte {number} of the inflated message is not valid UTF-8."),
+            Rule::MessageTooBig => format!("Inflated, the message has more than {number} bytes."),
+            _ => self.sees_number(number),
         }
     }
 
@@ -88,6 +101,9 @@ impl Finding {
                 format!("Code {number} ({}) must never stand in a close frame.", CloseCode(number as u16).name())
             }
             Rule::CloseCodeUnassigned => format!("Code {number} has no meaning yet."),
+            Rule::Rsv1OnControl if opcode().is_reserved() => "This control frame has RSV1 1.".to_owned(),
+            Rule::Rsv1OnControl => format!("This {} has RSV1 1.", opcode()),
+            Rule::InflateFailed => format!("Byte {number} of the compressed message can't be DEFLATE here."),
             Rule::FrameTooBig => format!("The frame declares {number} bytes."),
             Rule::MessageTooBig => format!("With this frame the message has {number} bytes."),
             rule => rule.sentence().to_owned(),

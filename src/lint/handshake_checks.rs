@@ -2,7 +2,9 @@
 
 use super::{Detail, Finding, Rule};
 use crate::wire::handshake::{Head, Located, Opening, Request, RequestFault, Response, ResponseFault};
-use crate::wire::{Extension, Side, parse_extensions, parse_tokens};
+use crate::wire::{
+    DEFLATE, DeflateAgreement, DeflateFault, DeflateOffer, Extension, Parameter, Side, parse_extensions, parse_tokens,
+};
 
 /// Everything wrong with `request` as an opening handshake.
 pub fn check_request(request: &Request) -> Vec<Finding> {
@@ -120,54 +122,44 @@ fn problem(extension: &Extension, by: Side) -> Option<String> {
     if let Some(value) = values().find(|value| !is_token(value)) {
         return Some(format!("A parameter has the value \"{}\", which is no token.", shortened(value)));
     }
-    if extension.name == DEFLATE { deflate_problem(extension, by) } else { None }
+    if extension.name != DEFLATE {
+        return None;
+    }
+    let fault = match by {
+        Side::Client => DeflateOffer::parse(extension).err(),
+        Side::Server => DeflateAgreement::parse(extension).err(),
+    };
+    fault.map(|fault| format!("The parameters of {DEFLATE} make no sense: {}.", shortened_fault(fault)))
 }
 
-/// What is wrong with an answer only because of what was offered (RFC 7692 5.1, 7.1.2.2).
+/// What is wrong with an answer only because of what was offered (RFC 7692 5.1, 7.1).
 fn answer_problem(agreed: &[Extension], opening: &Opening) -> Option<String> {
-    let mut answers = agreed.iter().filter(|extension| extension.name == DEFLATE);
+    let is_deflate = |extension: &&Extension| extension.name == DEFLATE;
+    let mut answers = agreed.iter().filter(is_deflate);
     let answer = answers.next()?;
     if answers.next().is_some() {
         return Some(format!("The answer holds {DEFLATE} twice."));
     }
-    let has_window = |extension: &Extension| extension.parameters.iter().any(|p| p.name == CLIENT_WINDOW);
-    let mut offers = opening.extensions.iter().filter(|extension| extension.name == DEFLATE);
-    (has_window(answer) && !offers.any(has_window)).then(|| format!("\"{CLIENT_WINDOW}\" was not offered."))
+    let answer = DeflateAgreement::parse(answer).ok()?;
+    let offers = opening.extensions.iter().filter(is_deflate).filter_map(|offer| DeflateOffer::parse(offer).ok());
+    let faults: Result<Vec<_>, ()> = offers.map(|offer| offer.allows(answer).err().ok_or(())).collect();
+    // one offer that allows it is enough
+    match faults.as_deref() {
+        Ok([fault]) => Some(format!("The answer does not fit the offer: {fault}.")),
+        Ok([fault, ..]) => Some(format!("The answer fits none of the offers; for the first one, {fault}.")),
+        Ok([]) | Err(()) => None,
+    }
 }
 
-/// The one extension that is registered.
-const DEFLATE: &str = "permessage-deflate";
-const CLIENT_WINDOW: &str = "client_max_window_bits";
-
-/// What is wrong with the parameters of permessage-deflate (RFC 7692 7.1).
-fn deflate_problem(extension: &Extension, by: Side) -> Option<String> {
-    let parameters = &extension.parameters;
-    parameters.iter().enumerate().find_map(|(i, parameter)| {
-        let name = parameter.name.as_str();
-        if parameters[..i].iter().any(|earlier| earlier.name == parameter.name) {
-            return Some(format!("\"{name}\" stands twice."));
-        }
-        let window = |value: &str| {
-            let well_formed = value.bytes().all(|b| b.is_ascii_digit()) && !value.starts_with('0');
-            well_formed && value.parse::<u8>().is_ok_and(|bits| (8..=15).contains(&bits))
-        };
-        match (name, parameter.value.as_deref()) {
-            ("server_no_context_takeover" | "client_no_context_takeover", None) => None,
-            // only an offer leaves the size to the other side
-            (CLIENT_WINDOW, None) if by == Side::Client => None,
-            ("server_no_context_takeover" | "client_no_context_takeover", Some(value)) => {
-                Some(format!("\"{name}\" takes no value; here it has \"{}\".", shortened(value)))
-            }
-            ("server_max_window_bits" | CLIENT_WINDOW, Some(value)) if window(value) => None,
-            ("server_max_window_bits" | CLIENT_WINDOW, Some(value)) => {
-                Some(format!("\"{name}\" takes 8 to 15; here it has \"{}\".", shortened(value)))
-            }
-            ("server_max_window_bits" | CLIENT_WINDOW, None) => {
-                Some(format!("\"{name}\" takes 8 to 15; here it has no value."))
-            }
-            _ => Some(format!("There is no parameter \"{}\" of {DEFLATE}.", shortened(name))),
-        }
-    })
+fn shortened_fault(fault: DeflateFault) -> DeflateFault {
+    let parameter = |Parameter { name, value }: Parameter| Parameter { name, value: value.as_deref().map(shortened) };
+    match fault {
+        DeflateFault::Unknown(name) => DeflateFault::Unknown(shortened(&name)),
+        DeflateFault::TakesNoValue(of) => DeflateFault::TakesNoValue(parameter(of)),
+        DeflateFault::NotAWindow(of) => DeflateFault::NotAWindow(parameter(of)),
+        // the name of one that there is
+        twice @ DeflateFault::Twice(_) => twice,
+    }
 }
 
 /// Enough of a line to recognise it: a peer chooses its length.

@@ -1,10 +1,11 @@
 //! All checks on the frames of one direction.
 
 use super::Finding;
+use super::compression_checks::{self, CompressionChecks};
 use super::header_checks::{self, RecentKeys};
 use super::payload_checks::{self, OpenPings, TextChecks};
 use super::sequence_checks::SequenceChecks;
-use crate::wire::{Header, Opcode, Place, Rsv, Side};
+use crate::wire::{DeflateAgreement, Header, InflateError, Inflater, Opcode, Place, Rsv, Side};
 
 /// Bounds that RFC 6455 10.4 tells an implementation to set for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +23,15 @@ impl Default for Limits {
 }
 
 /// Judges the frames that one side sends, as they arrive: each frame's header, its unmasked payload in any number of
-/// pieces, its end. Findings are pushed as soon as the bytes show them.
-#[derive(Clone, Debug)]
+/// pieces, its end. Findings are pushed as soon as the bytes show them. Compressed messages are inflated on the way, and
+/// whoever drives the linter is handed what they give.
+#[derive(Debug)]
 pub struct Linter {
     side: Side,
     limits: Limits,
     known_rsv: Rsv,
+    /// Where permessage-deflate was agreed on.
+    compression: Option<CompressionChecks>,
     keys: RecentKeys,
     sequence: SequenceChecks,
     /// The text message that is unfinished, if it is one.
@@ -50,6 +54,8 @@ struct Frame {
 enum Judged {
     NotAtAll,
     Text,
+    /// Of a compressed message, which is text if [`Linter::text`] is there.
+    Compressed,
     ControlBody,
 }
 
@@ -60,6 +66,7 @@ impl Linter {
             side,
             limits,
             known_rsv: Rsv::NONE,
+            compression: None,
             keys: RecentKeys::default(),
             sequence: SequenceChecks::default(),
             text: None,
@@ -68,7 +75,15 @@ impl Linter {
         }
     }
 
-    /// An extension that was agreed on gives these RSV bits a meaning (RFC 6455 9).
+    /// permessage-deflate was agreed on: compressed messages are inflated and judged by what they give, and RSV1 marks
+    /// nothing but their first frames (RFC 7692 6).
+    pub fn expect_deflate(&mut self, agreement: DeflateAgreement) {
+        self.known_rsv = Rsv::new(self.known_rsv.value() | Rsv::RSV1.value());
+        self.compression = Some(CompressionChecks::new(agreement, self.side, self.limits.max_message));
+    }
+
+    /// An extension that was agreed on, or may have been, gives these RSV bits a meaning (RFC 6455 9). A message that
+    /// RSV1 marks is taken to be compressed in an unknown way: what it holds is not judged.
     pub fn allow_rsv(&mut self, rsv: Rsv) {
         self.known_rsv = rsv;
     }
@@ -81,20 +96,53 @@ impl Linter {
     /// A frame begins.
     pub fn header(&mut self, header: &Header, found: &mut Vec<Finding>) {
         header_checks::check(header, self.side, self.known_rsv, &self.limits, found);
+        if self.compression.is_some() {
+            compression_checks::check_rsv1(header, found);
+        }
         self.keys.check(header, found);
-        let place = self.sequence.check(header, &self.limits, found);
+        let place = self.sequence.check(header, self.known_rsv.rsv1(), &self.limits, found);
         let judged = match place {
             Place::First | Place::Interrupting => {
+                let is_compressed = header.rsv.rsv1() && self.known_rsv.rsv1();
+                if let Some(compression) = &mut self.compression {
+                    compression.begin(is_compressed);
+                }
                 // a compressed message is UTF-8 only once inflated
-                let is_plain_text = header.opcode == Opcode::TEXT && !(header.rsv.rsv1() && self.known_rsv.rsv1());
-                self.text = is_plain_text.then(TextChecks::default);
-                if is_plain_text { Judged::Text } else { Judged::NotAtAll }
+                let is_judged = header.opcode == Opcode::TEXT && (!is_compressed || self.compression.is_some());
+                self.text = is_judged.then(TextChecks::default);
+                self.judged_as_data()
             }
-            Place::Continuation if self.text.is_some() => Judged::Text,
+            Place::Continuation => self.judged_as_data(),
             Place::Control if matches!(header.opcode, Opcode::CLOSE | Opcode::PONG) => Judged::ControlBody,
-            Place::Control | Place::Continuation | Place::Orphan => Judged::NotAtAll,
+            Place::Control | Place::Orphan => Judged::NotAtAll,
         };
         self.frame = Some(Frame { header: *header, judged, body: Vec::new() });
+    }
+
+    fn judged_as_data(&self) -> Judged {
+        if self.compression.as_ref().is_some_and(CompressionChecks::is_open) {
+            Judged::Compressed
+        } else if self.text.is_some() {
+            Judged::Text
+        } else {
+            Judged::NotAtAll
+        }
+    }
+
+    /// Whether the frame at hand is of a compressed message that is inflated here: what the message holds is what goes
+    /// to `inflated` of [`Linter::payload`].
+    pub fn inflates(&self) -> bool {
+        self.frame.as_ref().is_some_and(|frame| frame.judged == Judged::Compressed)
+    }
+
+    /// Why the compressed message at hand, or the one that was just complete, can't be told to its end.
+    pub fn inflate_error(&self) -> Option<InflateError> {
+        self.compression.as_ref().and_then(CompressionChecks::error)
+    }
+
+    /// What inflates the messages, where permessage-deflate was agreed on.
+    pub fn inflater(&self) -> Option<&Inflater> {
+        self.compression.as_ref().map(CompressionChecks::inflater)
     }
 
     /// Whether the payload of the frame at hand has to be shown to [`Linter::payload`]; if not, it need not be unmasked.
@@ -102,14 +150,20 @@ impl Linter {
         self.frame.as_ref().is_some_and(|frame| frame.judged != Judged::NotAtAll)
     }
 
-    /// The next payload bytes of the frame, unmasked.
-    pub fn payload(&mut self, bytes: &[u8], found: &mut Vec<Finding>) {
+    /// The next payload bytes of the frame, unmasked. What those of a compressed message inflate to goes to `inflated`,
+    /// in pieces of up to 8 KiB, in all up to [`Limits::max_message`].
+    pub fn payload(&mut self, bytes: &[u8], found: &mut Vec<Finding>, inflated: impl FnMut(&[u8])) {
         let Some(frame) = &mut self.frame else { return };
         match frame.judged {
             Judged::NotAtAll => {}
             Judged::Text => {
                 if let Some(text) = &mut self.text {
                     text.payload(bytes, frame.header.len() as u64, found);
+                }
+            }
+            Judged::Compressed => {
+                if let Some(compression) = &mut self.compression {
+                    compression.payload(bytes, &frame.header, self.text.as_mut(), found, inflated);
                 }
             }
             Judged::ControlBody => {
@@ -119,9 +173,16 @@ impl Linter {
         }
     }
 
-    /// Bytes of the frame's payload were not seen: neither it nor the rest of its message is judged by what they hold.
+    /// Bytes of the frame's payload, or between two frames, were not seen: neither it nor the rest of its message is
+    /// judged by what they hold, nor a compressed message that may refer to them.
     pub fn pass_over(&mut self) {
         self.text = None;
+        let is_control = self.frame.as_ref().is_some_and(|frame| frame.header.opcode.is_control());
+        if let Some(compression) = &mut self.compression
+            && !is_control
+        {
+            compression.abandon();
+        }
         if let Some(frame) = &mut self.frame {
             frame.judged = Judged::NotAtAll;
         }
@@ -136,6 +197,11 @@ impl Linter {
             Judged::Text => {
                 if let Some(text) = &mut self.text {
                     text.end(header.fin, header.length, header_len, found);
+                }
+            }
+            Judged::Compressed => {
+                if let Some(compression) = &mut self.compression {
+                    compression.end(&header, self.text.as_mut(), found);
                 }
             }
             Judged::ControlBody if header.opcode == Opcode::CLOSE => {

@@ -3,6 +3,7 @@
 //! Sans-IO, and a judge only: a [`Finding`] stands beside the frame or handshake that it speaks of and changes nothing.
 //! The endpoint enforces by the same [`Rule`] table that every view prints.
 
+mod compression_checks;
 mod finding;
 mod handshake_checks;
 mod header_checks;

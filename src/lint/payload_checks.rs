@@ -17,27 +17,35 @@ pub(super) struct TextChecks {
 impl TextChecks {
     /// Payload bytes of a frame whose payload begins `header_len` bytes into it.
     pub(super) fn payload(&mut self, bytes: &[u8], header_len: u64, found: &mut Vec<Finding>) {
-        if self.failed {
-            return;
-        }
-        if let Err(error) = self.checker.push(bytes) {
-            self.fail(error.offset, header_len, 1, found);
+        if let Some(offset) = self.push(bytes) {
+            self.fail(offset, header_len, 1, found);
         }
     }
 
     /// The frame is complete; `last` if its message is too.
     pub(super) fn end(&mut self, last: bool, frame_length: u64, header_len: u64, found: &mut Vec<Finding>) {
-        if last
-            && !self.failed
-            && let Err(error) = self.checker.finish()
-        {
-            self.fail(error.offset, header_len, frame_length, found);
+        if last && let Some(offset) = self.finish() {
+            self.fail(offset, header_len, frame_length, found);
         }
         self.before += frame_length;
     }
 
-    fn fail(&mut self, offset: u64, header_len: u64, frame_length: u64, found: &mut Vec<Finding>) {
-        self.failed = true;
+    /// The next bytes of the message itself, which may have been inflated. Tells the offset of the first byte that cannot
+    /// be right, once.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Option<u64> {
+        let error = if self.failed { None } else { self.checker.push(bytes).err() };
+        self.failed |= error.is_some();
+        error.map(|error| error.offset)
+    }
+
+    /// The message is complete. Tells the offset of a character that is not.
+    pub(super) fn finish(&mut self) -> Option<u64> {
+        let error = if self.failed { None } else { self.checker.finish().err() };
+        self.failed |= error.is_some();
+        error.map(|error| error.offset)
+    }
+
+    fn fail(&self, offset: u64, header_len: u64, frame_length: u64, found: &mut Vec<Finding>) {
         // a character may have begun in an earlier frame: then this frame's first byte of payload shows it, or, if the
         // frame has none, its header, which ends the message
         let first = header_len + offset.saturating_sub(self.before);

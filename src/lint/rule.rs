@@ -33,6 +33,8 @@ pub enum Group {
     Order,
     /// What the payload holds.
     Payload,
+    /// What permessage-deflate adds (RFC 7692).
+    Compression,
     /// The opening handshake.
     Handshake,
     /// Bounds that are ours, not the RFC's.
@@ -46,6 +48,7 @@ impl Group {
             Self::Frames => "Frames",
             Self::Order => "Order",
             Self::Payload => "Payload",
+            Self::Compression => "Compression",
             Self::Handshake => "Handshake",
             Self::Limits => "Limits (ours)",
         }
@@ -64,7 +67,7 @@ struct Entry {
 
 macro_rules! catalogue {
     ($($rule:ident $id:literal $group:ident $level:ident $section:literal $code:expr, $sentence:literal;)+) => {
-        /// A rule of RFC 6455 that a peer can break.
+        /// A rule of RFC 6455 or RFC 7692 that a peer can break.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum Rule {
@@ -132,6 +135,12 @@ catalogue! {
         "The reason after the code of a close frame is text in UTF-8.";
     PongUnsolicited "pong-unsolicited" Payload Advice "RFC 6455 5.5.3" None,
         "A pong that answers no ping is legal: a heartbeat in one direction, to which nobody replies.";
+    Rsv1OnContinuation "rsv1-on-continuation" Compression Must "RFC 7692 6.1" PROTOCOL,
+        "RSV1 of a message's first frame says whether all of it is compressed; on a continuation it is 0.";
+    Rsv1OnControl "rsv1-on-control" Compression Must "RFC 7692 6.1" PROTOCOL,
+        "Close, ping and pong are never compressed: their RSV1 is 0.";
+    InflateFailed "inflate-failed" Compression Must "RFC 7692 7.2.2" PAYLOAD,
+        "A compressed message, with 00 00 ff ff added to its end, is whole blocks of DEFLATE that refer to no more than was sent before.";
     RequestNotGet "request-not-get" Handshake Must "RFC 6455 4.1" None,
         "The opening handshake is a GET request.";
     RequestHttpVersion "request-http-version" Handshake Must "RFC 6455 4.1" None,
@@ -165,7 +174,7 @@ catalogue! {
     FrameTooBig "frame-too-big" Limits Should "RFC 6455 10.4" TOO_BIG,
         "The frame declares more bytes than --max-frame allows.";
     MessageTooBig "message-too-big" Limits Should "RFC 6455 10.4" TOO_BIG,
-        "The fragments of the message add up to more bytes than --max-message allows.";
+        "The fragments of the message, inflated if it is compressed, add up to more bytes than --max-message allows.";
 }
 
 impl Rule {
@@ -203,7 +212,7 @@ impl Rule {
         self.entry().level
     }
 
-    /// Where it is written: `RFC 6455 5.1`.
+    /// Where it is written: `RFC 6455 5.1`, `RFC 7692 6.1`.
     pub const fn section(self) -> &'static str {
         self.entry().section
     }

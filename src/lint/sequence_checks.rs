@@ -7,13 +7,21 @@ use crate::wire::{Header, MessageSequence, Opcode, Place};
 #[derive(Clone, Debug, Default)]
 pub(super) struct SequenceChecks {
     messages: MessageSequence,
-    message_length: u64,
+    /// Of the message at hand; `None` where it is compressed: its length then shows when it is inflated.
+    message_length: Option<u64>,
     too_big_said: bool,
     closed: bool,
 }
 
 impl SequenceChecks {
-    pub(super) fn check(&mut self, header: &Header, limits: &Limits, found: &mut Vec<Finding>) -> Place {
+    /// `marks_compressed` if RSV1 of a message's first frame does.
+    pub(super) fn check(
+        &mut self,
+        header: &Header,
+        marks_compressed: bool,
+        limits: &Limits,
+        found: &mut Vec<Finding>,
+    ) -> Place {
         if self.closed {
             found.push(Finding::new(Rule::FrameAfterClose, 0..header.len() as u64));
         }
@@ -27,15 +35,22 @@ impl SequenceChecks {
             _ => {}
         }
         match place {
-            Place::First | Place::Interrupting => (self.message_length, self.too_big_said) = (header.length, false),
-            Place::Continuation => self.message_length = self.message_length.saturating_add(header.length),
+            Place::First | Place::Interrupting => {
+                let is_compressed = marks_compressed && header.rsv.rsv1();
+                self.message_length = (!is_compressed).then_some(header.length);
+                self.too_big_said = false;
+            }
+            Place::Continuation => {
+                self.message_length = self.message_length.map(|length| length.saturating_add(header.length));
+            }
             Place::Control | Place::Orphan => return place,
         }
+        let Some(message_length) = self.message_length else { return place };
         // a length with its top bit set is no length: that it is forbidden has been said
-        if self.message_length > limits.max_message && !self.too_big_said && !header.has_length_top_bit() {
+        if message_length > limits.max_message && !self.too_big_said && !header.has_length_top_bit() {
             self.too_big_said = true;
             let length_at = 1..2 + header.length_form.extended_bytes() as u64;
-            found.push(Finding::with_number(Rule::MessageTooBig, length_at, self.message_length));
+            found.push(Finding::with_number(Rule::MessageTooBig, length_at, message_length));
         }
         place
     }

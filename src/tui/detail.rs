@@ -1,11 +1,13 @@
 //! The selected frame and the selected connection's handshake, taken apart.
 
 use std::io;
+use std::sync::Arc;
 
 use super::rows::without_cut_character;
 use super::text::duration;
 use crate::anatomy::{self, Field, FrameAnatomy, FrameContext, Step};
-use crate::capture::{Capture, Connection, FrameEntry, Index, SentOn};
+use crate::capture::filter::head_of;
+use crate::capture::{Capture, Connection, FrameEntry, Index, Inflated, MessageReader, NotInflated, SentOn};
 use crate::formats::sanitize::printable_bytes;
 use crate::lint::{Finding, Rule};
 use crate::wire::handshake::{Head, Opening, Request, Response};
@@ -20,10 +22,25 @@ pub(super) struct FrameDetail {
     pub(super) findings: Vec<Finding>,
     /// The lines of the beginning of the payload, if it is text.
     pub(super) text: Option<Vec<String>>,
-    /// How much of the payload the text is from.
-    pub(super) text_bytes: u64,
+    /// How many bytes the text is from, and of how many.
+    pub(super) text_bytes: (u64, u64),
+    /// The compressed message that the frame belongs to.
+    pub(super) message: Option<MessageDetail>,
     /// Of a ping or a pong: what answers it, or what it answers.
     pub(super) heartbeat: Option<String>,
+}
+
+/// A compressed message, inflated.
+#[derive(Clone, Debug)]
+pub(super) struct MessageDetail {
+    pub(super) inflated: Inflated,
+    /// Its beginning.
+    pub(super) bytes: Arc<[u8]>,
+}
+
+impl MessageDetail {
+    /// Bytes that are kept to be shown.
+    pub(super) const MOST: usize = 256 << 10;
 }
 
 /// Bytes of a payload that are read to take a frame apart.
@@ -33,7 +50,7 @@ const LOOK_BACK: u64 = 20_000;
 
 impl FrameDetail {
     /// Takes frame `n` apart.
-    pub(super) fn read(capture: &Capture, n: u64) -> Option<Self> {
+    pub(super) fn read(capture: &Capture, n: u64, messages: &mut MessageReader) -> Option<Self> {
         let index = capture.index();
         let entry = *index.frame(n)?;
         let findings: Vec<_> = index.findings(n).iter().map(|(_, finding)| finding.clone()).collect();
@@ -52,17 +69,34 @@ impl FrameDetail {
             Opcode::CONTINUATION => context.message == Some(Opcode::TEXT),
             _ => false,
         };
-        let cut = header.length > payload.len() as u64;
-        let text = (is_text && !entry.is_compressed() && !payload.is_empty()).then(|| {
-            let whole = if cut { without_cut_character(&payload) } else { &payload };
+        let message = entry.is_compressed().then(|| {
+            let first = if header.opcode == Opcode::CONTINUATION { head_of(capture, n) } else { n };
+            messages.beginning(capture, first, MessageDetail::MOST)
+        });
+        let message = message.flatten().map(|(inflated, bytes)| MessageDetail { inflated, bytes: bytes.into() });
+        let (bytes, length) = match &message {
+            Some(message) => (&message.bytes[..], message.inflated.length),
+            None if entry.is_compressed() => (&[][..], 0),
+            None => (&payload[..], header.length),
+        };
+        let beginning = &bytes[..bytes.len().min(BEGINNING as usize)];
+        let cut = length > beginning.len() as u64 || message.as_ref().is_some_and(|one| one.inflated.outcome.is_err());
+        let text = (is_text && !beginning.is_empty()).then(|| {
+            let whole = if cut { without_cut_character(beginning) } else { beginning };
             whole.split(|&byte| byte == b'\n').map(printable_bytes).collect()
         });
-        Some(Self { n, entry, anatomy, findings, text, text_bytes: payload.len() as u64, heartbeat: None })
+        let text_bytes = (beginning.len() as u64, length);
+        Some(Self { n, entry, anatomy, findings, text, text_bytes, message, heartbeat: None })
     }
 
     /// Looks again for what answers a ping.
     pub(super) fn refresh(&mut self, index: &Index) {
         self.heartbeat = heartbeat(index, self.n, &self.entry, &self.findings);
+    }
+
+    /// Whether more of its message may have come meanwhile.
+    pub(super) fn may_grow(&self) -> bool {
+        self.message.as_ref().is_some_and(|message| message.inflated.outcome == Err(NotInflated::Unfinished))
     }
 }
 

@@ -1,6 +1,10 @@
-//! The bytes of a frame as rows: the header, then the payload unmasked, then, if it was masked, as it crossed the wire.
+//! The bytes of a frame as rows: the header, then the payload unmasked, then, if it was masked, as it crossed the wire;
+//! where the message is compressed, what that was inflated to is before the latter.
 //! Only the rows in view are read, however long the frame is.
 
+use std::sync::Arc;
+
+use super::detail::MessageDetail;
 use crate::capture::{Capture, FrameEntry};
 
 /// A row of the dump.
@@ -19,6 +23,8 @@ pub(super) enum Part {
     Header,
     /// The payload without its mask.
     Plain,
+    /// The message inflated, of which the payload is a compressed piece.
+    Inflated,
     /// The payload as it crossed the wire, masked.
     Masked,
 }
@@ -35,6 +41,7 @@ struct Section {
 #[derive(Clone, Debug)]
 pub(super) struct Dump {
     sections: Vec<Section>,
+    inflated: Arc<[u8]>,
     width: u64,
 }
 
@@ -45,24 +52,36 @@ impl Section {
 }
 
 impl Dump {
-    /// The layout of `entry`, `width` bytes a row.
-    pub(super) fn new(entry: &FrameEntry, width: usize) -> Self {
+    /// The layout of `entry`, `width` bytes a row; `message` is what it belongs to, if that is compressed.
+    pub(super) fn new(entry: &FrameEntry, message: Option<&MessageDetail>, width: usize) -> Self {
         let header = entry.header();
         let start = header.len() as u64;
         let length = header.length;
         if entry.is_archived() {
             let payload = Section { heading: "payload; its frames are unknown", part: Part::Plain, start: 0, length };
-            return Self { sections: vec![payload], width: width.max(1) as u64 };
+            return Self { sections: vec![payload], inflated: [].into(), width: width.max(1) as u64 };
         }
         let mut sections = vec![Section { heading: "header", part: Part::Header, start: 0, length: start }];
-        if length > 0 && header.masking_key.is_none() {
-            sections.push(Section { heading: "payload", part: Part::Plain, start, length });
-        } else if length > 0 {
-            sections.push(Section { heading: "payload, unmasked", part: Part::Plain, start, length });
+        if length > 0 {
+            let heading = match (header.masking_key.is_some(), entry.is_compressed()) {
+                (false, false) => "payload",
+                (true, false) => "payload, unmasked",
+                (false, true) => "payload, compressed",
+                (true, true) => "payload, unmasked, compressed",
+            };
+            sections.push(Section { heading, part: Part::Plain, start, length });
+        }
+        let inflated = message.map_or_else(|| [].into(), |message| message.bytes.clone());
+        if !inflated.is_empty() {
+            let whole = message.is_some_and(|message| message.inflated.length == inflated.len() as u64);
+            let heading = if whole { "the message, inflated" } else { "the message, inflated, its first 256 KiB" };
+            sections.push(Section { heading, part: Part::Inflated, start: 0, length: inflated.len() as u64 });
+        }
+        if length > 0 && header.masking_key.is_some() {
             let heading = "payload as it crossed the wire, masked";
             sections.push(Section { heading, part: Part::Masked, start, length });
         }
-        Self { sections, width: width.max(1) as u64 }
+        Self { sections, inflated, width: width.max(1) as u64 }
     }
 
     /// How many rows there are.
@@ -106,6 +125,7 @@ impl Dump {
         }
         let bytes = match section.part {
             Part::Plain => capture.payload(entry, from..to),
+            Part::Inflated => Ok(self.inflated[from as usize..to as usize].to_vec()),
             Part::Header | Part::Masked => capture.frame_bytes(entry, section.start + from..section.start + to),
         };
         // what can't be read is shown as missing

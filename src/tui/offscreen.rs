@@ -61,6 +61,6 @@ impl Offscreen {
     /// Draws what has changed since the last time.
     pub fn draw(&mut self) -> io::Result<()> {
         let now = self.capture.index().latest();
-        draw(&mut self.output, &mut self.model, &mut self.reader, &self.capture, now)
+        draw(&mut self.output, &mut self.model, &mut self.reader, &self.capture, now).map(|_| ())
     }
 }

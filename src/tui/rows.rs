@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use super::listing::{Kind, Listing, Place};
 use crate::capture::filter::{Thread, parts_of};
-use crate::capture::{Capture, FrameEntry, Index};
+use crate::capture::{Capture, FrameEntry, Index, MessageReader, NotInflated};
 use crate::formats::sanitize::printable_bytes;
 use crate::lint::Rule;
 use crate::wire::{CloseBody, CloseCode, Header, Opcode};
@@ -48,8 +49,14 @@ pub(super) enum Preview {
     Text(String, bool),
     /// Bytes; whether there are more.
     Binary(Vec<u8>, bool),
-    /// Bytes of a compressed message.
+    /// Bytes of a compressed message whose first frame is another one.
     Deflated(Vec<u8>, bool),
+    /// The compressed message that begins here, inflated: its beginning, its bytes, and whether that is all of it.
+    Inflated(Box<Preview>, u64, bool),
+    /// Why the compressed message that begins here can't be inflated.
+    NotInflated(NotInflated),
+    /// The compressed message that begins here is to be inflated next time.
+    Waiting,
     /// A close frame's code and reason.
     Close(CloseCode, String),
     /// The payload is not in the file.
@@ -58,6 +65,8 @@ pub(super) enum Preview {
 
 /// Bytes of a payload that are read for a row.
 const PREVIEW: u64 = 256;
+/// How long messages are inflated before what is there is drawn.
+const INFLATING: Duration = Duration::from_millis(50);
 /// The most frames that are looked through to find the one that a control frame interrupts.
 const LOOK_BACK: u64 = 256;
 /// The most frames that are looked through for those of a message, to show its beginning and the rules that it breaks.
@@ -77,6 +86,9 @@ pub(super) struct MessageRow {
 #[derive(Debug, Default)]
 pub(super) struct RowCache {
     rows: HashMap<Place, Row>,
+    messages: MessageReader,
+    /// Some messages were left for the next time.
+    pub(super) waits: bool,
 }
 
 impl RowCache {
@@ -94,12 +106,19 @@ impl RowCache {
             let same = place.kind != Kind::Message || message == thread_of(place);
             // the last frame of a message that grows is the last one no longer
             let settled = !matches!(place.kind, Kind::Inside(_)) || row.branch == Branch::Middle;
-            same && settled && row.preview != Preview::Missing && places.contains(place)
+            same && settled && row.preview.is_settled() && places.contains(place)
         });
+        let deadline = Instant::now() + INFLATING;
+        let mut begun = false;
+        self.waits = false;
         for place in &places {
+            // one at least, so that all are there in the end
+            let messages = (!begun || Instant::now() < deadline).then_some(&mut self.messages);
             if !self.rows.contains_key(place)
-                && let Some(row) = read(capture, *place, thread_of(place))
+                && let Some(row) = read(capture, *place, thread_of(place), messages)
             {
+                begun |= matches!(row.preview, Preview::Inflated(..) | Preview::NotInflated(_));
+                self.waits |= row.preview == Preview::Waiting;
                 self.rows.insert(*place, row);
             }
         }
@@ -117,8 +136,15 @@ impl RowCache {
     }
 }
 
-/// What stands in a row, `thread` being the message that it is, or is in.
-fn read(capture: &Capture, place: Place, thread: Option<Thread>) -> Option<Row> {
+impl Preview {
+    /// Whether it stays what it is.
+    fn is_settled(&self) -> bool {
+        !matches!(self, Self::Missing | Self::Waiting | Self::Inflated(_, _, false))
+    }
+}
+
+/// What stands in a row, `thread` being the message that it is, or is in. A compressed message waits without `messages`.
+fn read(capture: &Capture, place: Place, thread: Option<Thread>, messages: Option<&mut MessageReader>) -> Option<Row> {
     let n = place.n;
     let index = capture.index();
     let entry = *index.frame(n)?;
@@ -132,7 +158,7 @@ fn read(capture: &Capture, place: Place, thread: Option<Thread>) -> Option<Row> 
     };
     drop(index);
     let Some(thread) = thread.filter(|_| place.kind == Kind::Message) else {
-        let preview = preview(capture, &entry, &header);
+        let preview = preview(capture, n, &entry, messages);
         return Some(Row { n, entry, header, rules, branch, preview, mark: None, message: None });
     };
     let mut data = Vec::new();
@@ -152,7 +178,7 @@ fn read(capture: &Capture, place: Place, thread: Option<Thread>) -> Option<Row> 
         if !header.opcode.is_control() && !done {
             done = part > n && header.fin && fragment.is_complete();
             let room = PREVIEW.saturating_sub(data.len() as u64);
-            if room > 0 {
+            if room > 0 && !entry.is_compressed() {
                 data.extend(capture.payload(&fragment, 0..room).unwrap_or_default());
             }
         }
@@ -165,7 +191,8 @@ fn read(capture: &Capture, place: Place, thread: Option<Thread>) -> Option<Row> 
         }
     });
     let header = Header { fin: done, length: thread.length, ..header };
-    let preview = shown(data, &entry, &header);
+    let preview =
+        if entry.is_compressed() { inflated(capture, n, header.opcode, messages) } else { shown(data, &header) };
     Some(Row {
         n,
         entry,
@@ -194,15 +221,36 @@ fn branch(index: &Index, n: u64, entry: &FrameEntry) -> Branch {
     if unfinished { Branch::Middle } else { Branch::None }
 }
 
-fn preview(capture: &Capture, entry: &FrameEntry, header: &Header) -> Preview {
+fn preview(capture: &Capture, n: u64, entry: &FrameEntry, messages: Option<&mut MessageReader>) -> Preview {
+    let header = entry.header();
+    if entry.is_compressed() && header.opcode != Opcode::CONTINUATION {
+        return inflated(capture, n, header.opcode, messages);
+    }
     if header.length == 0 {
         return Preview::Empty;
     }
-    shown(capture.payload(entry, 0..PREVIEW).unwrap_or_default(), entry, header)
+    let bytes = capture.payload(entry, 0..PREVIEW).unwrap_or_default();
+    if entry.is_compressed() && !bytes.is_empty() {
+        let more = header.length > bytes.len() as u64;
+        return Preview::Deflated(bytes, more);
+    }
+    shown(bytes, &header)
+}
+
+/// The compressed message that begins with frame `n`.
+fn inflated(capture: &Capture, n: u64, opcode: Opcode, messages: Option<&mut MessageReader>) -> Preview {
+    let Some(messages) = messages else { return Preview::Waiting };
+    let Some((message, bytes)) = messages.beginning(capture, n, PREVIEW as usize) else { return Preview::Missing };
+    let header = Header::new(opcode, None, message.length);
+    match message.outcome {
+        Err(why) if why != NotInflated::Unfinished => Preview::NotInflated(why),
+        outcome if bytes.is_empty() => Preview::Inflated(Box::new(Preview::Empty), 0, outcome.is_ok()),
+        outcome => Preview::Inflated(Box::new(shown(bytes, &header)), message.length, outcome.is_ok()),
+    }
 }
 
 /// The beginning of a payload.
-fn shown(bytes: Vec<u8>, entry: &FrameEntry, header: &Header) -> Preview {
+fn shown(bytes: Vec<u8>, header: &Header) -> Preview {
     if header.length == 0 {
         return Preview::Empty;
     }
@@ -210,9 +258,6 @@ fn shown(bytes: Vec<u8>, entry: &FrameEntry, header: &Header) -> Preview {
         return Preview::Missing;
     }
     let more = header.length > bytes.len() as u64;
-    if entry.is_compressed() {
-        return Preview::Deflated(bytes, more);
-    }
     match header.opcode {
         Opcode::CLOSE => match CloseBody::parse(&bytes) {
             CloseBody::Code(code, reason) => Preview::Close(code, printable_bytes(reason)),

@@ -275,26 +275,26 @@ impl Panel {
         let looked_at = self.model.listing.looked_at();
         // what is over goes on no more
         let now = if self.model.live { self.screen.clock.now() } else { self.screen.capture.index().latest() };
-        draw(&mut self.output, &mut self.model, &mut self.reader, &self.screen.capture, now)?;
+        let waits = draw(&mut self.output, &mut self.model, &mut self.reader, &self.screen.capture, now)?;
         self.drawn = Some(Drawn { at: Instant::now(), generation, looked_at });
-        self.changed = false;
+        self.changed = waits;
         Ok(())
     }
 }
 
-/// Draws what the model has in view, as far as that differs from the last drawing.
+/// Draws what the model has in view, as far as that differs from the last drawing; whether more is left to be read.
 pub(super) fn draw<W: io::Write>(
     output: &mut Terminal<CrosstermBackend<W>>,
     model: &mut Model,
     reader: &mut SnapshotReader,
     capture: &Capture,
     now: Timestamp,
-) -> io::Result<()> {
+) -> io::Result<bool> {
     let snapshot = reader.take(model, capture, now);
     output.draw(|frame| {
         if let Some(cursor) = view::draw(model, &snapshot, frame.buffer_mut()) {
             frame.set_cursor_position(cursor);
         }
     })?;
-    Ok(())
+    Ok(snapshot.waits)
 }

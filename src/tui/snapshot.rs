@@ -6,7 +6,7 @@ use super::dump::{Dump, DumpRow};
 use super::layout::inside;
 use super::model::Model;
 use super::rows::{Row, RowCache};
-use crate::capture::{Capture, Connection, ConnectionId, Exchange, Timestamp, Totals};
+use crate::capture::{Capture, Connection, ConnectionId, Exchange, MessageReader, Timestamp, Totals};
 
 /// All that a drawing needs beside the model.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +38,8 @@ pub(super) struct Snapshot {
     /// Its last requests that were no upgrade, the last one first.
     pub(super) exchanges: Vec<Exchange>,
     pub(super) handshake: Option<HandshakeDetail>,
+    /// Something is left to be read for the next time.
+    pub(super) waits: bool,
     /// Whom the next send goes to.
     pub(super) target: Option<ConnectionId>,
 }
@@ -50,6 +52,7 @@ pub(super) const MOST_EXCHANGES: usize = 100;
 pub(super) struct SnapshotReader {
     rows: RowCache,
     detail: Option<FrameDetail>,
+    messages: MessageReader,
     handshake: Option<HandshakeDetail>,
 }
 
@@ -109,10 +112,12 @@ impl SnapshotReader {
         if layout.list.is_some() {
             let end = (model.frames.top + layout.list_rows() as u64).min(snapshot.listed.1 + 1);
             snapshot.rows = self.rows.rows(capture, &model.listing, model.frames.top.max(1)..end);
+            snapshot.waits = self.rows.waits;
         }
         let selected = model.selected_frame();
-        if self.detail.as_ref().map(|detail| detail.n) != selected {
-            self.detail = selected.and_then(|n| FrameDetail::read(capture, n));
+        let known = self.detail.as_ref().filter(|detail| !detail.may_grow());
+        if known.map(|detail| detail.n) != selected {
+            self.detail = selected.and_then(|n| FrameDetail::read(capture, n, &mut self.messages));
         }
         if let Some(detail) = &mut self.detail {
             detail.refresh(&capture.index());
@@ -120,7 +125,7 @@ impl SnapshotReader {
         snapshot.detail.clone_from(&self.detail);
         let (Some(area), Some(detail)) = (layout.bytes, &self.detail) else { return };
         let (height, width) = inside(area);
-        let dump = Dump::new(&detail.entry, bytes_per_row(width));
+        let dump = Dump::new(&detail.entry, detail.message.as_ref(), bytes_per_row(width));
         snapshot.dump_rows = dump.len();
         model.bytes_scroll = model.bytes_scroll.min(dump.len().saturating_sub(height as u64));
         snapshot.dump = dump.rows(capture, &detail.entry, model.bytes_scroll, height);

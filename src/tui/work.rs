@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use super::text::{counted, grouped};
 use crate::capture::filter::Sieve;
-use crate::capture::{Capture, Recording};
+use crate::capture::{Capture, FrameEntry, Recording};
 use crate::formats::export::{self, Kind, Progress, Selection};
 
 /// What the user wants done.
@@ -65,12 +65,17 @@ impl Work {
     pub(super) fn export(capture: Arc<Capture>, path: PathBuf, kind: Kind, chosen: Chosen) -> Self {
         let progress = Arc::new(Progress::default());
         let shared = progress.clone();
+        let is_compressed = matches!(&chosen, Chosen::Known(Selection::Frames(numbers))
+            if numbers.first().is_some_and(|n| capture.index().frame(*n).is_some_and(FrameEntry::is_compressed)));
         Self::start(format!("exporting {}", name(&path)), Some(progress), move || {
             let choose = |progress: &Progress| match chosen {
                 Chosen::Known(selection) => Ok(selection),
                 Chosen::Sifted { sieve, hidden, last } => export::sifted(&sieve, hidden, last, progress),
             };
             let said = match export::to_file(&capture, &path, kind, choose, &shared, false) {
+                Ok(_) if kind == Kind::Payload && is_compressed => {
+                    format!("the payload, inflated, is in {}", path.display())
+                }
                 Ok(_) if kind == Kind::Payload => format!("the payload is in {}", path.display()),
                 Ok(frames) => format!("{} exported to {}", counted(frames, "frame"), path.display()),
                 Err(error) => error.to_string(),

@@ -6,6 +6,7 @@
 
 mod close;
 mod decoder;
+mod deflate;
 mod encoder;
 mod extension;
 pub mod handshake;
@@ -18,6 +19,10 @@ mod utf8;
 
 pub use close::{CloseBody, CloseCode, CloseCodeClass};
 pub use decoder::{Decoder, Piece};
+pub use deflate::{
+    AnswerFault, DEFLATE, DeflateAgreement, DeflateFault, DeflateOffer, Deflater, IMPLIED_TAIL, InflateError, Inflater,
+    MAX_WINDOW, WindowOffer,
+};
 pub use encoder::{encode_frame, encode_header, frame};
 pub use extension::{Extension, ListError, Parameter, parse_extensions, parse_tokens};
 pub use header::{Header, LengthForm, MAX_HEADER, Parsed, Rsv};

@@ -1,6 +1,7 @@
 //! What the capture promises: bytes are kept as they were, and everything else is derived from them.
 #![cfg(feature = "program")]
 
+mod deflate;
 mod derivation;
 mod export;
 mod file;
@@ -8,6 +9,7 @@ mod filter;
 mod filter_payloads;
 mod foreign;
 mod har;
+mod inflated;
 mod keep;
 mod reopen;
 mod support;

@@ -96,9 +96,16 @@ impl Script {
     }
 
     pub(crate) fn record(self) -> Recorded {
+        self.record_with(64 << 20)
+    }
+
+    /// With so many bytes of memory for finding the way in compressed conversations.
+    pub(crate) fn record_with(self, checkpoints: usize) -> Recorded {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("capture.pcapng");
-        let feed = Feed::new(Recording::create(Some(&path), false).unwrap(), folder);
+        let recording = Recording::create(Some(&path), false).unwrap();
+        let capture = Capture::with_checkpoints(recording.reader(), checkpoints);
+        let feed = Feed::into(capture, recording, folder);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         for event in self.events {
             runtime.block_on(feed.recorder.record(event));
@@ -119,7 +126,11 @@ pub(crate) struct Feed {
 
 impl Feed {
     fn new(recording: Recording, folder: TempDir) -> Self {
-        let capture = Arc::new(Capture::new(recording.reader()));
+        Self::into(Capture::new(recording.reader()), recording, folder)
+    }
+
+    fn into(capture: Capture, recording: Recording, folder: TempDir) -> Self {
+        let capture = Arc::new(capture);
         let writer = recording.writer("a test").unwrap();
         let (recorder, thread) = capture::start(writer, capture.clone(), Limits::default()).unwrap();
         Self { recording, capture, recorder, thread, folder, time: Script::new().time }

@@ -1,5 +1,6 @@
 //! Real clients: what they send and get, as the JSON tells it.
 
+use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,9 +14,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Above the longest payload but the one of 16 MiB, and above Chromium's longest fragment.
 const LIMIT: usize = 140_000;
 
-/// The server that the clients find.
+/// The server that the clients find. It compresses nothing, so that every byte of a message shows.
 fn server() -> Program {
-    Program::json(&["--subprotocol", "chat", "--payload-limit", &LIMIT.to_string()])
+    Program::json(&["--subprotocol", "chat", "--payload-limit", &LIMIT.to_string(), "--deflate", "off"])
 }
 
 /// Runs a client to its end, which is a good one.
@@ -236,6 +237,60 @@ fn nodes_ws_is_shown_frame_by_frame() {
     let url = format!("ws://{}/node", program.address());
     succeed(Command::new("node").env("NODE_PATH", modules).arg(format!("{FOLDER}/client.cjs")).arg(url));
     assert_session(&websockets(program, 1)[0], Some("chat"), true);
+}
+
+/// Runs a client with every way to offer compression, and with its default against a server that wants all it can.
+#[track_caller]
+fn compress(client: &dyn Fn() -> Command) {
+    let program = Program::json(&["--payload-limit", "0"]);
+    succeed(client().arg(format!("ws://{}/", program.address())));
+    let sockets = websockets(program, 56);
+    for (open, frames, close) in &sockets {
+        assert_eq!((&open["findings"], &close["code"]), (&json!([]), &json!(1000)), "{open}");
+        let agreed = open["extensions"].to_string();
+        assert!(agreed.contains("server_max_window_bits") && agreed.contains("client_max_window_bits"), "{agreed}");
+        assert!(frames.iter().all(|frame| frame["findings"] == json!([])), "{agreed}");
+        let from_server = |frame: &&Value| frame["from"] == "server" && frame["type"] != "close";
+        assert!(frames.iter().filter(from_server).all(|frame| frame["compressed"] == true), "{agreed}");
+        assert!(frames.iter().any(|frame| frame["from"] == "client" && frame["compressed"] == true), "{agreed}");
+    }
+    let answers: BTreeSet<_> = sockets.iter().map(|(open, ..)| open["extensions"].to_string()).collect();
+    // two windows of 12 are offered twice
+    assert_eq!(answers.len(), 52, "each offer has an answer of its own");
+    let all = ["--server-no-context-takeover", "--client-no-context-takeover", "--server-max-window-bits", "10"];
+    let program = Program::json(&[&all[..], &["--client-max-window-bits", "11", "--payload-limit", "0"]].concat());
+    succeed(client().args([&format!("ws://{}/", program.address()), "default"]));
+    let (open, frames, _) = &websockets(program, 1)[0];
+    assert_eq!(
+        open["extensions"],
+        "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10; \
+         client_max_window_bits=11"
+    );
+    assert!(frames.iter().all(|frame| frame["findings"] == json!([])), "{open}");
+}
+
+#[test]
+fn pythons_websockets_and_the_server_compress_for_each_other_in_every_way() {
+    let Some(python) = python() else {
+        return skip("Python's websockets compresses", "a Python with the package websockets (WSINSPECT_PYTHON)");
+    };
+    compress(&|| {
+        let mut command = Command::new(&python);
+        command.arg(format!("{FOLDER}/deflate.py"));
+        command
+    });
+}
+
+#[test]
+fn nodes_ws_and_the_server_compress_for_each_other_in_every_way() {
+    let Some(modules) = node_modules() else {
+        return skip("Node's ws compresses", "Node or a folder with ws (WSINSPECT_NODE_MODULES)");
+    };
+    compress(&|| {
+        let mut command = Command::new("node");
+        command.env("NODE_PATH", &modules).arg(format!("{FOLDER}/deflate.cjs"));
+        command
+    });
 }
 
 #[test]

@@ -13,6 +13,7 @@ const IDS: &str = "
     continuation-without-start data-inside-message frame-after-close
     invalid-utf8 close-body-one-byte close-code-forbidden close-code-unassigned close-reason-invalid-utf8
     pong-unsolicited
+    rsv1-on-continuation rsv1-on-control inflate-failed
     request-not-get request-http-version host-missing upgrade-missing connection-missing key-missing key-not-16-bytes
     version-not-13 accept-missing accept-wrong status-not-101 subprotocol-not-offered extension-not-offered
     extension-parameter-invalid header-malformed
@@ -38,7 +39,9 @@ fn a_rule_is_found_by_its_id_and_says_what_it_asks() {
         assert_eq!(Rule::from_id(rule.id()), Some(rule));
         assert!(rule.id().bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{rule}");
         assert!(rule.sentence().ends_with('.'), "{rule}");
-        let number = rule.section().strip_prefix("RFC 6455 ").expect("a section of RFC 6455");
+        let section = rule.section();
+        let number = section.strip_prefix("RFC 6455 ").or(section.strip_prefix("RFC 7692 "));
+        let number = number.expect("a section of RFC 6455 or RFC 7692");
         assert!(number.split('.').all(|part| part.parse::<u8>().is_ok_and(|n| n > 0)), "{rule}: {number}");
     }
     assert_eq!(Rule::from_id("no-such-rule"), None);

@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use proptest::prelude::*;
 use wsinspect::lint::{Detail, Finding, Limits, Linter, Rule};
-use wsinspect::wire::{CloseBody, CloseCode, Header, LengthForm, MaskingKey, Opcode, Rsv, Side, frame};
+use wsinspect::wire::{
+    CloseBody, CloseCode, DeflateAgreement, Deflater, Header, IMPLIED_TAIL, InflateError, LengthForm, MaskingKey,
+    Opcode, Rsv, Side, fragments, frame,
+};
 
 use crate::catalogue::assert_reads_well;
 use crate::traffic::{any_stream, cut, cuts, judge, simple_splits};
@@ -14,6 +17,7 @@ struct Traffic {
     side: Side,
     limits: Limits,
     rsv: Rsv,
+    deflate: Option<DeflateAgreement>,
     pings: Vec<Vec<u8>>,
     frames: Vec<Vec<u8>>,
 }
@@ -22,6 +26,7 @@ impl Traffic {
     fn linter(&self) -> Linter {
         let mut linter = Linter::new(self.side, self.limits);
         linter.allow_rsv(self.rsv);
+        self.deflate.iter().for_each(|&agreement| linter.expect_deflate(agreement));
         self.pings.iter().for_each(|ping| linter.expect_pong(ping));
         linter
     }
@@ -36,6 +41,11 @@ impl Traffic {
         self
     }
 
+    fn with_deflate(mut self) -> Self {
+        self.deflate = Some(DeflateAgreement::default());
+        self
+    }
+
     fn after_pings(mut self, pings: impl IntoIterator<Item = Vec<u8>>) -> Self {
         self.pings = pings.into_iter().collect();
         self
@@ -44,7 +54,7 @@ impl Traffic {
 
 fn from(side: Side, frames: impl IntoIterator<Item = Vec<u8>>) -> Traffic {
     let frames = frames.into_iter().collect();
-    Traffic { side, limits: Limits::default(), rsv: Rsv::NONE, pings: Vec::new(), frames }
+    Traffic { side, limits: Limits::default(), rsv: Rsv::NONE, deflate: None, pings: Vec::new(), frames }
 }
 
 fn server(frames: impl IntoIterator<Item = Vec<u8>>) -> Traffic {
@@ -180,6 +190,41 @@ fn cases() -> Vec<Case> {
     let plain_after = server([compressed(), text(b"\xFF")]).with_rsv(Rsv::RSV1);
     case(rule, plain_after, 2..3, server([compressed(), text(b"ok")]).with_rsv(Rsv::RSV1));
 
+    let packed = |text: &[u8]| deflated(Opcode::TEXT, text);
+    case(rule, server([packed(b"ab\xFFcd")]).with_deflate(), 2..9, server([packed(b"abcd")]).with_deflate());
+    case(rule, server([packed(b"ab\xC3")]).with_deflate(), 2..7, server([packed(b"ab\xC3\xA9")]).with_deflate());
+    let binary = server([deflated(Opcode::BINARY, b"ab\xFFcd")]).with_deflate();
+    case(rule, client([masked_from(&packed(b"ab\xFFcd"))]).with_deflate(), 6..13, binary);
+    let flushed = |text: &[u8]| [compressed_by_itself(text), IMPLIED_TAIL.to_vec()].concat();
+    let open_packed = |text: &[u8]| with_first_byte(unmasked(Opcode::TEXT, &flushed(text)), |_| 0x41);
+    let halves = |second: &[u8]| server([open_packed(b"\xE2\x82"), more(&compressed_by_itself(second))]).with_deflate();
+    case(rule, halves(b"\xFF"), 2..5, halves(b"\xAC"));
+    let ended = |text: &[u8]| server([unfinished(packed(text)), more(b"")]).with_deflate();
+    case(rule, ended(b"\xE2\x82"), 0..2, ended(b"\xE2\x82\xAC"));
+
+    let rule = Rule::Rsv1OnContinuation;
+    let hello = b"\xF2\x48\xCD\xC9\xC9\x07\x00";
+    let marked = |frame| with_first_byte(frame, |byte| byte | 0x40);
+    let first = || marked(unfinished(text(&hello[..3])));
+    let unmarked = || server([first(), more(&hello[3..])]).with_deflate();
+    case(rule, server([first(), marked(more(&hello[3..]))]).with_deflate(), 0..1, unmarked());
+    case(rule, server([open(), marked(more(b"b"))]).with_deflate(), 0..1, server([open(), more(b"b")]).with_deflate());
+    let rule = Rule::Rsv1OnControl;
+    for opcode in [Opcode::PING, Opcode::CLOSE] {
+        let clean = server([first(), unmasked(opcode, b"")]).with_deflate();
+        case(rule, server([first(), marked(unmasked(opcode, b""))]).with_deflate(), 0..1, clean);
+    }
+    let rule = Rule::InflateFailed;
+    let packed = |bytes: &[u8]| server([marked(text(bytes))]).with_deflate();
+    case(rule, packed(b"\xFF"), 2..3, packed(b"\x00"));
+    case(rule, packed(&hello[..6]), 2..8, packed(hello));
+    case(rule, packed(b""), 0..2, packed(b"\x00"));
+    // a reference to a message that was never sent, RFC 7692 7.2.3.2
+    let again = || marked(text(b"\xF2\x00\x11\x00\x00"));
+    case(rule, server([again()]).with_deflate(), 4..5, server([marked(text(hello)), again()]).with_deflate());
+    let halves = |second: &[u8]| server([first(), unmasked(Opcode::PING, b"\xFF"), more(second)]).with_deflate();
+    case(rule, halves(b"\xC9\xC9\x07\x18"), 5..6, halves(&hello[3..]));
+
     let rule = Rule::CloseBodyOneByte;
     case(rule, server([unmasked(Opcode::CLOSE, b"\x03")]), 2..3, server([unmasked(Opcode::CLOSE, b"\x03\xE8")]));
     case(rule, client([masked(1, Opcode::CLOSE, b"\x03")]), 6..7, client([masked(1, Opcode::CLOSE, b"")]));
@@ -221,6 +266,9 @@ fn cases() -> Vec<Case> {
     let limited = |last: &[u8]| server([open(), unfinished(more(b"bc")), more(last)]).with_limits(100, 5);
     case(rule, limited(b"def"), 1..2, limited(b"de"));
     case(rule, server([text(b"abcdef")]).with_limits(100, 5), 1..2, server(fine()).with_limits(100, 5));
+    let zeros =
+        |count: usize| server([deflated(Opcode::BINARY, &vec![0; count])]).with_deflate().with_limits(100, 5000);
+    case(rule, zeros(5001), 2..24, zeros(5000));
     cases
 }
 
@@ -234,6 +282,27 @@ fn masked(key: u32, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
 
 fn text(payload: &[u8]) -> Vec<u8> {
     unmasked(Opcode::TEXT, payload)
+}
+
+/// A message compressed in one frame.
+fn deflated(opcode: Opcode, message: &[u8]) -> Vec<u8> {
+    with_first_byte(unmasked(opcode, &compressed_by_itself(message)), |byte| byte | 0x40)
+}
+
+fn compressed_by_itself(message: &[u8]) -> Vec<u8> {
+    let mut compressed = Vec::new();
+    Deflater::new(true, 15).expect("a window of 15 bits").message(message, &mut compressed);
+    compressed
+}
+
+/// The same frame, as a client sends it.
+fn masked_from(short: &[u8]) -> Vec<u8> {
+    let payload = &short[2..];
+    let header = Header {
+        rsv: Rsv::new(short[0] >> 4),
+        ..Header::new(Opcode::new(short[0]), Some(MaskingKey([9; 4])), payload.len() as u64)
+    };
+    frame(&header, payload)
 }
 
 fn unfinished(frame: Vec<u8>) -> Vec<u8> {
@@ -301,17 +370,126 @@ fn any_text_stream() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(frame, 0..8).prop_map(|frames| frames.concat())
 }
 
-fn assert_same_findings(stream: &[u8], chunks: Vec<&[u8]>) -> Result<Vec<(usize, Finding)>, TestCaseError> {
-    let whole = judge(server([]).linter(), [stream]);
-    prop_assert_eq!(&judge(server([]).linter(), chunks), &whole);
-    prop_assert_eq!(&judge(server([]).linter(), stream.chunks(1)), &whole);
+fn assert_same_findings(
+    linter: impl Fn() -> Linter,
+    stream: &[u8],
+    chunks: Vec<&[u8]>,
+) -> Result<Vec<(usize, Finding)>, TestCaseError> {
+    let whole = judge(linter(), [stream]);
+    prop_assert_eq!(&judge(linter(), chunks), &whole);
+    prop_assert_eq!(&judge(linter(), stream.chunks(1)), &whole);
     Ok(whole)
+}
+
+/// Compressed messages of one shared window, in fragments, some of them broken.
+fn any_compressed_stream() -> impl Strategy<Value = Vec<u8>> {
+    let message = prop_oneof![
+        3 => "[a-c]{0,40}".prop_map(String::into_bytes),
+        1 => Just(b"a\xFFb".to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..3000),
+        1 => Just(vec![b'a'; 12_000]),
+    ];
+    let spoilt = prop::option::weighted(0.3, (any::<prop::sample::Index>(), any::<u8>()));
+    let messages = prop::collection::vec((message, spoilt, 1..4_u16, any::<bool>()), 1..5);
+    messages.prop_map(|messages| {
+        let mut deflater = Deflater::new(true, 15).expect("a window of 15 bits");
+        let mut stream = Vec::new();
+        for (message, spoilt, count, plain) in messages {
+            let mut payload = Vec::new();
+            deflater.message(&message, &mut payload);
+            if let Some((at, byte)) = spoilt {
+                let at = at.index(payload.len());
+                payload[at] = byte;
+            }
+            let payload = if plain { message } else { payload };
+            for (opcode, fin, fragment) in fragments(Opcode::TEXT, &payload, count) {
+                let rsv = if opcode == Opcode::TEXT && !plain { Rsv::RSV1 } else { Rsv::NONE };
+                let header = Header { rsv, ..Header::new(opcode, None, fragment.len() as u64).with_fin(fin) };
+                stream.extend(frame(&header, fragment));
+            }
+        }
+        stream
+    })
+}
+
+fn deflating() -> Linter {
+    server([]).with_deflate().with_limits(1 << 20, 10_000).linter()
+}
+
+#[test]
+fn after_a_message_that_could_not_be_inflated_those_that_may_refer_to_it_are_not_judged() {
+    let spoilt = || with_first_byte(text(b"\xFF"), |byte| byte | 0x40);
+    let mut traffic = server([spoilt(), spoilt(), deflated(Opcode::TEXT, b"\xFF"), text(b"a\xFF")]).with_deflate();
+    let rules = |traffic: &Traffic| -> Vec<_> {
+        let found = judge(traffic.linter(), [&traffic.frames.concat()[..]]);
+        found.iter().map(|(frame, finding)| (*frame, finding.rule)).collect()
+    };
+    assert_eq!(rules(&traffic), [(0, Rule::InflateFailed), (3, Rule::InvalidUtf8)]);
+    traffic.deflate = Some(DeflateAgreement { server_no_context_takeover: true, ..DeflateAgreement::default() });
+    let each = [Rule::InflateFailed, Rule::InflateFailed, Rule::InvalidUtf8, Rule::InvalidUtf8];
+    assert_eq!(rules(&traffic), each.into_iter().enumerate().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_compressed_message_of_which_bytes_are_missing_is_not_judged_nor_what_may_refer_to_it() {
+    let mut linter = server([]).with_deflate().linter();
+    let mut found = Vec::new();
+    let header = Header { rsv: Rsv::RSV1, ..Header::new(Opcode::TEXT, None, 7) };
+    linter.header(&header, &mut found);
+    assert!(linter.inflates());
+    linter.payload(b"\xF2\x48", &mut found, |_| {});
+    linter.pass_over();
+    linter.payload(b"\xFF\xFF\xFF\xFF", &mut found, |_| panic!("what was not inflated"));
+    linter.end(&mut found);
+    for _ in 0..2 {
+        linter.header(&header, &mut found);
+        linter.payload(b"\xF2\x48\xCD\xC9\xC9\x07\x00", &mut found, |_| panic!("what may refer to it"));
+        linter.end(&mut found);
+        assert_eq!(linter.inflate_error(), Some(InflateError::Lost));
+    }
+    assert_eq!(found, []);
+}
+
+#[test]
+fn whoever_drives_the_linter_gets_what_compressed_messages_inflate_to() {
+    let mut linter = server([]).with_deflate().linter();
+    let (mut found, mut inflated) = (Vec::new(), Vec::new());
+    let message = b"over and over and over again ".repeat(1000);
+    let payload = compressed_by_itself(&message);
+    for (opcode, fin, fragment) in fragments(Opcode::TEXT, &payload, 3) {
+        let rsv = if fin { Rsv::NONE } else { Rsv::RSV1 };
+        let rsv = if opcode == Opcode::TEXT { rsv } else { Rsv::NONE };
+        linter.header(&Header { rsv, ..Header::new(opcode, None, fragment.len() as u64).with_fin(fin) }, &mut found);
+        linter.payload(fragment, &mut found, |piece| {
+            assert!(piece.len() <= 8 << 10);
+            inflated.extend_from_slice(piece);
+        });
+        linter.end(&mut found);
+    }
+    assert!(inflated == message && found.is_empty());
+    linter.header(&Header::new(Opcode::TEXT, None, 2), &mut found);
+    assert!(!linter.inflates());
+    linter.payload(b"hi", &mut found, |_| panic!("it is not compressed"));
 }
 
 proptest! {
     #[test]
     fn findings_in_text_are_the_same_for_every_split(stream in any_text_stream(), cuts in cuts()) {
-        assert_same_findings(&stream, cut(&stream, &cuts))?;
+        assert_same_findings(|| server([]).linter(), &stream, cut(&stream, &cuts))?;
+    }
+
+    #[test]
+    fn findings_in_compressed_messages_are_the_same_for_every_split_and_lie_in_their_frame(
+        stream in any_compressed_stream(),
+        cuts in cuts(),
+    ) {
+        let found = assert_same_findings(deflating, &stream, cut(&stream, &cuts))?;
+        let frames = crate::traffic::decode([&stream[..]]).frames;
+        for (frame, finding) in found {
+            let length = frames[frame].header.len() as u64 + frames[frame].header.length;
+            prop_assert!(finding.at.start < finding.at.end && finding.at.end <= length, "{:?}", finding);
+            assert_reads_well(&finding);
+        }
     }
 
     #[test]
@@ -319,7 +497,7 @@ proptest! {
         stream in any_stream(),
         cuts in cuts(),
     ) {
-        let found = assert_same_findings(&stream, cut(&stream, &cuts))?;
+        let found = assert_same_findings(|| server([]).linter(), &stream, cut(&stream, &cuts))?;
         let frames = crate::traffic::decode([&stream[..]]).frames;
         for (frame, finding) in found {
             let length = frames[frame].header.len() as u64 + frames[frame].header.length;

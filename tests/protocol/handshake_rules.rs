@@ -181,6 +181,13 @@ const RESPONSES: &[Case] = &[
         "Sec-WebSocket-Extensions: permessage-deflate, permessage-deflate",
         "permessage-deflate, ",
     ),
+    case(
+        Rule::ExtensionParameterInvalid,
+        ANSWER,
+        "permessage-deflate; server_max_window_bits=7",
+        "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=7",
+        "permessage-deflate; server_max_window_bits=8",
+    ),
     case(Rule::HeaderMalformed, "HTTP/1.1 101", "ICY 101", "ICY 101 Switching Protocols", "HTTP/1.1 101"),
     case(Rule::HeaderMalformed, "Connection: ", "X: a\u{7F}b\r\nConnection: ", "X: a\u{7F}b", "Connection:\t"),
     case(Rule::HeaderMalformed, "\r\n\r\n", "\r\nx\r\n\r\n", "x", "\r\nx:\r\n\r\n"),
@@ -241,6 +248,32 @@ fn a_window_for_the_client_is_answered_only_where_the_client_offered_one() {
     assert_eq!(found.iter().map(|finding| finding.rule).collect::<Vec<_>>(), [Rule::ExtensionParameterInvalid]);
     found.iter().for_each(assert_reads_well);
     assert_eq!(judge_response_to(&offered_none, &RESPONSE.replace(ANSWER, "permessage-deflate")), []);
+}
+
+#[test]
+fn an_answer_fits_one_of_the_offers() {
+    for (offers, answer, fits) in [
+        ("permessage-deflate; server_no_context_takeover", "permessage-deflate", false),
+        ("permessage-deflate; server_no_context_takeover, permessage-deflate", "permessage-deflate", true),
+        ("permessage-deflate", "permessage-deflate; server_no_context_takeover; client_no_context_takeover", true),
+        ("permessage-deflate; server_max_window_bits=10", "permessage-deflate", false),
+        ("permessage-deflate; server_max_window_bits=10", "permessage-deflate; server_max_window_bits=11", false),
+        ("permessage-deflate; server_max_window_bits=10", "permessage-deflate; server_max_window_bits=10", true),
+        ("permessage-deflate", "permessage-deflate; server_max_window_bits=10", true),
+        ("permessage-deflate; client_max_window_bits=10", "permessage-deflate; client_max_window_bits=11", false),
+        ("permessage-deflate; client_max_window_bits=10", "permessage-deflate; client_max_window_bits=9", true),
+        ("permessage-deflate; client_max_window_bits=10", "permessage-deflate", true),
+        (
+            "permessage-deflate; server_no_context_takeover, permessage-deflate; server_max_window_bits=9",
+            "permessage-deflate",
+            false,
+        ),
+    ] {
+        let found = judge_response_to(&REQUEST.replace(OFFER, offers), &RESPONSE.replace(ANSWER, answer));
+        let expected: &[Rule] = if fits { &[] } else { &[Rule::ExtensionParameterInvalid] };
+        assert_eq!(found.iter().map(|finding| finding.rule).collect::<Vec<_>>(), expected, "{offers}: {answer}");
+        found.iter().for_each(assert_reads_well);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod decoder;
+mod deflate;
 mod frame_rules;
 mod handshake_rules;
 mod messages;

@@ -81,7 +81,7 @@ pub(crate) fn judge<'a>(mut linter: Linter, chunks: impl IntoIterator<Item = &'a
                 Piece::Payload { bytes, offset } => {
                     let mut plain = bytes.to_vec();
                     mask(&mut plain, key.unwrap_or_default(), offset);
-                    linter.payload(&plain, &mut found);
+                    linter.payload(&plain, &mut found, |_| {});
                 }
                 Piece::End => linter.end(&mut found),
                 Piece::Lost(_) => {}

@@ -7,7 +7,7 @@ use regex::bytes::Regex;
 use super::field::Field;
 use super::value::TimeValue;
 use crate::capture::bulk::BulkReader;
-use crate::capture::{FrameEntry, Timestamp};
+use crate::capture::{FrameEntry, MessageReader, Timestamp};
 use crate::lint::Finding;
 use crate::wire::{CloseBody, Header, Opcode};
 
@@ -87,15 +87,27 @@ pub(super) struct Facts<'a> {
 /// A payload, read when it is asked for.
 pub(super) struct Payload<'a, 'c> {
     reader: &'a mut BulkReader<'c>,
+    messages: &'a mut MessageReader,
     is_read: bool,
+    inflated: Option<Vec<u8>>,
 }
 
 impl<'a, 'c> Payload<'a, 'c> {
     /// Bytes of a frame that are searched: no larger one is let in by default.
     const MOST: u64 = 64 << 20;
 
-    pub(super) fn of(reader: &'a mut BulkReader<'c>) -> Self {
-        Self { reader, is_read: false }
+    /// Compressed messages are read by `messages`.
+    pub(super) fn of(reader: &'a mut BulkReader<'c>, messages: &'a mut MessageReader) -> Self {
+        Self { reader, messages, is_read: false, inflated: None }
+    }
+
+    /// The compressed message that the frame begins, inflated as far as it can be.
+    fn inflated(&mut self, facts: &Facts<'_>) -> &[u8] {
+        let capture = self.reader.capture();
+        self.inflated.get_or_insert_with(|| {
+            let read = self.messages.beginning(capture, facts.n, Self::MOST as usize);
+            read.map_or_else(Vec::new, |(_, bytes)| bytes)
+        })
     }
 
     fn bytes(&mut self, facts: &Facts<'_>) -> &[u8] {
@@ -142,7 +154,7 @@ impl Expr {
                 if *field == Field::PayloadText && facts.message != Some(Opcode::TEXT) {
                     return Truth::No;
                 }
-                search.eval(facts, payload)
+                search.eval(*field, facts, payload)
             }
         }
     }
@@ -282,7 +294,32 @@ impl Compare {
 }
 
 impl Search {
-    fn eval(&self, facts: &Facts<'_>, payload: &mut Option<Payload<'_, '_>>) -> Truth {
+    /// The first frame of a compressed message stands for it, inflated; each of its frames has the bytes that were on the
+    /// wire, too, which are no text.
+    fn eval(&self, field: Field, facts: &Facts<'_>, payload: &mut Option<Payload<'_, '_>>) -> Truth {
+        if !facts.entry.is_compressed() {
+            return self.eval_wire(facts, payload);
+        }
+        let differs = matches!(self, Self::Differs(_));
+        let begins = facts.header.opcode != Opcode::CONTINUATION;
+        let wire = match field {
+            Field::PayloadText if !begins => return Truth::No,
+            Field::PayloadText => differs.into(),
+            _ => self.eval_wire(facts, payload),
+        };
+        // equal to neither, or found in one of them
+        let decisive = if differs { Truth::No } else { Truth::Yes };
+        if !begins || wire == decisive || wire == Truth::Unread {
+            return wire;
+        }
+        let Some(payload) = payload else { return Truth::Unread };
+        if matches!(facts.fragments, Fragments::AtLeast(_)) {
+            return Truth::Unsure;
+        }
+        self.is_true_of(payload.inflated(facts)).into()
+    }
+
+    fn eval_wire(&self, facts: &Facts<'_>, payload: &mut Option<Payload<'_, '_>>) -> Truth {
         let length = facts.header.length;
         match self {
             Self::Contains(finder) if length < finder.needle().len() as u64 => return Truth::No,
@@ -291,14 +328,16 @@ impl Search {
             _ => {}
         }
         let Some(payload) = payload else { return Truth::Unread };
-        let found = payload.bytes(facts);
+        self.is_true_of(payload.bytes(facts)).into()
+    }
+
+    fn is_true_of(&self, found: &[u8]) -> bool {
         match self {
             Self::Contains(finder) => finder.find(found).is_some(),
             Self::Matches(regex) => regex.is_match(found),
             Self::Equals(bytes) => found == bytes,
             Self::Differs(bytes) => found != bytes,
         }
-        .into()
     }
 }
 

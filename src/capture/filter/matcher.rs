@@ -7,7 +7,7 @@ use super::Filter;
 use super::expr::{Facts, Fragments, Payload, Truth};
 use super::threads::{Changes, Placed, Thread, Threads};
 use crate::capture::bulk::BulkReader;
-use crate::capture::{Capture, FrameEntry, Index, MilestoneKind};
+use crate::capture::{Capture, FrameEntry, Index, MessageReader, MilestoneKind};
 use crate::lint::Finding;
 
 /// Holds a filter against every frame, from the first one on. Headers are looked at under the index's lock, a piece at a
@@ -22,6 +22,7 @@ pub struct Matcher {
     next_milestone: u64,
     /// What waits for the end of the message that begins with this frame.
     later: BTreeMap<u64, Vec<Candidate>>,
+    messages: MessageReader,
 }
 
 /// A frame that its header alone did not decide on.
@@ -48,6 +49,8 @@ impl Matcher {
     const PIECE: u64 = 4096;
     /// The most frames that wait for the end of one message; those after them don't.
     const MOST_LATER: usize = 1 << 16;
+    /// Compressed directions that are read one beside the other: 32 KiB each.
+    const MOST_STREAMS: usize = 512;
 
     /// Holds `filter` against frames; without one all of them match. `messages` are followed in any case if the filter asks
     /// for them.
@@ -59,6 +62,7 @@ impl Matcher {
             next: 1,
             next_milestone: 0,
             later: BTreeMap::new(),
+            messages: MessageReader::keeping(Self::MOST_STREAMS),
         }
     }
 
@@ -185,7 +189,7 @@ impl Matcher {
             if stop.load(Ordering::Relaxed) {
                 return false;
             }
-            match candidate.eval(filter, &mut reader) {
+            match candidate.eval(filter, &mut reader, &mut self.messages) {
                 Truth::Yes => found.matches.push((candidate.n, candidate.placed.head)),
                 Truth::Unsure => unsure.push(candidate),
                 Truth::No | Truth::Unread => {}
@@ -211,7 +215,7 @@ impl Matcher {
         let mut reader = BulkReader::new(capture, candidates.iter().map(|candidate| &candidate.entry));
         for mut candidate in candidates {
             candidate.placed.fragments = Fragments::Exactly(1);
-            if candidate.eval(filter, &mut reader) == Truth::Yes {
+            if candidate.eval(filter, &mut reader, &mut self.messages) == Truth::Yes {
                 found.matches.push((candidate.n, candidate.n));
             }
         }
@@ -225,7 +229,7 @@ impl Matcher {
             let mut reader = BulkReader::new(capture, waiting.iter().map(|candidate| &candidate.entry));
             for mut candidate in waiting {
                 candidate.placed.fragments = Fragments::Exactly(thread.fragments.into());
-                if candidate.eval(filter, &mut reader) == Truth::Yes {
+                if candidate.eval(filter, &mut reader, &mut self.messages) == Truth::Yes {
                     found.matches.push((candidate.n, candidate.placed.head));
                 }
             }
@@ -234,7 +238,7 @@ impl Matcher {
 }
 
 impl Candidate {
-    fn eval(&self, filter: &Filter, reader: &mut BulkReader<'_>) -> Truth {
+    fn eval(&self, filter: &Filter, reader: &mut BulkReader<'_>, messages: &mut MessageReader) -> Truth {
         let facts = Facts {
             n: self.n,
             entry: &self.entry,
@@ -245,6 +249,6 @@ impl Candidate {
             rtt: self.rtt,
             zone: &filter.zone,
         };
-        filter.expr.eval(&facts, &mut Some(Payload::of(reader)))
+        filter.expr.eval(&facts, &mut Some(Payload::of(reader, messages)))
     }
 }

@@ -52,7 +52,7 @@ impl Filter {
     pub fn parse_in(text: &str, zone: TimeZone) -> Result<Self, FilterError> {
         let expr = parse::parse(text)?;
         Ok(Self {
-            asks_messages: expr.asks(&[Field::PayloadText, Field::Fragments]),
+            asks_messages: expr.asks(&[Field::Payload, Field::PayloadText, Field::Fragments]),
             asks_round_trips: expr.asks(&[Field::Rtt]),
             asks_rules: expr.asks(&[Field::Rule, Field::Level]),
             expr,

@@ -2,6 +2,7 @@
 
 mod broken;
 mod closing;
+mod deflate;
 mod keepalive;
 mod opening;
 mod properties;

@@ -182,9 +182,9 @@ fn the_first_of_the_clients_subprotocols_that_is_spoken_here_is_chosen() {
 }
 
 #[test]
-fn no_extension_is_agreed_on_and_a_configured_header_is_sent() {
+fn what_is_not_wanted_is_not_agreed_on_and_a_configured_header_is_sent() {
     let headers = vec![("Server".to_owned(), "wsinspect".to_owned())];
-    let mut play = Play::connected(Config { headers, ..Config::default() });
+    let mut play = Play::connected(Config { headers, deflate: None, ..Config::default() });
     play.hears(REQUEST.replace("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"))
         .says(ACCEPTED.replace("\r\n\r\n", "\r\nServer: wsinspect\r\n\r\n"));
 }

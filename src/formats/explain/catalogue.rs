@@ -43,7 +43,8 @@ pub fn explain_rule(rule: Rule, look: &Look) -> String {
     row(&mut paper, "close code", &code, 10);
     let nothing = |line: &'static str| if line.is_empty() { "nothing" } else { line };
     let example = match anatomy::example(rule) {
-        Example::Frames { from, hex } => format!("{hex} from a {from}"),
+        Example::Frames { from, deflate: false, hex } => format!("{hex} from a {from}"),
+        Example::Frames { from, deflate: true, hex } => format!("{hex} from a {from}, with permessage-deflate"),
         Example::Request { instead_of, line } => {
             format!("a request with {} in place of \"{}\"", nothing(line), instead_of.trim_end())
         }

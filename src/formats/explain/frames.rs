@@ -2,7 +2,7 @@
 
 use crate::anatomy::{self, FrameAnatomy, FrameContext, FrameContexts};
 use crate::lint::{Finding, Limits, Linter};
-use crate::wire::{Decoder, Header, Opcode, Parsed, Piece, Side, mask};
+use crate::wire::{Decoder, DeflateAgreement, Header, InflateError, Opcode, Parsed, Piece, Place, Side, mask};
 
 /// Of a payload no more than this is kept to be shown.
 const KEPT: usize = 4096;
@@ -46,8 +46,23 @@ pub struct ExplainedFrame {
     pub payload: Vec<u8>,
     /// What is missing, if the bytes end inside the frame.
     pub cut: Option<Cut>,
+    /// The compressed message that it ends.
+    pub message: Option<ExplainedMessage>,
     /// The rules that it breaks.
     pub findings: Vec<Finding>,
+}
+
+/// A compressed message, inflated.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExplainedMessage {
+    /// Payload bytes of its frames.
+    pub wire_length: u64,
+    /// Bytes that they gave.
+    pub length: u64,
+    /// Their beginning, up to 4096 bytes.
+    pub beginning: Vec<u8>,
+    /// What kept it from being inflated to its end: it may refer to messages that are not given.
+    pub error: Option<InflateError>,
 }
 
 /// How many bytes of a frame are missing.
@@ -91,22 +106,22 @@ pub fn explain_frames(bytes: &[u8], options: &Options) -> Explanation {
                 let direction = &mut directions[from as usize];
                 let context = direction.contexts.next(&header);
                 let mut findings = Vec::new();
-                direction.linter.header(&header, &mut findings);
+                direction.header(&header, context, &mut findings);
                 open = Some(OpenFrame { offset, header, context, payload: Vec::new(), received: 0, findings });
             }
             Piece::Payload { bytes, offset } => {
                 if let Some(frame) = &mut open {
-                    frame.take(bytes, offset, &mut directions[frame.context.from as usize].linter);
+                    frame.take(bytes, offset, &mut directions[frame.context.from as usize]);
                 }
             }
             Piece::End => {
                 if let Some(mut frame) = open.take() {
                     let from = frame.context.from;
-                    directions[from as usize].linter.end(&mut frame.findings);
+                    let message = directions[from as usize].end(&mut frame);
                     if frame.header.opcode == Opcode::PING {
                         directions[from.other() as usize].linter.expect_pong(&frame.payload);
                     }
-                    explanation.frames.push(frame.explained());
+                    explanation.frames.push(ExplainedFrame { message, ..frame.explained() });
                 }
             }
             Piece::Lost(bytes) => explanation.lost = Some(Lost { offset, bytes: bytes.len() as u64 }),
@@ -136,6 +151,7 @@ fn cut_header(bytes: &[u8], needed: usize, from: Side, offset: u64) -> Explained
         anatomy: anatomy::cut_frame(bytes, needed, from),
         payload: Vec::new(),
         cut: Some(Cut::Header((needed - bytes.len()) as u64)),
+        message: None,
         findings: Vec::new(),
     }
 }
@@ -144,14 +160,44 @@ fn cut_header(bytes: &[u8], needed: usize, from: Side, offset: u64) -> Explained
 struct Direction {
     contexts: FrameContexts,
     linter: Linter,
+    /// The compressed message that is unfinished.
+    message: ExplainedMessage,
 }
 
 impl Direction {
     fn new(side: Side, options: &Options) -> Self {
         let contexts = FrameContexts::new(side, options.deflate);
         let mut linter = Linter::new(side, options.limits);
-        linter.allow_rsv(contexts.known_rsv());
-        Self { contexts, linter }
+        if options.deflate {
+            linter.expect_deflate(DeflateAgreement::default());
+        }
+        Self { contexts, linter, message: ExplainedMessage::default() }
+    }
+
+    /// A frame begins.
+    fn header(&mut self, header: &Header, context: FrameContext, findings: &mut Vec<Finding>) {
+        self.linter.header(header, findings);
+        if matches!(context.place, Place::First | Place::Interrupting) {
+            self.message = ExplainedMessage::default();
+        }
+        if context.compressed {
+            self.message.wire_length = self.message.wire_length.saturating_add(header.length);
+        }
+    }
+
+    /// It is complete; returned is the compressed message that it ends.
+    fn end(&mut self, frame: &mut OpenFrame) -> Option<ExplainedMessage> {
+        self.linter.end(&mut frame.findings);
+        let ends = frame.context.compressed && frame.header.fin;
+        ends.then(|| ExplainedMessage { error: self.linter.inflate_error(), ..std::mem::take(&mut self.message) })
+    }
+}
+
+impl ExplainedMessage {
+    fn take(&mut self, piece: &[u8]) {
+        self.length += piece.len() as u64;
+        let room = KEPT - self.beginning.len();
+        self.beginning.extend_from_slice(&piece[..piece.len().min(room)]);
     }
 }
 
@@ -166,7 +212,8 @@ struct OpenFrame {
 }
 
 impl OpenFrame {
-    fn take(&mut self, bytes: &[u8], offset: u64, linter: &mut Linter) {
+    fn take(&mut self, bytes: &[u8], offset: u64, direction: &mut Direction) {
+        let linter = &mut direction.linter;
         self.received = offset + bytes.len() as u64;
         // unmasked piece by piece, so that a payload of any size costs no copy of its own
         for (n, piece) in bytes.chunks(KEPT).enumerate() {
@@ -178,7 +225,8 @@ impl OpenFrame {
             if let Some(key) = self.header.masking_key {
                 mask(&mut plain, key, offset + (n * KEPT) as u64);
             }
-            linter.payload(&plain, &mut self.findings);
+            let message = &mut direction.message;
+            linter.payload(&plain, &mut self.findings, |piece| message.take(piece));
             self.payload.extend_from_slice(&plain[..plain.len().min(room)]);
         }
     }
@@ -196,6 +244,7 @@ impl OpenFrame {
             anatomy: anatomy::frame(&header, &self.payload, self.context),
             payload: self.payload,
             cut: (missing > 0).then_some(Cut::Payload(missing)),
+            message: None,
             findings: self.findings,
         }
     }
@@ -248,12 +297,31 @@ mod tests {
     #[test]
     fn every_rule_that_frames_can_break_is_broken_by_its_example_and_shown() {
         for &rule in Rule::ALL {
-            let Example::Frames { from, hex } = example(rule) else { continue };
+            let Example::Frames { from, deflate, hex } = example(rule) else { continue };
             let bytes = hex::decode(hex.replace(' ', "")).unwrap();
-            let explanation = explain_frames(&bytes, &Options { from: Some(from), ..Options::default() });
+            let explanation = explain_frames(&bytes, &Options { from: Some(from), deflate, ..Options::default() });
             assert!(rules(&explanation).contains(&rule), "{rule}: {:?}", rules(&explanation));
             assert!(explanation.to_text(&Look::default()).contains(rule.id()));
         }
+    }
+
+    #[test]
+    fn a_compressed_message_that_stands_for_itself_is_inflated() {
+        // the examples of RFC 7692 7.2.3.1 and, in two fragments and referring back, 7.2.3.2
+        let options = Options { deflate: true, ..Options::default() };
+        let bytes = hex::decode("c107f248cdc9c907004103f20011800200 00".replace(' ', "")).unwrap();
+        let explanation = explain_frames(&bytes, &options);
+        let messages: Vec<_> = explanation.frames.iter().map(|frame| frame.message.as_ref()).collect();
+        let hello = |one: &ExplainedMessage| (one.beginning.clone(), one.length, one.error);
+        assert_eq!(messages[0].map(hello), Some((b"Hello".to_vec(), 5, None)));
+        assert_eq!(messages[1], None);
+        assert_eq!(messages[2].map(hello), Some((b"Hello".to_vec(), 5, None)));
+        let text = explanation.to_text(&Look::default());
+        assert!(text.contains("7 bytes of DEFLATE data on the wire") && text.contains("Hello"), "{text}");
+        let explanation = explain_frames(&bytes[9..], &options);
+        assert!(explanation.frames[1].message.as_ref().unwrap().error.is_some(), "it refers to what is not given");
+        let text = explanation.to_text(&Look::default());
+        assert!(text.contains("Not inflated"), "{text}");
     }
 
     #[test]

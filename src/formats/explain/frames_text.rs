@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Cut, ExplainedFrame, Explanation};
-use crate::anatomy::{Field, unmask_steps};
+use super::{Cut, ExplainedFrame, ExplainedMessage, Explanation};
+use crate::anatomy::{Field, compressed_message_in_words, unmask_steps};
 use crate::formats::Look;
 use crate::formats::paper::{Ink, Paper};
 use crate::formats::sanitize::dump_char;
@@ -54,6 +54,9 @@ fn put_frame(paper: &mut Paper, number: usize, frame: &ExplainedFrame, whys: &mu
     }
     put_fields(paper, &frame.anatomy.fields, whys);
     put_payload(paper, frame);
+    if let Some(message) = &frame.message {
+        put_message(paper, message);
+    }
     let missing = match frame.cut {
         Some(Cut::Header(bytes)) => {
             Some(format!("Cut short: at least {} of the header {} missing.", count(bytes), are(bytes)))
@@ -177,10 +180,39 @@ fn put_payload(paper: &mut Paper, frame: &ExplainedFrame) {
             let characters: Vec<_> = frame.payload.iter().map(|&byte| format!("{:<2}", dump_char(byte))).collect();
             put_row(paper, "", Ink::Value, &characters.join(" "));
         }
-        _ => put_dump(paper, &frame.payload, header.length, header.masking_key.is_some()),
+        _ => {
+            let name = if header.masking_key.is_some() { "payload, unmasked" } else { "payload" };
+            put_dump(paper, name, &frame.payload, header.length);
+        }
     }
-    // the dump shows ASCII; what is more than that is shown as the text that it is
-    if let Ok(text) = std::str::from_utf8(&frame.payload)
+    put_text(paper, &frame.payload);
+}
+
+/// The compressed message that a frame ends.
+fn put_message(paper: &mut Paper, message: &ExplainedMessage) {
+    paper.end_line();
+    paper.blanks(2);
+    let length = message.error.is_none().then_some(message.length);
+    // whether it may refer back was not given
+    let words = compressed_message_in_words(message.wire_length, length, None).join(" ");
+    paper.paragraph(2, &[(Ink::Plain, &words)]);
+    match &message.error {
+        Some(error) => {
+            paper.blanks(2);
+            let why = format!("Not inflated: {error}. It may refer to earlier messages, which are not given.");
+            paper.paragraph(2, &[(Ink::Title, &why)]);
+        }
+        None if message.length > 0 => {
+            put_dump(paper, "the message, inflated", &message.beginning, message.length);
+            put_text(paper, &message.beginning);
+        }
+        None => {}
+    }
+}
+
+/// The dump shows ASCII; what is more than that is shown as the text that it is.
+fn put_text(paper: &mut Paper, bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes)
         && !text.is_ascii()
     {
         let end = text.char_indices().map(|(at, _)| at).take_while(|&at| at <= DUMPED).last().unwrap_or(0);
@@ -203,9 +235,9 @@ fn put_row(paper: &mut Paper, name: &str, ink: Ink, row: &str) {
     paper.end_line();
 }
 
-fn put_dump(paper: &mut Paper, payload: &[u8], length: u64, masked: bool) {
+fn put_dump(paper: &mut Paper, name: &str, payload: &[u8], length: u64) {
     paper.blanks(2);
-    paper.put(Ink::Dim, if masked { "payload, unmasked" } else { "payload" });
+    paper.put(Ink::Dim, name);
     paper.end_line();
     let per_row = if paper.look().width >= 76 { 16 } else { 8 };
     let shown = &payload[..payload.len().min(DUMPED)];

@@ -7,6 +7,6 @@ mod handshake;
 mod input;
 
 pub use catalogue::{explain_accept, explain_close_code, explain_rule, rules_table};
-pub use frames::{Cut, ExplainedFrame, Explanation, Lost, Options, explain_frames};
+pub use frames::{Cut, ExplainedFrame, ExplainedMessage, Explanation, Lost, Options, explain_frames};
 pub use handshake::{ExplainedHead, HandshakeExplanation, explain_handshake};
 pub use input::{Input, InputError, parse_input};

@@ -2,6 +2,7 @@
 
 mod file;
 mod har;
+mod needed;
 mod payload;
 mod pcapng;
 mod pieces;
@@ -32,7 +33,7 @@ pub enum Kind {
     JsonLines,
     /// A line a frame, for people.
     Text,
-    /// The payload of one message: its frames' payloads, unmasked and joined.
+    /// The payload of one message: its frames' payloads, unmasked and joined; inflated if it is compressed.
     Payload,
 }
 
@@ -203,7 +204,7 @@ pub fn write(
         }
         Kind::Text => {
             let options = text::Options { payload_limit: TEXT_PAYLOAD, color: false, ascii: false };
-            let lines = text::TextLines::new(options);
+            let mut lines = text::TextLines::new(options);
             walk.each(|item, chosen| if chosen { Ok(lines.write(&mut &mut *out, capture, item)?) } else { Ok(()) })?;
         }
         Kind::Payload => payload::write(&mut walk, out)?,

@@ -4,8 +4,10 @@ use std::io::Write;
 
 use super::pieces::pieces;
 use super::{Selection, Stop, Walk};
+use crate::capture::MessageReader;
 use crate::formats::messages::message_of;
 
+const NOT_INFLATED: &str = "the message is compressed and can't be inflated; its frames can be exported as pcapng";
 const ONE: &str = "a payload is that of one message: choose its frames alone";
 
 /// Writes the payload of the message that the chosen frames belong to.
@@ -25,6 +27,19 @@ pub(super) fn write(walk: &mut Walk<'_>, out: &mut dyn Write) -> Result<(), Stop
         return Err(Stop::Refused(ONE));
     }
     walk.written = message.fragments;
+    if message.compressed {
+        let mut result = Ok(());
+        let read = MessageReader::default().read(walk.capture, message.first, |piece| {
+            if result.is_ok() {
+                result = out.write_all(piece);
+            }
+        });
+        result?;
+        return match read {
+            Some(inflated) if inflated.outcome.is_ok() => Ok(()),
+            _ => Err(Stop::Refused(NOT_INFLATED)),
+        };
+    }
     for piece in pieces(walk.capture, &message) {
         walk.progress.is_at(first)?;
         out.write_all(&piece?)?;

@@ -1,9 +1,11 @@
-//! A capture file again: the recording itself, or a conversation around the frames that were chosen.
+//! A capture file again: the recording itself, or a conversation around the frames that were chosen and the compressed
+//! messages that those refer to.
 
 use std::io::Write;
 
 use bytes::Bytes;
 
+use super::needed::with_needed;
 use super::{Selection, Stop, Walk};
 use crate::capture::{Connection, Event, EventKind, FrameEntry, Item, Mark, Note, Origin, PacketWriter, Timestamp};
 use crate::wire::Side;
@@ -24,6 +26,16 @@ pub(super) fn write(walk: &mut Walk<'_>, out: &mut dyn Write) -> Result<(), Stop
     if *walk.selection == Selection::All && copy(walk, out)? {
         return Ok(());
     }
+    // whoever opens the file has only what is in it to inflate messages with
+    let needed = with_needed(walk)?;
+    let mut chosen = Walk::new(walk.capture, &needed, walk.progress);
+    chosen.last = walk.last;
+    let result = write_chosen(&mut chosen, out);
+    walk.written = chosen.written;
+    result
+}
+
+fn write_chosen(walk: &mut Walk<'_>, out: &mut dyn Write) -> Result<(), Stop> {
     let mut packets = Packets::start(out)?;
     let capture = walk.capture;
     let mut exported = 0;

@@ -1,5 +1,6 @@
 //! The panel without a terminal: keys go in, a screen comes out.
 
+mod deflate;
 mod filter;
 mod gone;
 mod keys;

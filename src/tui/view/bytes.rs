@@ -66,7 +66,10 @@ fn line(row: &DumpRow, header: &Header, width: usize, theme: Theme) -> Line<'sta
     }
     if part != Part::Header {
         let text: String = bytes.iter().map(|byte| dump_char(*byte)).collect();
-        spans.push(Span::styled(text, if part == Part::Plain { Style::new() } else { Theme::quiet() }));
+        spans.push(Span::styled(
+            text,
+            if matches!(part, Part::Plain | Part::Inflated) { Style::new() } else { Theme::quiet() },
+        ));
     }
     Line::from(spans)
 }
@@ -84,7 +87,7 @@ fn style(part: Part, offset: u64, header: &Header, theme: Theme) -> Style {
     match part {
         Part::Header if key.is_some_and(|key| key.contains(&offset)) => theme.key(),
         Part::Header => theme.field(),
-        Part::Plain => Style::new(),
+        Part::Plain | Part::Inflated => Style::new(),
         Part::Masked => Theme::quiet(),
     }
 }

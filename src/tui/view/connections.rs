@@ -108,6 +108,7 @@ fn columns(width: usize, theme: Theme) -> Vec<Column> {
     }
     if width >= 130 {
         columns.push(number("findings", 8, |one, _| grouped(findings(one))));
+        columns.push(text(theme.sign("deflate ▶ ◀", "deflate > <"), 15, ratios));
         columns.push(text("subprotocol", 14, |one, _| one.subprotocol.clone().unwrap_or_default()));
     }
     let used: usize = columns.iter().map(|column| column.width + 1).sum::<usize>() + 2;
@@ -124,6 +125,15 @@ fn address(known: Option<SocketAddr>) -> String {
 
 fn bytes(connection: &Connection, from: Side) -> String {
     if connection.is_archived() { "?".to_owned() } else { size(connection.bytes[from as usize]) }
+}
+
+/// How many times as much the compressed messages are inflated: of the client, of the server.
+fn ratios(connection: &Connection, _: Timestamp) -> String {
+    let ratio = |side: Side| connection.deflated[side as usize].ratio();
+    match Side::BOTH.map(ratio) {
+        [None, None] => connection.deflate.map_or_else(String::new, |_| "agreed on".to_owned()),
+        ratios => ratios.map(|ratio| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.1}:1"))).join(" "),
+    }
 }
 
 fn age(connection: &Connection, now: Timestamp) -> u64 {
@@ -200,6 +210,17 @@ fn details(connection: &Connection, snapshot: &Snapshot, width: usize, theme: Th
     }
     pair("subprotocol", connection.subprotocol.clone().unwrap_or_else(|| "none".to_owned()));
     pair("extensions", connection.extensions.clone().unwrap_or_else(|| "none".to_owned()));
+    for side in Side::BOTH {
+        let deflated = connection.deflated[side as usize];
+        if let Some(ratio) = deflated.ratio() {
+            let messages = counted(deflated.messages, "message");
+            let (wire, inflated) = (size(deflated.wire), size(deflated.inflated));
+            pair("deflate", format!("{side}: {messages}, {wire} inflated to {inflated}, {ratio:.1}:1"));
+        }
+        if deflated.failed > 0 {
+            pair("not inflated", format!("{side}: {}", counted(deflated.failed, "message")));
+        }
+    }
     for side in Side::BOTH {
         let ledger = &connection.pings[side as usize];
         let sentences = ping_sentences(ledger, side);

@@ -6,14 +6,14 @@ use ratatui::text::{Line, Span};
 
 use super::bits;
 use super::pane::Pane;
-use crate::anatomy::Field;
+use crate::anatomy::{Field, compressed_message_in_words};
 use crate::capture::Origin;
 use crate::lint::Finding;
-use crate::tui::detail::FrameDetail;
+use crate::tui::detail::{FrameDetail, MessageDetail};
 use crate::tui::layout;
 use crate::tui::model::Model;
 use crate::tui::snapshot::Snapshot;
-use crate::tui::text::{fit, glued, grouped, left, wrap};
+use crate::tui::text::{counted, fit, glued, grouped, left, wrap};
 use crate::tui::theme::Theme;
 use crate::wire::encode_header;
 
@@ -59,9 +59,14 @@ fn lines(detail: &FrameDetail, width: usize, height: usize, theme: Theme) -> Vec
     for field in &detail.anatomy.fields {
         below.extend(field_lines(field, value, width, theme));
     }
-    if let Some(text) = &detail.text {
+    if let Some(message) = &detail.message {
         below.push(Line::default());
-        below.extend(text_lines(text, detail.text_bytes, header.length, width, theme));
+        below.extend(message_lines(detail.n, message, width, theme));
+    }
+    if let Some(text) = &detail.text {
+        let (at_hand, length) = detail.text_bytes;
+        below.push(Line::default());
+        below.extend(text_lines(text, at_hand, length, width, theme));
     }
     // where the bits are unknown there is nothing to draw
     if width >= bits::WIDTH && !detail.entry.is_archived() {
@@ -81,6 +86,26 @@ fn lines(detail: &FrameDetail, width: usize, height: usize, theme: Theme) -> Vec
 /// The least rows that the fields take.
 const fn value_rows(detail: &FrameDetail) -> usize {
     detail.anatomy.fields.len()
+}
+
+/// What a compressed message was on the wire, and what it is inflated.
+fn message_lines(n: u64, message: &MessageDetail, width: usize, theme: Theme) -> Vec<Line<'static>> {
+    let inflated = &message.inflated;
+    let frames = match (inflated.first, inflated.last) {
+        (first, last) if first == last => "the message".to_owned(),
+        (first, last) if n == first => format!("the message, up to frame {}", grouped(last)),
+        (first, last) => format!("the message, frames {} to {}", grouped(first), grouped(last)),
+    };
+    let mut lines = vec![Line::styled(frames, theme.field())];
+    if let Err(why) = inflated.outcome {
+        let sentence = format!("Not inflated: {why}.");
+        lines.extend(indented(&sentence, width).into_iter().map(|line| line.style(theme.alarm())));
+    }
+    let length = inflated.outcome.is_ok().then_some(inflated.length);
+    for sentence in compressed_message_in_words(inflated.wire_length, length, Some(inflated.takes_over)) {
+        lines.extend(indented(&sentence, width));
+    }
+    lines
 }
 
 fn text_lines(text: &[String], at_hand: u64, length: u64, width: usize, theme: Theme) -> Vec<Line<'static>> {
@@ -112,6 +137,13 @@ fn about(detail: &FrameDetail) -> Option<String> {
     }
     if detail.entry.is_archived() {
         parts.push("a message out of a HAR".to_owned());
+    }
+    if let Some(MessageDetail { inflated, .. }) = &detail.message {
+        let wire = counted(inflated.wire_length, "byte");
+        parts.push(match inflated.outcome {
+            Ok(()) => format!("compressed: {wire} of the message, {} inflated", grouped(inflated.length)),
+            Err(_) => format!("compressed: {wire} of the message, not inflated"),
+        });
     }
     if !detail.entry.is_complete() {
         parts.push("cut short: the rest of it never came".to_owned());

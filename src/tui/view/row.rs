@@ -250,18 +250,32 @@ fn payload(row: &Row, width: usize, theme: Theme) -> Vec<Span<'static>> {
         room = room.saturating_sub(text.len());
         spans.push(Span::styled(text, Theme::quiet()));
     }
-    let (text, style) = preview(&row.preview, theme);
+    let (text, style) = preview(&row.preview, room, theme);
     spans.push(Span::styled(fit(&text, room, theme.ellipsis()), style));
     spans
 }
 
-fn preview(preview: &Preview, theme: Theme) -> (String, Style) {
+fn preview(preview: &Preview, room: usize, theme: Theme) -> (String, Style) {
+    const WORDS: usize = 50;
+    const WORD: usize = 24;
     let more = |more| if more { theme.ellipsis() } else { "" };
     match preview {
         Preview::Empty => (theme.dot().to_owned(), Theme::quiet()),
         Preview::Text(text, cut) => (format!("\"{}\"{}", theme.clean(text), more(*cut)), Style::new()),
         Preview::Binary(bytes, cut) => (format!("{}{}", hex_words(bytes), more(*cut)), Style::new()),
-        Preview::Deflated(bytes, cut) => (format!("deflated  {}{}", hex_words(bytes), more(*cut)), Style::new()),
+        Preview::Deflated(bytes, cut) => (format!("deflated  {}{}", hex_words(bytes), more(*cut)), Theme::quiet()),
+        Preview::Inflated(beginning, length, whole) => {
+            let (text, style) = self::preview(beginning, room, theme);
+            let so_far = if *whole { "" } else { " so far" };
+            match room {
+                WORDS.. => (format!("deflated, {} inflated{so_far}  {text}", counted(*length, "byte")), style),
+                WORD.. => (format!("deflated  {text}"), style),
+                // RSV1 and the frame's pane say it, too
+                _ => (text, style),
+            }
+        }
+        Preview::NotInflated(why) => (format!("deflated, not inflated: {why}"), theme.alarm()),
+        Preview::Waiting => (format!("deflated {}", theme.ellipsis()), Theme::quiet()),
         Preview::Close(code, reason) if reason.is_empty() => (code.to_string(), Style::new()),
         Preview::Close(code, reason) => (format!("{code} \"{}\"", theme.clean(reason)), Style::new()),
         Preview::Missing => ("not recorded".to_owned(), Theme::quiet()),

@@ -7,7 +7,6 @@ from websockets.asyncio.client import connect
 
 
 async def main(url):
-    # no answer of the server is compressed: it agrees to no extension
     async with connect(url, max_size=None, proxy=None, ping_interval=None, subprotocols=["chat"]) as ws:
         assert ws.subprotocol == "chat", ws.subprotocol
 

@@ -91,7 +91,9 @@ impl<'a> Entry<'a> {
             data.into_bytes()
         });
         let Some(payload) = self.log.spool.put(&bytes) else { return };
-        if let Some(extras) = message.extras.filter(|extras| self.is_whole && extras.missing_is_at_end()) {
+        let is_restorable =
+            |extras: &super::message::Extras| self.is_whole && !extras.is_inflated && extras.missing_is_at_end();
+        if let Some(extras) = message.extras.filter(is_restorable) {
             self.is_whole = extras.push_frames(from, payload, &mut self.frames);
         } else {
             self.is_whole = false;

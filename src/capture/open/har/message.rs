@@ -44,6 +44,8 @@ pub(super) struct Extras {
     /// Whether the data stands as text.
     pub(super) is_text: bool,
     pub(super) missing: u64,
+    /// Whether the data is what a compressed message was inflated to: then the frames' payloads are not there.
+    pub(super) is_inflated: bool,
     /// Its frames, those that are not told of whole as `None`.
     pub(super) frames: Vec<Option<Frame>>,
 }
@@ -65,8 +67,8 @@ impl Fields for Message {
             }
             "data" => self.data = map.next_value::<Scalar>()?.text(),
             "_wsinspect" => {
-                let mut extras =
-                    Extras { passing: self.passing.clone(), is_text: false, missing: 0, frames: Vec::new() };
+                let passing = self.passing.clone();
+                let mut extras = Extras { passing, is_text: false, missing: 0, is_inflated: false, frames: Vec::new() };
                 map.next_value_seed(Object(&mut extras))?;
                 self.extras = Some(extras);
             }
@@ -80,6 +82,7 @@ impl Fields for Extras {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         match name {
             "data" => self.is_text = map.next_value::<Scalar>()?.text().as_deref() == Some("text"),
+            "wire_length" => self.is_inflated = map.next_value::<Scalar>()?.unsigned().is_some(),
             "missing" => self.missing = map.next_value::<Scalar>()?.unsigned().unwrap_or(0),
             "frames" => map.next_value_seed(Array(self))?,
             _ => pass_over(map, &self.passing)?,

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::open_object;
-use crate::capture::{Capture, ConnectionId, FrameEntry};
+use crate::capture::{Capture, ConnectionId, FrameEntry, MessageReader};
 use crate::formats::export::pieces::pieces;
 use crate::formats::export::{Stop, Walk};
 use crate::formats::jsonl::{FindingJson, finding_of};
@@ -28,10 +28,18 @@ struct Start {
 struct Extras {
     /// `text`, or `base64`, which stands for all that is no text message in valid UTF-8.
     data: &'static str,
-    /// An extension has compressed it, and so it stands here; null where that is not known.
+    /// It was compressed on the wire; the data is what it was inflated to, unless there is a `why`.
+    /// Null where that is not known.
     compressed: Option<bool>,
+    /// Why the data is as compressed as it was on the wire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
     complete: bool,
+    /// Bytes of the data.
     length: u64,
+    /// Payload bytes of the frames, if that is something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wire_length: Option<u64>,
     /// Bytes that could not be recorded, or have not come.
     missing: u64,
     frames: Vec<FrameJson>,
@@ -57,16 +65,20 @@ struct FrameJson {
     findings: Vec<FindingJson>,
 }
 
+/// Bytes of an inflated message that are written at once.
+const PIECE: usize = 1 << 20;
+
 /// Writes the messages of one connection.
 pub(super) struct Messages<'a> {
     out: &'a mut dyn Write,
     assembler: Assembler,
+    reader: MessageReader,
     first: bool,
 }
 
 impl<'a> Messages<'a> {
     pub(super) fn new(out: &'a mut dyn Write) -> Self {
-        Self { out, assembler: Assembler::default(), first: true }
+        Self { out, assembler: Assembler::default(), reader: MessageReader::default(), first: true }
     }
 
     /// Takes the connection's next frame.
@@ -93,7 +105,15 @@ impl<'a> Messages<'a> {
             return Ok(());
         }
         let capture = walk.capture;
-        let is_text = message.opcode == Opcode::TEXT && !message.compressed && is_utf8(capture, message)?;
+        // a message that was compressed is held whole: it is no longer than one may be
+        let read = if message.compressed { self.reader.beginning(capture, message.first, usize::MAX) } else { None };
+        let why = read.as_ref().and_then(|(inflated, _)| inflated.outcome.err()).map(|why| why.to_string());
+        let inflated = read.filter(|_| why.is_none()).map(|(_, bytes)| bytes);
+        let is_text = message.opcode == Opcode::TEXT
+            && match &inflated {
+                Some(bytes) => std::str::from_utf8(bytes).is_ok(),
+                None => !message.compressed && is_utf8(capture, message)?,
+            };
         self.out.write_all(if std::mem::take(&mut self.first) { b"\n  " } else { b",\n  " })?;
         let start = Start {
             r#type: if message.from == Side::Client { "send" } else { "receive" },
@@ -102,25 +122,48 @@ impl<'a> Messages<'a> {
         };
         open_object(self.out, &start)?;
         self.out.write_all(br#","data":""#)?;
-        let written = if is_text { self.text(walk, message)? } else { self.base64(walk, message)? };
+        let length = inflated.as_ref().map_or(message.length, |bytes| bytes.len() as u64);
+        let wire_length = inflated.is_some().then_some(message.length);
+        let written = match &inflated {
+            Some(bytes) => self.data(walk, message, is_text, bytes.chunks(PIECE).map(|piece| Ok(piece.to_vec())))?,
+            None => self.data(walk, message, is_text, pieces(capture, message))?,
+        };
         self.out.write_all(br#"","_wsinspect":"#)?;
         let extras = Extras {
             data: if is_text { "text" } else { "base64" },
             compressed: (!message.is_archived()).then_some(message.compressed),
             complete: last.is_complete() && last.header().fin,
-            length: message.length,
-            missing: message.length.saturating_sub(written),
+            why,
+            length,
+            wire_length,
+            missing: length.saturating_sub(written),
             frames: message.parts.iter().map(|(n, entry)| frame_json(capture, *n, entry)).collect(),
         };
         serde_json::to_writer(&mut *self.out, &extras).map_err(io::Error::from)?;
         Ok(self.out.write_all(b"}")?)
     }
 
-    /// The text, which is known to be UTF-8; returned is how many bytes it has.
-    fn text(&mut self, walk: &Walk<'_>, message: &Assembled) -> Result<u64, Stop> {
+    /// Returned is how many bytes were written.
+    fn data(
+        &mut self,
+        walk: &Walk<'_>,
+        message: &Assembled,
+        is_text: bool,
+        pieces: impl Iterator<Item = io::Result<Vec<u8>>>,
+    ) -> Result<u64, Stop> {
+        if is_text { self.text(walk, message, pieces) } else { self.base64(walk, message, pieces) }
+    }
+
+    /// The text, which is known to be UTF-8.
+    fn text(
+        &mut self,
+        walk: &Walk<'_>,
+        message: &Assembled,
+        pieces: impl Iterator<Item = io::Result<Vec<u8>>>,
+    ) -> Result<u64, Stop> {
         let mut written = 0;
         let mut rest = Vec::new();
-        for piece in pieces(walk.capture, message) {
+        for piece in pieces {
             walk.progress.is_at(message.first)?;
             rest.extend(piece?);
             // a piece may end within a character
@@ -138,10 +181,15 @@ impl<'a> Messages<'a> {
         Ok(written)
     }
 
-    fn base64(&mut self, walk: &Walk<'_>, message: &Assembled) -> Result<u64, Stop> {
+    fn base64(
+        &mut self,
+        walk: &Walk<'_>,
+        message: &Assembled,
+        pieces: impl Iterator<Item = io::Result<Vec<u8>>>,
+    ) -> Result<u64, Stop> {
         let mut written = 0;
         let mut rest = Vec::new();
-        for piece in pieces(walk.capture, message) {
+        for piece in pieces {
             walk.progress.is_at(message.first)?;
             rest.extend(piece?);
             // three bytes are four characters
