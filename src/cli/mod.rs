@@ -39,7 +39,7 @@ pub enum Command {
     Open(Open),
     /// Take frames or an opening handshake apart and print every field
     Explain(Explain),
-    /// Print the catalogue of rules: what RFC 6455 forbids and how a strict peer answers
+    /// Print the catalogue of rules: what RFC 6455 and RFC 7692 forbid and how a strict peer answers
     Rules(Rules),
     /// Print completions for a shell
     Completions(Completions),
