@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use wsinspect::lint::{Finding, Limits, Linter};
-use wsinspect::wire::{Decoder, Piece, Rsv, Side, mask};
+use wsinspect::wire::{Decoder, DeflateAgreement, Piece, Rsv, Side, mask};
 
 fuzz_target!(|input: (bool, u8, u8, &[u8])| {
     let (by_client, rsv, size, bytes) = input;
@@ -16,6 +16,9 @@ fuzz_target!(|input: (bool, u8, u8, &[u8])| {
 fn judge<'a>(side: Side, rsv: u8, chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Finding> {
     let (mut decoder, mut linter) = (Decoder::default(), Linter::new(side, Limits::default()));
     linter.allow_rsv(Rsv::new(rsv));
+    if rsv & 8 != 0 {
+        linter.expect_deflate(DeflateAgreement { server_no_context_takeover: rsv & 16 != 0, ..Default::default() });
+    }
     let (mut key, mut found) = (None, Vec::new());
     for mut chunk in chunks {
         while let Some(piece) = decoder.next(&mut chunk) {

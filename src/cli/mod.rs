@@ -39,7 +39,7 @@ pub enum Command {
     Open(Open),
     /// Take frames or an opening handshake apart and print every field
     Explain(Explain),
-    /// Print the catalogue of rules: what RFC 6455 forbids and how a strict peer answers
+    /// Print the catalogue of rules: what RFC 6455 and RFC 7692 forbid and how a strict peer answers
     Rules(Rules),
     /// Print completions for a shell
     Completions(Completions),
@@ -67,7 +67,7 @@ pub struct Serve {
     pub origin: Vec<String>,
 
     /// Whether to agree to permessage-deflate (RFC 7692) where a client offers it, and to compress what is sent then
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Switch::On)]
+    #[arg(long, value_enum, value_name = "on|off", default_value_t = Switch::On)]
     pub deflate: Switch,
 
     /// Compress each message that is sent by itself, which takes less memory
@@ -107,12 +107,12 @@ pub struct Serve {
     pub common: Common,
 }
 
-/// `on` or `off`.
+/// `--deflate`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Switch {
-    /// Yes.
+    /// Agree to it.
     On,
-    /// No.
+    /// Agree to none.
     Off,
 }
 

@@ -177,9 +177,9 @@ impl Linter {
     /// judged by what they hold, nor a compressed message that may refer to them.
     pub fn pass_over(&mut self) {
         self.text = None;
-        let is_control = self.frame.as_ref().is_some_and(|frame| frame.header.opcode.is_control());
+        let concerns_compression = self.frame.is_none() || self.inflates();
         if let Some(compression) = &mut self.compression
-            && !is_control
+            && concerns_compression
         {
             compression.abandon();
         }

@@ -293,21 +293,49 @@ fn nodes_ws_and_the_server_compress_for_each_other_in_every_way() {
     });
 }
 
-#[test]
-fn chromium_is_shown_frame_by_frame_from_the_test_page_and_from_a_script() {
-    let Some(chromium) =
-        ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| have(name, "--version"))
-    else {
-        return skip("Chromium is shown", "Chromium");
-    };
-    if !have("node", "--version") {
-        return skip("Chromium is shown", "Node, which drives it");
+/// Chromium, and Node, which drives it.
+fn chromium(test: &str) -> Option<&'static str> {
+    let found = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| have(name, "--version"));
+    if found.is_none() {
+        skip(test, "Chromium");
+    } else if !have("node", "--version") {
+        skip(test, "Node, which drives it");
+        return None;
     }
-    let program = server();
+    found
+}
+
+/// A session from the test page, and one from a script.
+#[track_caller]
+fn browse(chromium: &str, program: &Program) -> String {
     let profile = tempfile::tempdir().unwrap();
     let page = format!("http://{}/", program.address());
     let script = format!("{FOLDER}/browser.cjs");
     succeed(Command::new("node").args([script.as_str(), chromium]).arg(profile.path()).arg(&page));
+    page
+}
+
+#[test]
+fn chromium_and_the_server_compress_for_each_other() {
+    let Some(chromium) = chromium("Chromium compresses") else { return };
+    let program = Program::json(&["--subprotocol", "chat", "--payload-limit", "0"]);
+    browse(chromium, &program);
+    for (open, frames, close) in websockets(program, 2) {
+        assert_eq!((&open["extensions"], &open["findings"]), (&json!("permessage-deflate"), &json!([])));
+        for from in ["client", "server"] {
+            let compressed = |frame: &Value| frame["from"] == from && frame["compressed"] == true;
+            assert!(frames.iter().any(compressed), "{from}");
+        }
+        assert!(frames.iter().all(|frame| frame["findings"] == json!([])));
+        assert_eq!(close["clean"], true);
+    }
+}
+
+#[test]
+fn chromium_is_shown_frame_by_frame_from_the_test_page_and_from_a_script() {
+    let Some(chromium) = chromium("Chromium is shown") else { return };
+    let program = server();
+    let page = browse(chromium, &program);
     let origin = json!(["Origin", page.trim_end_matches('/')]);
     let sockets = websockets(program, 2);
     for (open, ..) in &sockets {

@@ -451,6 +451,19 @@ fn a_compressed_message_of_which_bytes_are_missing_is_not_judged_nor_what_may_re
 }
 
 #[test]
+fn bytes_missing_of_a_message_that_is_not_compressed_leave_the_compressed_ones_as_they_were() {
+    let mut linter = server([]).with_deflate().linter();
+    let (mut found, mut inflated) = (Vec::new(), Vec::new());
+    linter.header(&Header::new(Opcode::BINARY, None, 10), &mut found);
+    linter.pass_over();
+    linter.end(&mut found);
+    linter.header(&Header { rsv: Rsv::RSV1, ..Header::new(Opcode::TEXT, None, 7) }, &mut found);
+    linter.payload(b"\xF2\x48\xCD\xC9\xC9\x07\x00", &mut found, |piece| inflated.extend_from_slice(piece));
+    linter.end(&mut found);
+    assert_eq!((inflated.as_slice(), found), (&b"Hello"[..], Vec::new()));
+}
+
+#[test]
 fn whoever_drives_the_linter_gets_what_compressed_messages_inflate_to() {
     let mut linter = server([]).with_deflate().linter();
     let (mut found, mut inflated) = (Vec::new(), Vec::new());
