@@ -16,6 +16,8 @@ pub(super) enum Step {
     Frame(NewFrame, Vec<Finding>),
     /// So many findings in the opening handshake.
     Handshake(Vec<Finding>),
+    /// A ping of this side was answered, after so many nanoseconds.
+    RoundTrip(Side, u64),
     /// The connection went on to another state.
     Milestone(MilestoneKind),
     /// The user has marked a frame, or taken its mark away.
@@ -205,6 +207,7 @@ impl Dissector {
                 Opcode::PONG => {
                     if let Some(round_trip) = self.pings.pong(from, done.body, frame.time) {
                         connection.round_trip = Some(round_trip);
+                        steps.push(Step::RoundTrip(from.other(), round_trip));
                     }
                 }
                 Opcode::CLOSE if frame.complete => note_close(connection, from, done.body, frame.origin),

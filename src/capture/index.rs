@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::connection::Connection;
 use super::event::{ConnectionId, Origin, Timestamp, Vantage};
 use super::file::Position;
+use super::statistics::Statistics;
 use crate::lint::{Finding, Rule};
 use crate::wire::{Header, LengthForm, MaskingKey, Opcode, Rsv, Side};
 
@@ -246,6 +247,7 @@ pub struct Index {
     marks: BTreeMap<u64, String>,
     /// How often each rule was broken, in the order of [`Rule::ALL`].
     rule_counts: Vec<u64>,
+    pub(super) statistics: Statistics,
     open: u64,
     /// Bytes of the capture file.
     pub(super) file_length: u64,
@@ -266,6 +268,7 @@ impl Default for Index {
             milestones: Vec::new(),
             marks: BTreeMap::new(),
             rule_counts: vec![0; Rule::ALL.len()],
+            statistics: Statistics::default(),
             open: 0,
             file_length: 0,
             missing: 0,
@@ -353,6 +356,16 @@ impl Index {
         self.rule_counts[rule as usize]
     }
 
+    /// How often each rule was broken, in frames and handshakes, in the order of [`Rule::ALL`].
+    pub fn rule_counts(&self) -> &[u64] {
+        &self.rule_counts
+    }
+
+    /// Numbers over all frames.
+    pub fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
     /// Every connection, in order of acceptance.
     pub fn connections(&self) -> &[Connection] {
         &self.connections
@@ -382,6 +395,7 @@ impl Index {
             && self.connection(frame.connection).is_some_and(|connection| connection.vantage == Vantage::Beside);
         self.frames.push(FrameEntry::new(frame, !findings.is_empty(), is_injected));
         let n = self.frames.len();
+        self.statistics.frame(frame);
         self.count_findings(&findings);
         self.findings.extend(findings.into_iter().map(|finding| (n, finding)));
     }

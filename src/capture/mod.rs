@@ -21,6 +21,7 @@ mod recorder;
 mod recording;
 mod remark;
 mod resync;
+mod statistics;
 mod tcp;
 
 use std::io;
@@ -38,6 +39,7 @@ pub use open::{OpenError, Opened, Reading, open};
 pub use packets::PacketWriter;
 pub use recorder::{Marker, Recorder, RecorderThread, start};
 pub use recording::{KeepError, Recording, RecordingError};
+pub use statistics::{Histogram, Statistics, Tally, Timeline};
 
 use crate::wire::{Side, mask};
 

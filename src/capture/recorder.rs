@@ -188,6 +188,7 @@ impl Deriver {
             match step {
                 Step::Frame(frame, findings) => index.add_frame(&frame, findings),
                 Step::Handshake(findings) => index.count_findings(&findings),
+                Step::RoundTrip(from, nanoseconds) => index.statistics.round_trip(from, nanoseconds),
                 Step::Milestone(kind) => index.add_milestone(id, kind),
                 Step::Mark(frame, text) => index.set_mark(frame, text),
             }

@@ -260,7 +260,7 @@ impl Panel {
         let traffic =
             self.screen.capture.generation() != drawn.generation || self.model.listing.looked_at() != drawn.looked_at;
         let pause = if self.model.frozen.is_some() { FROZEN } else { FRAME };
-        let ticks = self.model.view == View::Connections && self.model.frozen.is_none();
+        let ticks = matches!(self.model.view, View::Connections | View::Statistics) && self.model.frozen.is_none();
         (traffic && since >= pause) || (ticks && since >= TICK)
     }
 

@@ -4,6 +4,7 @@ mod filter;
 mod keys;
 mod looks;
 mod safety;
+mod views;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

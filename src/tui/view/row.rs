@@ -188,7 +188,7 @@ fn kind(row: &Row, short: bool, theme: Theme) -> String {
     }
 }
 
-fn kind_style(header: &Header, theme: Theme) -> Style {
+pub(super) fn kind_style(header: &Header, theme: Theme) -> Style {
     match header.opcode {
         opcode if opcode.is_reserved() => theme.alarm(),
         Opcode::CLOSE => Theme::strong(),
@@ -252,7 +252,8 @@ fn payload(row: &Row, width: usize, theme: Theme) -> Vec<Span<'static>> {
     spans
 }
 
-fn preview(preview: &Preview, theme: Theme) -> (String, Style) {
+/// The beginning of a payload.
+pub(super) fn preview(preview: &Preview, theme: Theme) -> (String, Style) {
     let more = |more| if more { theme.ellipsis() } else { "" };
     match preview {
         Preview::Empty => (theme.dot().to_owned(), Theme::quiet()),
