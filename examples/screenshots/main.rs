@@ -57,8 +57,6 @@ fn live(program: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     save(&mut terminal, folder, "connections")?;
     terminal.keys("3");
     save(&mut terminal, folder, "handshake")?;
-    terminal.keys("5");
-    save(&mut terminal, folder, "statistics")?;
     terminal.keys("6");
     save(&mut terminal, folder, "rules")?;
     terminal.keys("1f");
@@ -67,7 +65,7 @@ fn live(program: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The ladder of `relay`.
+/// The ladder and the statistics of `relay`.
 fn relay(program: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     let mut server = Terminal::start(program, (80, 24), &["serve", "9003", "--subprotocol", "chat"]);
     server.wait_for("127.0.0.1:9003");
@@ -98,7 +96,23 @@ fn relay(program: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     terminal.wait_for("ladder of connection 1");
     terminal.wait_for("101 Switching");
     terminal.keys("gjj");
+    terminal.wait_until("no notice", |screen| !screen.contents().contains("ping sent"));
     save(&mut terminal, folder, "ladder")?;
+
+    let mut feed = open("/feed", "")?;
+    for n in 0..60_usize {
+        // more and less, and each size another number of times
+        for _ in 0..=n * n % 7 {
+            let opcode = if n % 5 == 0 { Opcode::BINARY } else { Opcode::TEXT };
+            exchange(&mut feed, &client_frame(opcode, &vec![b'x'; 1 << (n * n % 9)]))?;
+        }
+        if n % 6 == 0 {
+            exchange(&mut feed, &client_frame(Opcode::PING, n.to_string().as_bytes()))?;
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    terminal.keys("5");
+    save(&mut terminal, folder, "statistics")?;
     Ok(())
 }
 

@@ -191,7 +191,8 @@ impl Page<'_> {
                 let [least, most, mean] =
                     [trips.least, trips.most, mean].map(|value| duration(value.saturating_mul(1000)));
                 let pings = counted(trips.count, "ping");
-                about.push(format!("{pings} of the {side} answered after {least} to {most}, mean {mean}"));
+                let times = if trips.count == 1 { most } else { format!("{least} to {most}, mean {mean}") };
+                about.push(format!("{pings} of the {side} answered after {times}"));
             }
         }
         if about.is_empty() {
