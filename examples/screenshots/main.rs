@@ -17,6 +17,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use terminal::Terminal;
 use wsinspect::wire::{CloseBody, CloseCode, Header, LengthForm, MaskingKey, Opcode, frame};
@@ -28,6 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let program = program()?;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots");
     live(&program, &folder)?;
+    relay(&program, &folder)?;
     explain(&program, &folder)?;
     Ok(())
 }
@@ -55,9 +57,62 @@ fn live(program: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     save(&mut terminal, folder, "connections")?;
     terminal.keys("3");
     save(&mut terminal, folder, "handshake")?;
+    terminal.keys("6");
+    save(&mut terminal, folder, "rules")?;
     terminal.keys("1f");
     save(&mut terminal, folder, "fragments")?;
     drop(traffic);
+    Ok(())
+}
+
+/// The ladder and the statistics of `relay`.
+fn relay(program: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let mut server = Terminal::start(program, (80, 24), &["serve", "9003", "--subprotocol", "chat"]);
+    server.wait_for("127.0.0.1:9003");
+    let mut terminal = Terminal::start(program, (120, 36), &["relay", "9002", "localhost:9003"]);
+    terminal.wait_for(ADDRESS);
+    let mut chat = open("/chat?room=7", "Sec-WebSocket-Protocol: chat\r\n")?;
+    exchange(&mut chat, &client_frame(Opcode::TEXT, br#"{"op":"subscribe","channel":"trades"}"#))?;
+    exchange(&mut chat, &client_frame(Opcode::TEXT, "größer, 漢字 and 😀 \u{1b}[31m".as_bytes()))?;
+    let fragment = |opcode, fin, payload: &[u8]| {
+        let header = Header::new(opcode, Some(key(payload)), payload.len() as u64).with_fin(fin);
+        frame(&header, payload)
+    };
+    // long enough to be folded
+    std::thread::sleep(Duration::from_millis(1400));
+    chat.write_all(&fragment(Opcode::TEXT, false, b"a message "))?;
+    exchange(&mut chat, &client_frame(Opcode::PING, b"still there?"))?;
+    exchange(&mut chat, &fragment(Opcode::CONTINUATION, true, b"in two fragments"))?;
+    terminal.wait_for("\"a message in two fragments\"");
+    // one to each side, put in
+    terminal.keys("p");
+    terminal.wait_for("wsinspect 1");
+    terminal.keys("<p");
+    terminal.wait_for("wsinspect 2");
+    let header = Header { length_form: LengthForm::Bits16, ..Header::new(Opcode::TEXT, None, 5) };
+    exchange(&mut chat, &frame(&header, b"Hello"))?;
+    terminal.wait_for("unmasked-client-frame");
+    terminal.keys("4");
+    terminal.wait_for("ladder of connection 1");
+    terminal.wait_for("101 Switching");
+    terminal.keys("gjj");
+    terminal.wait_until("no notice", |screen| !screen.contents().contains("ping sent"));
+    save(&mut terminal, folder, "ladder")?;
+
+    let mut feed = open("/feed", "")?;
+    for n in 0..60_usize {
+        // more and less, and each size another number of times
+        for _ in 0..=n * n % 7 {
+            let opcode = if n % 5 == 0 { Opcode::BINARY } else { Opcode::TEXT };
+            exchange(&mut feed, &client_frame(opcode, &vec![b'x'; 1 << (n * n % 9)]))?;
+        }
+        if n % 6 == 0 {
+            exchange(&mut feed, &client_frame(Opcode::PING, n.to_string().as_bytes()))?;
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    terminal.keys("5");
+    save(&mut terminal, folder, "statistics")?;
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use super::event::{ConnectionId, Origin, Timestamp, Vantage};
 use super::exchange::Exchange;
 use super::file::Position;
 use super::frame_store::FrameStore;
+use super::statistics::Statistics;
 use crate::lint::{Finding, Limits, Rule};
 use crate::wire::{Header, LengthForm, MaskingKey, Opcode, Rsv, Side};
 
@@ -249,6 +250,7 @@ pub struct Index {
     marks: BTreeMap<u64, String>,
     /// How often each rule was broken, in the order of [`Rule::ALL`].
     rule_counts: Vec<u64>,
+    pub(super) statistics: Statistics,
     open: u64,
     /// Bytes of the capture file.
     pub(super) file_length: u64,
@@ -285,6 +287,7 @@ impl Default for Index {
             answered: Vec::new(),
             marks: BTreeMap::new(),
             rule_counts: vec![0; Rule::ALL.len()],
+            statistics: Statistics::default(),
             open: 0,
             file_length: 0,
             missing: 0,
@@ -393,6 +396,16 @@ impl Index {
     /// How often `rule` was broken.
     pub fn rule_count(&self, rule: Rule) -> u64 {
         self.rule_counts[rule as usize]
+    }
+
+    /// How often each rule was broken, in frames and handshakes, in the order of [`Rule::ALL`].
+    pub fn rule_counts(&self) -> &[u64] {
+        &self.rule_counts
+    }
+
+    /// Numbers over all frames.
+    pub fn statistics(&self) -> &Statistics {
+        &self.statistics
     }
 
     /// Every connection that is not gone, in order of acceptance.
@@ -542,6 +555,7 @@ impl Index {
         let is_archived = vantage == Some(Vantage::Archive);
         self.frames.push(FrameEntry::new(frame, !findings.is_empty(), is_injected, is_archived));
         let n = self.frames.len();
+        self.statistics.frame(frame);
         self.count_findings(&findings);
         self.findings.extend(findings.into_iter().map(|finding| (n, finding)));
     }
@@ -549,6 +563,9 @@ impl Index {
     pub(super) fn add_answer(&mut self, pong: u64, pings: &[u64]) {
         let Some(&meant) = pings.last() else { return };
         self.answers.push((pong, meant));
+        if let (Some(waited), Some(ping)) = (self.round_trip(pong), self.frame(meant)) {
+            self.statistics.round_trip(ping.from(), waited);
+        }
         for &ping in pings {
             // pings are answered soon, so that little has to make room
             let at = self.answered.partition_point(|(earlier, _)| *earlier < ping);

@@ -31,6 +31,7 @@ mod recording;
 mod remark;
 mod requests;
 mod resync;
+mod statistics;
 mod tcp;
 mod verdict;
 
@@ -56,6 +57,7 @@ pub use packets::PacketWriter;
 pub use pings::PingLedger;
 pub use recorder::{Marker, Recorder, RecorderThread, start};
 pub use recording::{KeepError, Leftovers, Recording, RecordingError, leftovers};
+pub use statistics::{Histogram, Statistics, Tally, Timeline};
 pub use verdict::{By, How, Verdict};
 
 use self::checkpoints::Checkpoints;

@@ -19,7 +19,7 @@ pub(super) enum Action {
     Home,
     /// To the last row.
     End,
-    /// Into the selected frame, or to the selected connection's handshake.
+    /// Into the selected frame, to the selected connection's handshake, to the frames that break the selected rule.
     Enter,
     /// Back to where one came from.
     Back,
@@ -43,6 +43,8 @@ pub(super) enum Action {
     Filter,
     /// Rows are messages, or frames again.
     Messages,
+    /// The ladder shows one connection, or all of them.
+    Others,
     /// Sends a ping.
     Ping,
     /// Sends a pong that nobody asked for.
@@ -80,11 +82,18 @@ pub(super) enum View {
     Connections,
     /// One connection's opening handshake.
     Handshake,
+    /// The frames as arrows between those who sent them.
+    Ladder,
+    /// Numbers over all frames.
+    Statistics,
+    /// The catalogue of rules, and how often each was broken.
+    Rules,
 }
 
 impl View {
     /// In the order of their keys.
-    pub(super) const ALL: [Self; 3] = [Self::Frames, Self::Connections, Self::Handshake];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Frames, Self::Connections, Self::Handshake, Self::Ladder, Self::Statistics, Self::Rules];
 
     /// One word.
     pub(super) const fn name(self) -> &'static str {
@@ -92,6 +101,14 @@ impl View {
             Self::Frames => "frames",
             Self::Connections => "connections",
             Self::Handshake => "handshake",
+            Self::Ladder => "ladder",
+            Self::Statistics => "statistics",
+            Self::Rules => "rules",
         }
+    }
+
+    /// Whether its rows are frames, of which one is selected.
+    pub(super) const fn lists_frames(self) -> bool {
+        matches!(self, Self::Frames | Self::Ladder)
     }
 }

@@ -34,6 +34,10 @@ pub(super) enum Scope {
     Everywhere,
     /// Where something is listed.
     Lists,
+    /// Where there is more than one pane.
+    Panes,
+    /// In the ladder.
+    Ladder,
     /// In all of them, as long as there is someone to send to.
     Live,
 }
@@ -44,7 +48,9 @@ impl Scope {
         match self {
             Self::Everywhere => true,
             Self::Live => live,
-            Self::Lists => !matches!(view, View::Handshake),
+            Self::Lists => !matches!(view, View::Handshake | View::Statistics),
+            Self::Panes => matches!(view, View::Frames | View::Connections | View::Rules),
+            Self::Ladder => matches!(view, View::Ladder),
         }
     }
 }
@@ -89,17 +95,17 @@ pub(super) const BINDINGS: &[Binding] = &[
     },
     Binding {
         keys: &[(plain(KeyCode::Enter), Action::Enter)],
-        does: "into the frame, or to the connection's handshake",
+        does: "into the frame, the handshake, the rule's frames",
         short: "open",
         scope: Scope::Lists,
     },
     Binding { keys: &[(plain(KeyCode::Esc), Action::Back)], does: "back", short: "", scope: Scope::Everywhere },
-    Binding { keys: &[(plain(KeyCode::Tab), Action::NextPane)], does: "next pane", short: "pane", scope: Scope::Lists },
+    Binding { keys: &[(plain(KeyCode::Tab), Action::NextPane)], does: "next pane", short: "pane", scope: Scope::Panes },
     Binding {
         keys: &[(char('\\'), Action::Maximise)],
         does: "the pane takes all the room, or gives it back",
         short: "maximise",
-        scope: Scope::Lists,
+        scope: Scope::Panes,
     },
     Binding {
         keys: &[
@@ -110,6 +116,22 @@ pub(super) const BINDINGS: &[Binding] = &[
         does: "views: frames, connections, handshake",
         short: "",
         scope: Scope::Everywhere,
+    },
+    Binding {
+        keys: &[
+            (char('4'), Action::Show(View::Ladder)),
+            (char('5'), Action::Show(View::Statistics)),
+            (char('6'), Action::Show(View::Rules)),
+        ],
+        does: "views: ladder, statistics, rules",
+        short: "",
+        scope: Scope::Everywhere,
+    },
+    Binding {
+        keys: &[(char('o'), Action::Others)],
+        does: "ladder: the other connections too, or one alone",
+        short: "others",
+        scope: Scope::Ladder,
     },
     Binding {
         keys: &[(char('['), Action::PreviousFinding), (char(']'), Action::NextFinding)],

@@ -39,9 +39,9 @@ pub(super) struct Layout {
     pub(super) body: Rect,
     /// The line at the bottom.
     pub(super) footer: Rect,
-    /// The list of frames, or of connections, or the handshake.
+    /// The list of frames, connections or rules, or all that a view shows in one pane.
     pub(super) list: Option<Rect>,
-    /// The selected frame's fields, or the selected connection's details.
+    /// The selected frame's fields, or the details of the selected connection or rule.
     pub(super) frame: Option<Rect>,
     /// The selected frame's bytes.
     pub(super) bytes: Option<Rect>,
@@ -57,12 +57,12 @@ impl Layout {
         let body = Rect { x: 0, y: 1, width: size.width, height: size.height - 2 };
         let empty = Self { header: row(0), body, footer: row(size.height - 1), list: None, frame: None, bytes: None };
         Some(match view {
-            View::Handshake => Self { list: Some(body), ..empty },
-            View::Connections if maximised => match pane {
+            View::Handshake | View::Ladder | View::Statistics => Self { list: Some(body), ..empty },
+            View::Connections | View::Rules if maximised => match pane {
                 Pane::List => Self { list: Some(body), ..empty },
                 Pane::Frame | Pane::Bytes => Self { frame: Some(body), ..empty },
             },
-            View::Connections => {
+            View::Connections | View::Rules => {
                 let (list, details) = split_rows(body, body.height.saturating_sub(details_height(body.height)));
                 Self { list: Some(list), frame: Some(details), ..empty }
             }

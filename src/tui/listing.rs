@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
 
-use crate::capture::Capture;
 use crate::capture::filter::{Filter, Numbers, Sieve, Sifted, Thread, head_of, parts_of};
+use crate::capture::{Capture, ConnectionId};
 
 /// What the rows of the list are.
 #[derive(Debug, Default)]
@@ -21,6 +21,9 @@ pub(super) struct Listing {
     opened: BTreeMap<u64, Vec<u64>>,
     /// The sieve is not the one for what is wanted.
     outdated: bool,
+    /// The connection whose frames alone are rows, and the sieve for those, so that the other one need not begin anew.
+    only: Option<ConnectionId>,
+    narrow: Option<Arc<Sieve>>,
 }
 
 /// What stands in a row.
@@ -74,6 +77,7 @@ impl Listing {
         self.expression = expression;
         self.filter = filter;
         self.outdated = true;
+        self.narrow = None;
     }
 
     /// Rows are messages from now on, or frames again.
@@ -83,37 +87,54 @@ impl Listing {
         self.outdated |= self.filter.is_none();
     }
 
+    /// Only frames of this connection are rows, and those as frames; `None` takes that back.
+    pub(super) fn narrow(&mut self, only: Option<ConnectionId>) {
+        if only != self.only {
+            self.only = only;
+            self.narrow = None;
+        }
+    }
+
+    /// The connection whose frames alone are rows.
+    pub(super) const fn only(&self) -> Option<ConnectionId> {
+        self.only
+    }
+
     /// Begins to look for what is wanted, if that is something else by now.
     pub(super) fn start(&mut self, capture: &Arc<Capture>) -> io::Result<()> {
         if std::mem::take(&mut self.outdated) {
             self.sieve = None;
-            if self.is_sifted() {
+            if self.messages || self.filter.is_some() {
                 self.sieve = Some(Arc::new(Sieve::start(capture.clone(), self.filter.clone())?));
             }
+        }
+        if let Some(id) = self.only.filter(|_| self.narrow.is_none()) {
+            let filter = Filter::of_connection(id, self.filter.as_ref());
+            self.narrow = Some(Arc::new(Sieve::start(capture.clone(), Some(filter))?));
         }
         Ok(())
     }
 
     /// Whether rows are other than all frames.
     pub(super) fn is_sifted(&self) -> bool {
-        self.messages || self.filter.is_some()
+        self.folds() || self.filter.is_some() || self.only.is_some()
     }
 
-    /// The filter at work; `None` without a filter. It goes on as long as someone has it.
+    /// The filter at work; `None` without one. It goes on as long as someone has it.
     pub(super) fn filtering(&self) -> Option<Arc<Sieve>> {
-        self.filter.as_ref()?;
-        self.sieve.clone()
+        self.lets_through()?;
+        self.current().cloned()
     }
 
     /// How many of those come after frame `hidden` and up to `last`.
     pub(super) fn matching(&self, hidden: u64, last: u64) -> Option<u64> {
-        self.filter.as_ref()?;
+        self.lets_through()?;
         self.sifted(|sifted| sifted.frames.count_to(last).saturating_sub(sifted.frames.count_to(hidden)))
     }
 
     /// How many frames have been looked at, where that takes time.
     pub(super) fn looked_at(&self) -> Option<u64> {
-        self.sieve.as_ref().map(|sieve| sieve.looked_at())
+        self.current().map(|sieve| sieve.looked_at())
     }
 
     /// Opens the message that begins with frame `first`, or closes it.
@@ -141,14 +162,14 @@ impl Listing {
 
     /// What has been found.
     pub(super) fn sifted<T>(&self, look: impl FnOnce(&Sifted) -> T) -> Option<T> {
-        self.sieve.as_ref().map(|sieve| look(&sieve.sifted()))
+        self.current().map(|sieve| look(&sieve.sifted()))
     }
 
     /// Looks for what has come to the messages that are opened.
     pub(super) fn refresh(&mut self, capture: &Capture) {
-        let Some(sieve) = self.sieve.as_ref().filter(|_| self.messages) else { return };
         let gone = capture.index().gone();
         self.opened.retain(|first, _| *first > gone);
+        let Some(sieve) = self.sieve.as_ref().filter(|_| self.folds()) else { return };
         for (first, parts) in &mut self.opened {
             let thread = sieve.sifted().thread(*first).copied();
             let next = parts.last().map_or(0, |last| last + 1);
@@ -192,7 +213,7 @@ impl Listing {
             before += parts.len() as u64;
         }
         let n = self.sifted(|sifted| self.numbers(sifted).get((row - before).checked_sub(1)?))??;
-        Some(Place { n, kind: if self.messages { Kind::Message } else { Kind::Frame } })
+        Some(Place { n, kind: if self.folds() { Kind::Message } else { Kind::Frame } })
     }
 
     /// The row of the anchor, or of what is nearest to it; `None` in an empty list.
@@ -216,27 +237,42 @@ impl Listing {
     }
 
     fn head(&self, anchor: &mut Anchor, capture: &Capture) -> u64 {
-        if self.messages { *anchor.head.get_or_insert_with(|| head_of(capture, anchor.n)) } else { anchor.n }
+        if self.folds() { *anchor.head.get_or_insert_with(|| head_of(capture, anchor.n)) } else { anchor.n }
     }
 
     /// The row of the anchor in or at the `place`th message, which begins with frame `first`, or of the `place`th frame.
     fn row_in(&self, place: u64, first: u64, anchor: &Anchor) -> u64 {
         let before: usize =
             self.opened_rows().take_while(|(head, _)| *head < first).map(|(_, parts)| parts.len()).sum();
-        let parts = self.opened.get(&first).filter(|_| self.messages && anchor.inside);
+        let parts = self.opened.get(&first).filter(|_| self.folds() && anchor.inside);
         let within = parts.and_then(|parts| parts.binary_search(&anchor.n).ok()).map_or(0, |part| part as u64 + 1);
         place + 1 + before as u64 + within
     }
 
     /// The opened messages that are listed.
     fn opened_rows(&self) -> impl Iterator<Item = (u64, &[u64])> {
-        let opened = self.opened.iter().filter(|_| self.messages);
+        let opened = self.opened.iter().filter(|_| self.folds());
         let listed = opened.filter(|(first, _)| self.sifted(|sifted| sifted.messages.contains(**first)) == Some(true));
         listed.map(|(first, parts)| (*first, parts.as_slice()))
     }
 
+    /// Whether a message of several frames is one row.
+    const fn folds(&self) -> bool {
+        self.messages && self.only.is_none()
+    }
+
+    /// `None` if every frame is let through.
+    fn lets_through(&self) -> Option<()> {
+        (self.filter.is_some() || self.only.is_some()).then_some(())
+    }
+
+    /// The sieve for the rows that are wanted.
+    fn current(&self) -> Option<&Arc<Sieve>> {
+        if self.only.is_some() { self.narrow.as_ref() } else { self.sieve.as_ref() }
+    }
+
     fn numbers<'a>(&self, sifted: &'a Sifted) -> &'a Numbers {
-        if self.messages { &sifted.messages } else { &sifted.frames }
+        if self.folds() { &sifted.messages } else { &sifted.frames }
     }
 }
 

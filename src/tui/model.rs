@@ -13,9 +13,11 @@ use super::listing::{Anchor, Listing, Place};
 use super::overlay::Overlay;
 use super::theme::Theme;
 use super::work::{Chosen, Task, Work};
-use crate::capture::{Capture, Connection, ConnectionId, ConnectionState, Index, ReadProgress};
+use crate::capture::filter::Filter;
+use crate::capture::{Capture, Connection, ConnectionId, ConnectionState, Index, ReadProgress, Statistics};
 use crate::control::{Command, Outgoing};
 use crate::formats::export::Selection;
+use crate::lint::Rule;
 use crate::wire::Side;
 
 /// The state of the panel.
@@ -65,6 +67,17 @@ pub(super) struct Model {
     pub(super) bytes_scroll: u64,
     pub(super) details_scroll: u64,
     pub(super) handshake_scroll: u64,
+    pub(super) statistics_scroll: u64,
+    /// Whether the ladder shows all connections.
+    pub(super) others: bool,
+    /// The rows that the lines of the ladder belong to, as it was drawn last.
+    pub(super) ladder_lines: Vec<u64>,
+    /// Rows are places in the catalogue of rules, from 1.
+    pub(super) rules: Cursor,
+    pub(super) rule_pane: Pane,
+    pub(super) rule_scroll: u64,
+    /// The view that led to the frames, where `Esc` goes back to.
+    pub(super) from: Option<View>,
     /// The topmost is the last one.
     pub(super) overlays: Vec<Overlay>,
     pub(super) notice: Option<Notice>,
@@ -88,6 +101,8 @@ pub(super) struct Notice {
 pub(super) struct Frozen {
     pub(super) frames: u64,
     pub(super) connections: Arc<[Connection]>,
+    pub(super) statistics: Arc<Statistics>,
+    pub(super) rule_counts: Arc<[u64]>,
 }
 
 impl Model {
@@ -123,6 +138,13 @@ impl Model {
             bytes_scroll: 0,
             details_scroll: 0,
             handshake_scroll: 0,
+            statistics_scroll: 0,
+            others: false,
+            ladder_lines: Vec::new(),
+            rules: Cursor::new(false),
+            rule_pane: Pane::List,
+            rule_scroll: 0,
+            from: None,
             overlays: Vec::new(),
             notice: None,
             frozen: None,
@@ -147,15 +169,22 @@ impl Model {
         match self.view {
             View::Frames => self.pane,
             View::Connections => self.connection_pane,
-            View::Handshake => Pane::List,
+            View::Rules => self.rule_pane,
+            View::Handshake | View::Ladder | View::Statistics => Pane::List,
         }
     }
 
     /// The terminal has another size.
     pub(super) fn resize(&mut self, size: Size) {
         self.size = size;
+        self.reveal();
+    }
+
+    /// The windows show the selections from now on.
+    pub(super) fn reveal(&mut self) {
         self.frames.reveal();
         self.connections.reveal();
+        self.rules.reveal();
     }
 
     /// Says what was just done.
@@ -176,6 +205,16 @@ impl Model {
     /// The connections that are shown.
     pub(super) fn shown_connections<'a>(&'a self, index: &'a Index) -> &'a [Connection] {
         self.frozen.as_ref().map_or_else(|| index.connections(), |frozen| &frozen.connections)
+    }
+
+    /// The numbers that are shown.
+    pub(super) fn statistics(&self, index: &Index) -> Arc<Statistics> {
+        self.frozen.as_ref().map_or_else(|| Arc::new(index.statistics().clone()), |frozen| frozen.statistics.clone())
+    }
+
+    /// How often each rule was broken, as far as that is shown.
+    pub(super) fn rule_counts(&self, index: &Index) -> Arc<[u64]> {
+        self.frozen.as_ref().map_or_else(|| index.rule_counts().into(), |frozen| frozen.rule_counts.clone())
     }
 
     /// Puts selections and windows in order for what the capture holds by now.
@@ -207,6 +246,12 @@ impl Model {
         self.connection_placed = self.connections.selected;
         let index = capture.index();
         self.connection = self.connection_row().and_then(|row| Some(self.shown_connections(&index).get(row)?.id));
+        drop(index);
+        let selected = self.rules.selected;
+        self.rules.settle(1, Rule::ALL.len() as u64, rows);
+        if self.rules.selected != selected {
+            self.rule_scroll = 0;
+        }
     }
 
     fn settle_frames(&mut self, capture: &Capture, unlisted: u64, last: u64, rows: usize) {
@@ -251,8 +296,25 @@ impl Model {
         self.frames.reveal();
     }
 
+    /// Only what passes `filter` is listed from now on. It is among those that can be recalled.
+    pub(super) fn filter(&mut self, expression: String, filter: Option<Filter>) {
+        if !expression.is_empty() {
+            self.filters.retain(|earlier| *earlier != expression);
+            self.filters.push(expression.clone());
+        }
+        self.listing.filter(expression, filter);
+    }
+
     /// Begins to look for what the list is to show, if that is something else by now.
     pub(super) fn sift(&mut self, capture: &Arc<Capture>) {
+        let only = match self.view {
+            // what it shows stays, also where nothing of that is listed
+            View::Ladder if !self.others => {
+                self.listing.only().or_else(|| Some(capture.index().frame(self.anchor.n)?.connection()))
+            }
+            _ => None,
+        };
+        self.listing.narrow(only);
         if let Err(error) = self.listing.start(capture) {
             self.say(format!("cannot start the filter: {error}"));
         }
@@ -263,7 +325,9 @@ impl Model {
         let (hidden, last) = (self.unlisted(index), self.last_frame(index));
         match self.listing.filtering() {
             Some(sieve) => Chosen::Sifted { sieve, hidden, last },
-            None if self.listing.expression.is_empty() => {
+            None if !self.listing.is_sifted()
+                || self.listing.expression.is_empty() && self.listing.only().is_none() =>
+            {
                 Chosen::Known(Selection::Frames((hidden + 1..=last).collect()))
             }
             // it could not be started, and nothing is listed
@@ -281,11 +345,16 @@ impl Model {
     /// The connection that the view is about: the selected frame's, or the selected one.
     pub(super) fn selected_connection(&self, index: &Index) -> Option<ConnectionId> {
         match self.view {
-            View::Frames => Some(index.frame(self.selected_frame()?)?.connection()),
-            View::Connections | View::Handshake => {
+            View::Frames | View::Ladder => Some(index.frame(self.selected_frame()?)?.connection()),
+            View::Connections | View::Handshake | View::Statistics | View::Rules => {
                 self.shown_connections(index).get(self.connection_row()?).map(|one| one.id)
             }
         }
+    }
+
+    /// The rule under the cursor.
+    pub(super) fn selected_rule(&self) -> Option<Rule> {
+        Rule::ALL.get(usize::try_from(self.rules.selected).ok()?.checked_sub(1)?).copied()
     }
 
     /// The place of the selected connection among all.

@@ -50,11 +50,7 @@ pub(super) fn key(model: &mut Model, key: KeyEvent) -> Option<Command> {
                 Prompted::Cancelled => drop(model.overlays.pop()),
                 Prompted::Applied(expression, filter) => {
                     model.overlays.pop();
-                    if !expression.is_empty() {
-                        model.filters.retain(|earlier| *earlier != expression);
-                        model.filters.push(expression.clone());
-                    }
-                    model.listing.filter(expression, filter);
+                    model.filter(expression, filter);
                 }
             }
             None

@@ -265,7 +265,7 @@ impl Panel {
         let traffic =
             self.screen.capture.generation() != drawn.generation || self.model.listing.looked_at() != drawn.looked_at;
         let pause = if self.model.frozen.is_some() { FROZEN } else { FRAME };
-        let ticks = self.model.view == View::Connections && self.model.frozen.is_none();
+        let ticks = matches!(self.model.view, View::Connections | View::Statistics) && self.model.frozen.is_none();
         (traffic && since >= pause) || (ticks && since >= TICK)
     }
 
@@ -287,7 +287,7 @@ pub(super) fn draw<W: io::Write>(
     output: &mut Terminal<CrosstermBackend<W>>,
     model: &mut Model,
     reader: &mut SnapshotReader,
-    capture: &Capture,
+    capture: &Arc<Capture>,
     now: Timestamp,
 ) -> io::Result<bool> {
     let snapshot = reader.take(model, capture, now);

@@ -1,12 +1,14 @@
 //! What is in view, read from the capture with short looks: the rows of the lists, the selected frame, the numbers.
 
+use std::sync::Arc;
+
 use super::action::View;
 use super::detail::{FrameDetail, HandshakeDetail};
 use super::dump::{Dump, DumpRow};
 use super::layout::inside;
 use super::model::Model;
 use super::rows::{Row, RowCache};
-use crate::capture::{Capture, Connection, ConnectionId, Exchange, MessageReader, Timestamp, Totals};
+use crate::capture::{Capture, Connection, ConnectionId, Exchange, MessageReader, Statistics, Timestamp, Totals};
 
 /// All that a drawing needs beside the model.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +42,11 @@ pub(super) struct Snapshot {
     pub(super) handshake: Option<HandshakeDetail>,
     /// Something is left to be read for the next time.
     pub(super) waits: bool,
+    /// The row above the first one of `rows`.
+    pub(super) above: Option<Row>,
+    pub(super) statistics: Option<Arc<Statistics>>,
+    /// How often each rule was broken, in the order of the catalogue.
+    pub(super) rule_counts: Option<Arc<[u64]>>,
     /// Whom the next send goes to.
     pub(super) target: Option<ConnectionId>,
 }
@@ -58,7 +65,8 @@ pub(super) struct SnapshotReader {
 
 impl SnapshotReader {
     /// What `model` has in view.
-    pub(super) fn take(&mut self, model: &mut Model, capture: &Capture, now: Timestamp) -> Snapshot {
+    pub(super) fn take(&mut self, model: &mut Model, capture: &Arc<Capture>, now: Timestamp) -> Snapshot {
+        model.sift(capture);
         model.settle(capture);
         let Some(layout) = model.layout() else { return Snapshot::default() };
         let rows = layout.list_rows() as u64;
@@ -73,7 +81,7 @@ impl SnapshotReader {
             target: model.target(&index),
             ..Snapshot::default()
         };
-        if model.view != View::Frames {
+        if !model.view.lists_frames() {
             let all = model.shown_connections(&index);
             let start = (model.connections.top.saturating_sub(1) as usize).min(all.len());
             let end = all.len().min(start + rows as usize);
@@ -85,10 +93,22 @@ impl SnapshotReader {
                 snapshot.exchanges = index.exchanges_of(connection).take(MOST_EXCHANGES).cloned().collect();
             }
         }
+        match model.view {
+            View::Ladder => {
+                let id = model.listing.only().or_else(|| model.selected_connection(&index));
+                let shown = model.shown_connections(&index);
+                let place = id.and_then(|id| shown.binary_search_by_key(&id, |one| one.id).ok());
+                snapshot.connection = place.map(|place| shown[place].clone());
+            }
+            View::Statistics => snapshot.statistics = Some(model.statistics(&index)),
+            View::Rules => snapshot.rule_counts = Some(model.rule_counts(&index)),
+            View::Frames | View::Connections | View::Handshake => {}
+        }
         drop(index);
         match model.view {
             View::Frames => self.frames(model, capture, &mut snapshot),
-            View::Connections => {}
+            View::Ladder => self.ladder(model, capture, &mut snapshot),
+            View::Connections | View::Statistics | View::Rules => {}
             View::Handshake => {
                 self.handshake(capture, snapshot.connection.as_ref());
                 snapshot.handshake.clone_from(&self.handshake);
@@ -105,15 +125,29 @@ impl SnapshotReader {
         }
     }
 
-    fn frames(&mut self, model: &mut Model, capture: &Capture, snapshot: &mut Snapshot) {
+    /// The rows in view and what there is to say of all of them; from the `above`th before the window on.
+    fn listed(&mut self, model: &Model, capture: &Capture, above: u64, snapshot: &mut Snapshot) {
         let Some(layout) = model.layout() else { return };
         snapshot.listed = model.listing.rows(snapshot.unlisted, snapshot.last);
         snapshot.looked_at = model.listing.looked_at().filter(|looked_at| looked_at * 100 < snapshot.last * 99);
         if layout.list.is_some() {
             let end = (model.frames.top + layout.list_rows() as u64).min(snapshot.listed.1 + 1);
-            snapshot.rows = self.rows.rows(capture, &model.listing, model.frames.top.max(1)..end);
+            let start = model.frames.top.saturating_sub(above).max(snapshot.listed.0);
+            snapshot.rows = self.rows.rows(capture, &model.listing, start.max(1)..end);
             snapshot.waits = self.rows.waits;
         }
+    }
+
+    fn ladder(&mut self, model: &Model, capture: &Capture, snapshot: &mut Snapshot) {
+        self.listed(model, capture, 1, snapshot);
+        if model.frames.top > snapshot.listed.0 && !snapshot.rows.is_empty() {
+            snapshot.above = Some(snapshot.rows.remove(0));
+        }
+    }
+
+    fn frames(&mut self, model: &mut Model, capture: &Capture, snapshot: &mut Snapshot) {
+        let Some(layout) = model.layout() else { return };
+        self.listed(model, capture, 0, snapshot);
         let selected = model.selected_frame();
         let known = self.detail.as_ref().filter(|detail| !detail.may_grow());
         if known.map(|detail| detail.n) != selected {

@@ -14,8 +14,10 @@ use super::overlay::Overlay;
 use super::prompt::Prompt;
 use super::work::{Task, Work};
 use super::{keymap, overlay};
-use crate::capture::{Capture, ConnectionId, ConnectionState};
+use crate::capture::filter::Filter;
+use crate::capture::{Capture, Connection, ConnectionId, ConnectionState};
 use crate::control::{Command, Outgoing};
+use crate::lint::Group;
 
 /// Takes what the terminal reports. The topmost overlay hears keys first.
 pub(super) fn event(model: &mut Model, event: Event, capture: &Arc<Capture>) -> Option<Command> {
@@ -53,17 +55,18 @@ pub(super) fn event(model: &mut Model, event: Event, capture: &Arc<Capture>) -> 
 
 /// Does what `action` asks for.
 pub(super) fn update(model: &mut Model, action: Action, capture: &Arc<Capture>) -> Option<Command> {
-    if matches!(
-        action,
+    let about_frames = match action {
         Action::PreviousFinding
-            | Action::NextFinding
-            | Action::Follow
-            | Action::Clear
-            | Action::Filter
-            | Action::Messages
-            | Action::Mark
-    ) {
-        // these are about the list of frames
+        | Action::NextFinding
+        | Action::Follow
+        | Action::Clear
+        | Action::Filter
+        | Action::Mark => !model.view.lists_frames(),
+        // the ladder has no messages
+        Action::Messages => true,
+        _ => false,
+    };
+    if about_frames {
         show(model, View::Frames, capture);
     }
     model.settle(capture);
@@ -75,7 +78,7 @@ pub(super) fn update(model: &mut Model, action: Action, capture: &Arc<Capture>) 
         Action::PageDown => step(model, page),
         Action::Home => step(model, i64::MIN),
         Action::End => step(model, i64::MAX),
-        Action::Enter => enter(model),
+        Action::Enter => enter(model, capture),
         Action::Back => back(model),
         Action::NextPane => next_pane(model),
         Action::Maximise => maximise(model),
@@ -89,6 +92,7 @@ pub(super) fn update(model: &mut Model, action: Action, capture: &Arc<Capture>) 
             model.listing.toggle_messages();
             model.sift(capture);
         }
+        Action::Others => others(model),
         Action::Ping | Action::Pong => return heartbeat(model, action, capture),
         Action::Close => ask(model, FormKind::Close, capture),
         Action::Fragments => ask(model, FormKind::Fragments, capture),
@@ -111,7 +115,13 @@ fn page(model: &Model) -> i64 {
     let Some(layout) = model.layout() else { return 1 };
     let bordered = |area: Option<Rect>| area.map_or(1, |area| area.height.saturating_sub(2));
     let rows = match (model.view, model.front()) {
-        (View::Handshake, _) => bordered(layout.list),
+        (View::Handshake | View::Statistics, _) => bordered(layout.list),
+        (View::Ladder, _) => {
+            let mut rows = model.ladder_lines.clone();
+            rows.dedup();
+            // of the first and the last one, all that is in view may be the pause before
+            rows.len().saturating_sub(2) as u16
+        }
         (_, Pane::List) => layout.list_rows() as u16,
         (_, Pane::Frame) => bordered(layout.frame),
         (_, Pane::Bytes) => bordered(layout.bytes),
@@ -122,8 +132,9 @@ fn page(model: &Model) -> i64 {
 /// Moves the selection, or scrolls where there is none. What goes too far is put right before it is drawn.
 fn step(model: &mut Model, rows: i64) {
     match (model.view, model.front()) {
-        (View::Frames, Pane::List) => model.frames.step(rows),
+        (View::Frames | View::Ladder, Pane::List) => model.frames.step(rows),
         (View::Connections, Pane::List) => model.connections.step(rows),
+        (View::Rules, Pane::List) => model.rules.step(rows),
         (_, pane) => scroll_pane(model, pane, rows),
     }
 }
@@ -132,9 +143,11 @@ fn step(model: &mut Model, rows: i64) {
 fn scroll_pane(model: &mut Model, pane: Pane, rows: i64) {
     let offset = match (model.view, pane) {
         (View::Frames, Pane::Bytes) => &mut model.bytes_scroll,
-        (View::Frames, _) => &mut model.frame_scroll,
+        (View::Frames | View::Ladder, _) => &mut model.frame_scroll,
         (View::Connections, _) => &mut model.details_scroll,
         (View::Handshake, _) => &mut model.handshake_scroll,
+        (View::Statistics, _) => &mut model.statistics_scroll,
+        (View::Rules, _) => &mut model.rule_scroll,
     };
     *offset = offset.saturating_add_signed(rows);
 }
@@ -151,13 +164,22 @@ fn next_pane(model: &mut Model) {
             model.frames.reveal();
         }
         View::Connections => {
-            model.connection_pane = match model.connection_pane {
-                Pane::List => Pane::Frame,
-                Pane::Frame | Pane::Bytes => Pane::List,
-            };
+            model.connection_pane = other(model.connection_pane);
             model.connections.reveal();
         }
-        View::Handshake => {}
+        View::Rules => {
+            model.rule_pane = other(model.rule_pane);
+            model.rules.reveal();
+        }
+        View::Handshake | View::Ladder | View::Statistics => {}
+    }
+}
+
+/// The other one of two panes.
+const fn other(pane: Pane) -> Pane {
+    match pane {
+        Pane::List => Pane::Frame,
+        Pane::Frame | Pane::Bytes => Pane::List,
     }
 }
 
@@ -168,10 +190,10 @@ fn maximise(model: &mut Model) {
         model.maximised = false;
         model.say("the pane has all the room already");
     }
-    model.frames.reveal();
+    model.reveal();
 }
 
-fn enter(model: &mut Model) {
+fn enter(model: &mut Model, capture: &Capture) {
     match model.view {
         View::Frames if model.pane == Pane::List => {
             model.frames.follow = false;
@@ -187,8 +209,56 @@ fn enter(model: &mut Model) {
             model.handshake_scroll = 0;
         }
         View::Frames => model.pane = Pane::Bytes,
-        View::Handshake => {}
+        View::Ladder => {
+            if model.listing.messages {
+                // the frame itself is asked for
+                model.listing.toggle_messages();
+            }
+            show(model, View::Frames, capture);
+            model.from = Some(View::Ladder);
+            model.frames.follow = false;
+            model.pane = Pane::Frame;
+        }
+        View::Rules => broken(model, capture),
+        View::Handshake | View::Statistics => {}
     }
+}
+
+/// Goes to what breaks the selected rule: the frames, or the first handshake.
+fn broken(model: &mut Model, capture: &Capture) {
+    let Some(rule) = model.selected_rule() else { return };
+    let index = capture.index();
+    let count = model.rule_counts(&index)[rule as usize];
+    let broken = |connection: &Connection| connection.handshake_findings.iter().flatten().any(|one| one.rule == rule);
+    let handshake = model.shown_connections(&index).iter().position(broken);
+    drop(index);
+    if count == 0 {
+        return model.say(format!("nothing has broken {rule} so far"));
+    }
+    if rule.group() == Group::Handshake {
+        let Some(place) = handshake else { return };
+        show(model, View::Handshake, capture);
+        model.connections.select(place as u64 + 1);
+        model.say(format!("the first handshake that breaks {rule}; 6 goes back to the rules"));
+    } else {
+        let expression = format!("rule == {rule}");
+        // every rule of the catalogue can be asked for
+        let filter = Filter::parse(&expression).ok();
+        if model.listing.messages {
+            model.listing.toggle_messages();
+        }
+        model.filter(expression, filter);
+        show(model, View::Frames, capture);
+        model.pane = Pane::List;
+        model.frames.follow = false;
+        model.say(format!("filtered by rule == {rule}: [ ] go on from frame to frame, / changes the filter"));
+    }
+    model.from = Some(View::Rules);
+}
+
+fn others(model: &mut Model) {
+    model.others = !model.others;
+    model.reveal();
 }
 
 /// Opens the message under the cursor, or closes it, if it has more than one frame.
@@ -206,26 +276,42 @@ fn back(model: &mut Model) {
     if model.work.as_ref().is_some_and(Work::cancel) || model.reading.as_ref().is_some_and(|reading| reading.stop()) {
         return;
     }
-    match model.view {
-        View::Frames if model.pane == Pane::List => model.maximised = false,
-        View::Frames => {
+    match (model.view, model.from) {
+        (View::Frames, Some(View::Ladder)) if !model.maximised => {
+            model.pane = Pane::List;
+            model.view = View::Ladder;
+            model.from = None;
+        }
+        (View::Frames, Some(from)) if model.pane == Pane::List && !model.maximised => {
+            model.view = from;
+            model.from = None;
+        }
+        (View::Frames, _) => {
             model.pane = Pane::List;
             model.maximised = false;
         }
-        View::Connections if model.connection_pane == Pane::List && !model.maximised => model.view = View::Frames,
-        View::Connections => {
+        (View::Connections, _) if model.connection_pane == Pane::List && !model.maximised => model.view = View::Frames,
+        (View::Connections, _) => {
             model.connection_pane = Pane::List;
             model.maximised = false;
         }
-        View::Handshake => model.view = View::Connections,
+        (View::Handshake, Some(from)) => {
+            model.view = from;
+            model.from = None;
+        }
+        (View::Handshake, None) => model.view = View::Connections,
+        (View::Rules, _) if model.rule_pane != Pane::List || model.maximised => {
+            model.rule_pane = Pane::List;
+            model.maximised = false;
+        }
+        (View::Ladder | View::Statistics | View::Rules, _) => model.view = View::Frames,
     }
-    model.frames.reveal();
-    model.connections.reveal();
+    model.reveal();
 }
 
 fn show(model: &mut Model, view: View, capture: &Capture) {
-    if model.view == View::Frames
-        && view != View::Frames
+    if model.view.lists_frames()
+        && !view.lists_frames()
         && let Some(place) = selected_place(model, capture)
     {
         // what was looked at stays what is looked at
@@ -236,8 +322,8 @@ fn show(model: &mut Model, view: View, capture: &Capture) {
         model.handshake_scroll = 0;
     }
     model.view = view;
-    model.frames.reveal();
-    model.connections.reveal();
+    model.from = None;
+    model.reveal();
 }
 
 /// The place of the selected frame's connection.
@@ -272,7 +358,12 @@ fn freeze(model: &mut Model, capture: &Capture) {
         None
     } else {
         let index = capture.index();
-        Some(Frozen { frames: index.totals().frames, connections: index.connections().into() })
+        Some(Frozen {
+            frames: index.totals().frames,
+            connections: index.connections().into(),
+            statistics: Arc::new(index.statistics().clone()),
+            rule_counts: index.rule_counts().into(),
+        })
     };
 }
 
@@ -366,7 +457,16 @@ fn click(model: &mut Model, position: Position) {
             model.pane = pane;
         }
         View::Connections => model.connection_pane = pane,
-        View::Handshake => {}
+        View::Rules => model.rule_pane = pane,
+        View::Handshake | View::Ladder | View::Statistics => {}
+    }
+    if model.view == View::Ladder {
+        // a pause has lines of its own there
+        let line = layout.list.and_then(|area| position.y.checked_sub(area.y + 2)).map(usize::from);
+        if let Some(row) = line.and_then(|line| model.ladder_lines.get(line)) {
+            model.frames.select(*row);
+        }
+        return;
     }
     let Some(row) = layout.list.and_then(|area| {
         let first = area.y + 2;
@@ -378,6 +478,7 @@ fn click(model: &mut Model, position: Position) {
     match (model.view, pane) {
         (View::Frames, Pane::List) => model.frames.select(model.frames.top + row),
         (View::Connections, Pane::List) => model.connections.select(model.connections.top + row),
+        (View::Rules, Pane::List) => model.rules.select(model.rules.top + row),
         _ => {}
     }
 }
@@ -386,7 +487,10 @@ fn wheel(model: &mut Model, position: Position, rows: i64) {
     let Some(pane) = model.layout().and_then(|layout| layout.pane_at(position)) else { return };
     match (model.view, pane) {
         (View::Frames, Pane::List) => model.frames.scroll(rows),
+        // what is in view there depends on the selection: a window of rows has more lines than fit
+        (View::Ladder, Pane::List) => model.frames.step(rows),
         (View::Connections, Pane::List) => model.connections.scroll(rows),
+        (View::Rules, Pane::List) => model.rules.scroll(rows),
         (_, pane) => scroll_pane(model, pane, rows),
     }
 }

@@ -78,6 +78,7 @@ fn a_recording_opens_to_the_same_lines_that_were_there_live() {
     }
     assert_eq!((live.len(), sentences.len()), (again.len(), 0));
     assert_eq!(capture.index().totals(), recorded.capture.index().totals());
+    assert_eq!(capture.index().statistics(), recorded.capture.index().statistics());
 }
 
 #[test]

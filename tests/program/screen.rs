@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use wsinspect::wire::{CloseCode, Header, MaskingKey, Opcode, encode_frame};
 
-use crate::support::{Client, PATIENCE, Terminal, masked};
+use crate::support::{Client, PATIENCE, Program, Terminal, masked};
 
 const WIDE: (u16, u16) = (120, 36);
 
@@ -21,8 +21,12 @@ pub(crate) fn panel(size: (u16, u16), arguments: &[&str]) -> (Terminal, SocketAd
 
 /// The address that the panel's first line names.
 pub(crate) fn address(terminal: &Terminal) -> SocketAddr {
+    address_after(terminal, "serve ")
+}
+
+fn address_after(terminal: &Terminal, word: &str) -> SocketAddr {
     let screen = terminal.screen().contents();
-    let (_, rest) = screen.split_once("serve ").unwrap();
+    let (_, rest) = screen.split_once(word).unwrap();
     rest.split_whitespace().next().unwrap().parse().unwrap()
 }
 
@@ -113,6 +117,49 @@ fn connections_and_handshakes_have_views_of_their_own() {
     terminal.wait_for("┌ keys");
     terminal.keys("\x1b");
     terminal.wait_until("help closed", |screen| !screen.contents().contains("┌ keys"));
+    quit(&mut terminal);
+}
+
+#[test]
+fn the_ladder_of_a_relay_the_statistics_and_the_rules_are_a_key_away() {
+    let server = Program::serve(&[]);
+    let upstream = server.address().to_string();
+    let program = Path::new(env!("CARGO_BIN_EXE_wsinspect"));
+    let mut terminal = Terminal::start(program, (160, 40), &["relay", "127.0.0.1:0", &upstream]);
+    terminal.wait_for("relay 127.0.0.1:");
+    let mut client = Client::open(address_after(&terminal, "relay "));
+    client.echoes("through the middle");
+    terminal.wait_for("frame 2");
+    terminal.keys("4");
+    terminal.wait_for("ladder of connection 1");
+    terminal.wait_for("101 Switching Protocols");
+    let heads = row_with(&terminal, "client 127.0.0.1");
+    assert!(heads.contains("wsinspect") && heads.contains(&format!("server {upstream}")), "{heads}");
+    let row = row_with(&terminal, "▶│── \"through the middle\" ─");
+    assert!(row.contains("│── text 18 B ─"), "{row}");
+    terminal.keys("<p");
+    assert_eq!(client.read_frame().0.opcode, Opcode::PING);
+    terminal.wait_for("ping 11 B by you");
+    let lines = row_with(&terminal, "by you").matches('│').count();
+    assert_eq!(lines, 5, "the arrow goes from us to the client: a border, three lifelines, a border");
+    terminal.keys("k\r");
+    terminal.wait_for("frame 2  server ──▶ client");
+    terminal.keys("\x1b");
+    terminal.wait_for("ladder of connection 1");
+
+    client.send(&[0x81, 0]);
+    terminal.wait_for("unmasked-client-frame");
+    terminal.keys("5");
+    terminal.wait_for("statistics of all frames");
+    terminal.wait_until("a column", |screen| screen.contents().contains('█'));
+    terminal.wait_for("No message was compressed.");
+    terminal.keys("6");
+    terminal.wait_for("1 of 35 broken");
+    terminal.keys("\r");
+    terminal.wait_for("frames: rule == unmasked-client-frame");
+    terminal.wait_for("1 of ");
+    terminal.keys("\x1b");
+    terminal.wait_for("1 of 35 broken");
     quit(&mut terminal);
 }
 

@@ -27,7 +27,8 @@ pub use numbers::Numbers;
 pub use sieve::{Sieve, Sifted};
 pub use threads::{Thread, head_of, parts_of};
 
-use expr::Expr;
+use super::ConnectionId;
+use expr::{Compare, Expr};
 use field::Field;
 
 /// An expression that frames are held against.
@@ -58,5 +59,20 @@ impl Filter {
             expr,
             zone,
         })
+    }
+
+    /// Lets frames of one connection through, and of those only the ones that `filter` lets through.
+    pub fn of_connection(id: ConnectionId, filter: Option<&Self>) -> Self {
+        let conn = Expr::Number(Field::Conn, Compare::Equal, id.0.into());
+        match filter {
+            Some(filter) => Self { expr: Expr::All(vec![conn, filter.expr.clone()]), ..filter.clone() },
+            None => Self {
+                expr: conn,
+                zone: TimeZone::UTC,
+                asks_messages: false,
+                asks_round_trips: false,
+                asks_rules: false,
+            },
+        }
     }
 }

@@ -21,7 +21,7 @@ impl Tester {
     }
 
     /// Waits until everything is looked at.
-    fn sifted(&mut self) {
+    pub(super) fn sifted(&mut self) {
         let frames = self.capture.index().totals().frames;
         while self.model.listing.looked_at().is_some_and(|looked_at| looked_at < frames) {
             std::thread::yield_now();
@@ -29,7 +29,7 @@ impl Tester {
         self.draw();
     }
 
-    fn frame(&self) -> Option<u64> {
+    pub(super) fn frame(&self) -> Option<u64> {
         self.model.selected_frame()
     }
 

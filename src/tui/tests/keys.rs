@@ -316,8 +316,20 @@ fn no_key_is_dead_where_the_table_says_it_is_heard() {
                 }
                 tester.model.view = view;
                 tester.model.handshake_scroll = 1;
+                if view == View::Statistics {
+                    // on less room there is something to scroll
+                    tester.model.resize(Size { width: 80, height: 24 });
+                    tester.model.statistics_scroll = 1;
+                }
+                tester.draw();
+                tester.sifted();
+                if view == View::Ladder {
+                    // the first frame of its connection is selected
+                    tester.model.frames.step(2);
+                }
                 let down = matches!(action, Action::Down | Action::PageDown | Action::End);
                 tester.model.connections.select(if down { 1 } else { 2 });
+                tester.model.rules.select(if down { 1 } else { 2 });
                 if matches!(action, Action::Show(shown) if *shown == view) {
                     continue;
                 }

@@ -7,6 +7,7 @@ mod keys;
 mod looks;
 mod reading;
 mod safety;
+mod views;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -19,7 +19,8 @@ pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut 
     let theme = model.theme;
     let focused = model.pane == layout::Pane::List;
     let note = note(model, snapshot);
-    let title = title(model, usize::from(area.width).saturating_sub(note.width() + 8));
+    let name = if model.listing.messages { "messages" } else { "frames" };
+    let title = title(name, model, usize::from(area.width).saturating_sub(note.width() + 8));
     let inner = Pane { theme, focused, title, note }.draw(area, buffer);
     let (first, last) = snapshot.listed;
     if last < first {
@@ -40,17 +41,17 @@ pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut 
 }
 
 /// What the rows are, and the filter that they passed.
-fn title(model: &Model, room: usize) -> Line<'static> {
-    let name = if model.listing.messages { "messages" } else { "frames" };
+pub(super) fn title(name: &str, model: &Model, room: usize) -> Line<'static> {
     let expression = model.theme.clean(&model.listing.expression);
     if expression.is_empty() {
-        return Line::raw(name);
+        return Line::raw(name.to_owned());
     }
     let expression = fit(&expression, room.saturating_sub(name.len() + 2), model.theme.ellipsis());
     Line::from(vec![Span::raw(format!("{name}: ")), Span::styled(expression, Theme::strong())])
 }
 
-fn note(model: &Model, snapshot: &Snapshot) -> Line<'static> {
+/// Where the selection is among how many rows, and whether they stand still.
+pub(super) fn note(model: &Model, snapshot: &Snapshot) -> Line<'static> {
     let (first, last) = snapshot.listed;
     let shown = (last + 1).saturating_sub(first);
     let mut parts = Vec::new();
@@ -88,7 +89,8 @@ fn note(model: &Model, snapshot: &Snapshot) -> Line<'static> {
     Line::from(spans)
 }
 
-fn empty(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
+/// Says why there are no rows.
+pub(super) fn empty(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
     let gone = snapshot.totals.gone;
     let text = if gone > 0 && gone >= snapshot.last {
         format!("All of {} gone: the recording is kept within a size.", counted(snapshot.last, "frame"))

@@ -182,7 +182,7 @@ fn derivation(detail: &HandshakeDetail, width: usize, theme: Theme) -> Vec<Line<
 }
 
 /// Two columns of lines, each `width` wide.
-fn beside(one: Vec<Line<'static>>, other: Vec<Line<'static>>, width: usize) -> Vec<Line<'static>> {
+pub(super) fn beside(one: Vec<Line<'static>>, other: Vec<Line<'static>>, width: usize) -> Vec<Line<'static>> {
     let rows = one.len().max(other.len());
     let (mut one, mut other) = (one.into_iter(), other.into_iter());
     (0..rows)

@@ -27,7 +27,10 @@ pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut 
     let damage = snapshot.damage.as_ref().map_or_else(Line::default, |damage| {
         Line::styled(format!("   {}", model.theme.clean(damage)), model.theme.alarm())
     });
-    let views = views(model);
+    let parts = [reading, damage, recording, views(model, true), views(model, false)];
+    let taken: usize = left.width() + parts[..3].iter().map(Line::width).sum::<usize>();
+    let [reading, damage, recording, names, numbers] = parts;
+    let views = if taken + names.width() <= room { names } else { numbers };
     for part in [reading, damage, recording, views] {
         if left.width() + part.width() <= room {
             left.spans.extend(part.spans);
@@ -69,12 +72,17 @@ fn recording(model: &Model, snapshot: &Snapshot) -> Line<'static> {
     ])
 }
 
-fn views(model: &Model) -> Line<'static> {
+/// The views with their keys; without their names, only the one that is shown has its own.
+fn views(model: &Model, named: bool) -> Line<'static> {
     let mut spans = vec![Span::raw("  ")];
     for (number, view) in (1..).zip(View::ALL) {
         let style = if view == model.view { Theme::cursor() } else { Theme::quiet() };
-        spans.push(Span::raw(" "));
-        spans.push(Span::styled(format!(" {number} {} ", view.name()), style));
+        if named {
+            spans.push(Span::raw(" "));
+        }
+        let text =
+            if named || view == model.view { format!(" {number} {} ", view.name()) } else { format!(" {number} ") };
+        spans.push(Span::styled(text, style));
     }
     Line::from(spans)
 }

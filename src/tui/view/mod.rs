@@ -2,6 +2,7 @@
 
 mod bits;
 mod bytes;
+mod chart;
 mod connections;
 mod footer;
 mod form;
@@ -10,9 +11,13 @@ mod frames;
 mod handshake;
 mod header;
 mod help;
+mod ladder;
 mod pane;
 mod prompt;
+mod rails;
 mod row;
+mod rules;
+mod statistics;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -54,6 +59,16 @@ pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, buffer: &mut Buffer) 
             }
         }
         View::Handshake => handshake::draw(model, snapshot, layout.body, buffer),
+        View::Ladder => ladder::draw(model, snapshot, layout.body, buffer),
+        View::Statistics => statistics::draw(model, snapshot, layout.body, buffer),
+        View::Rules => {
+            if let Some(area) = layout.list {
+                rules::draw_list(model, snapshot, area, buffer);
+            }
+            if let Some(area) = layout.frame {
+                rules::draw_details(model, snapshot, area, buffer);
+            }
+        }
     }
     footer::draw(model, snapshot, layout.footer, buffer);
     let mut cursor = None;

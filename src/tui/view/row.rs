@@ -191,7 +191,7 @@ fn kind(row: &Row, short: bool, theme: Theme) -> String {
     }
 }
 
-fn kind_style(header: &Header, theme: Theme) -> Style {
+pub(super) fn kind_style(header: &Header, theme: Theme) -> Style {
     match header.opcode {
         opcode if opcode.is_reserved() => theme.alarm(),
         Opcode::CLOSE => Theme::strong(),
@@ -255,7 +255,8 @@ fn payload(row: &Row, width: usize, theme: Theme) -> Vec<Span<'static>> {
     spans
 }
 
-fn preview(preview: &Preview, room: usize, theme: Theme) -> (String, Style) {
+/// The beginning of a payload, about as much of it as there is room for.
+pub(super) fn preview(preview: &Preview, room: usize, theme: Theme) -> (String, Style) {
     const WORDS: usize = 50;
     const WORD: usize = 24;
     let more = |more| if more { theme.ellipsis() } else { "" };
