@@ -7,7 +7,7 @@ use std::io;
 use std::pin::pin;
 use std::task::Poll;
 
-use fastwebsockets::{OpCode, Role};
+use fastwebsockets::{Frame, OpCode, Role};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter};
 use tokio::net::{TcpListener, TcpStream};
@@ -104,7 +104,10 @@ async fn fastwebsockets(socket: TcpStream) -> Served {
             }
         };
         match frame.opcode {
-            OpCode::Text | OpCode::Binary | OpCode::Continuation => writer.write_frame(frame).await?,
+            OpCode::Text | OpCode::Binary | OpCode::Continuation => {
+                // the frame that came would go back as masked
+                writer.write_frame(Frame::new(frame.fin, frame.opcode, None, frame.payload)).await?;
+            }
             OpCode::Close => return Ok(()),
             OpCode::Ping | OpCode::Pong => {}
         }
@@ -131,18 +134,22 @@ async fn tokio_tungstenite(socket: TcpStream) -> Served {
 
 async fn tokio_websockets(socket: TcpStream) -> Served {
     let mut socket = ServerBuilder::new().serve(socket);
+    let mut batch = Vec::new();
     loop {
-        let next = match socket.next().now_or_never() {
-            Some(next) => next,
+        // a read flushes what was written before: so all that is there is read first
+        match socket.next().now_or_never() {
+            Some(None) => return Ok(()),
+            Some(Some(message)) => batch.push(message?),
+            None if batch.is_empty() => match socket.next().await {
+                None => return Ok(()),
+                Some(message) => batch.push(message?),
+            },
             None => {
+                for message in batch.drain(..).filter(|message| message.is_text() || message.is_binary()) {
+                    socket.feed(message).await?;
+                }
                 socket.flush().await?;
-                socket.next().await
             }
-        };
-        match next.transpose()? {
-            None => return Ok(()),
-            Some(message) if message.is_text() || message.is_binary() => socket.feed(message).await?,
-            Some(_) => {}
         }
     }
 }

@@ -31,7 +31,7 @@ pub struct Options {
     /// The end comes after so many, too.
     messages: u64,
     opcode: Opcode,
-    /// Processes whose time is told.
+    /// Processes whose time is told, with that of their children.
     pids: Vec<u32>,
 }
 
@@ -128,15 +128,18 @@ pub fn run(options: &Options) -> Outcome {
     Ok(())
 }
 
-/// Seconds that the processes have computed for: user and system time of `/proc/PID/stat`, in hundredths.
+/// Seconds that the processes and their children have computed for: user and system time, in hundredths.
 fn cpu_seconds(pids: &[u32]) -> f64 {
-    let ticks = pids.iter().map(|pid| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    fn ticks(pid: u32) -> u64 {
+        let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        let stat = read("stat");
         // the name, in brackets, may hold anything; user and system time are the 12th and 13th word after it
         let words = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace();
-        words.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>()
-    });
-    ticks.sum::<u64>() as f64 / 100.0
+        let own: u64 = words.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        let children = read(&format!("task/{pid}/children"));
+        own + children.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).map(ticks).sum::<u64>()
+    }
+    pids.iter().map(|&pid| ticks(pid)).sum::<u64>() as f64 / 100.0
 }
 
 /// A round of messages, masked as they are sent and plain as they come back. No two that follow each other are equal.
