@@ -58,7 +58,7 @@ impl RecentKeys {
     pub(super) fn check(&mut self, header: &Header, found: &mut Vec<Finding>) {
         let Some(key) = header.masking_key else { return };
         // all are compared, without a branch for each: nearly always none is the same
-        if self.keys.iter().fold(false, |any, kept| any | (*kept == key)) {
+        if self.keys.iter().filter(|kept| **kept == key).count() > 0 {
             self.check_each(key, header.len() as u64, found);
         }
         self.keys[self.seen % Self::KEPT] = key;

@@ -86,11 +86,11 @@ impl Header {
     /// Reads as many of these bytes as the header has.
     #[inline]
     pub(super) fn read(front: &[u8; MAX_HEADER]) -> Self {
-        let [first, second, a, b, c, d, e, f, g, h, i, j, k, l] = *front;
+        let [first, second, rest @ ..] = *front;
         let (length_form, length, key) = match second & 0x7F {
-            126 => (LengthForm::Bits16, u16::from_be_bytes([a, b]).into(), [c, d, e, f]),
-            127 => (LengthForm::Bits64, u64::from_be_bytes([a, b, c, d, e, f, g, h]), [i, j, k, l]),
-            length => (LengthForm::Bits7, length.into(), [a, b, c, d]),
+            126 => (LengthForm::Bits16, u16::from_be_bytes(part(&rest, 0)).into(), part(&rest, 2)),
+            127 => (LengthForm::Bits64, u64::from_be_bytes(part(&rest, 0)), part(&rest, 8)),
+            length => (LengthForm::Bits7, length.into(), part(&rest, 0)),
         };
         Self {
             fin: first & 0x80 != 0,
@@ -118,6 +118,12 @@ impl Header {
     pub const fn has_length_top_bit(&self) -> bool {
         self.length >> 63 != 0
     }
+}
+
+/// The bytes of a header, after its first two, from `at` on.
+#[inline]
+fn part<const N: usize>(rest: &[u8; MAX_HEADER - 2], at: usize) -> [u8; N] {
+    std::array::from_fn(|i| rest[at + i])
 }
 
 /// The three RSV bits as a number from 0 to 7: RSV1 = 4, RSV2 = 2, RSV3 = 1.
