@@ -46,8 +46,9 @@ pub(super) fn check(header: &Header, side: Side, known_rsv: Rsv, limits: &Limits
 /// The masking keys of the last few frames of one direction.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RecentKeys {
-    keys: [Option<MaskingKey>; Self::KEPT],
-    next: usize,
+    keys: [MaskingKey; Self::KEPT],
+    /// How many there have been.
+    seen: usize,
 }
 
 impl RecentKeys {
@@ -56,12 +57,19 @@ impl RecentKeys {
 
     pub(super) fn check(&mut self, header: &Header, found: &mut Vec<Finding>) {
         let Some(key) = header.masking_key else { return };
-        let ago = (1..=Self::KEPT).find(|ago| self.keys[(self.next + Self::KEPT - ago) % Self::KEPT] == Some(key));
-        if let Some(ago) = ago {
-            let end = header.len() as u64;
+        // all are compared, without a branch for each: nearly always none is the same
+        if self.keys.iter().filter(|kept| **kept == key).count() > 0 {
+            self.check_each(key, header.len() as u64, found);
+        }
+        self.keys[self.seen % Self::KEPT] = key;
+        self.seen += 1;
+    }
+
+    #[cold]
+    fn check_each(&self, key: MaskingKey, end: u64, found: &mut Vec<Finding>) {
+        let kept = self.seen.min(Self::KEPT);
+        if let Some(ago) = (1..=kept).find(|ago| self.keys[(self.seen - ago) % Self::KEPT] == key) {
             found.push(Finding::with_number(Rule::MaskingKeyReused, end - 4..end, ago as u64));
         }
-        self.keys[self.next] = Some(key);
-        self.next = (self.next + 1) % Self::KEPT;
     }
 }

@@ -23,25 +23,26 @@ use super::{Header, MAX_HEADER, Parsed};
 /// ```
 #[derive(Debug, Default)]
 pub struct Decoder {
-    state: State,
+    phase: Phase,
+    /// Bytes of the payload at hand that have not been handed out, of `length`.
+    left: u64,
+    length: u64,
+    /// The first bytes of a header whose last have not come: `held_len < MAX_HEADER`.
+    held: [u8; MAX_HEADER],
+    held_len: usize,
 }
 
-#[derive(Debug)]
-enum State {
-    /// Between frames or inside a header; `len < MAX_HEADER` bytes of it are held.
-    Header { held: [u8; MAX_HEADER], len: usize },
-    /// Inside a payload, of which `0 < at < length` bytes have been handed out.
-    Payload { at: u64, length: u64 },
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// Between frames or inside a header.
+    #[default]
+    Header,
+    /// Inside a payload, of which something is left.
+    Payload,
     /// The payload has been handed out to its last byte, the end has not.
     End,
     /// After a length that says nothing about where the frame ends.
     Lost,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self::Header { held: [0; MAX_HEADER], len: 0 }
-    }
 }
 
 /// What [`Decoder::next`] finds, in the order of the bytes: a header, its payload in any number of slices, its end.
@@ -65,72 +66,95 @@ pub enum Piece<'a> {
 impl Decoder {
     /// How many bytes of the payload at hand have not been handed out; `None` between frames and inside a header.
     pub const fn payload_left(&self) -> Option<u64> {
-        match self.state {
-            State::Payload { at, length } => Some(length - at),
-            State::Header { .. } | State::End | State::Lost => None,
+        match self.phase {
+            Phase::Payload => Some(self.left),
+            Phase::Header | Phase::End | Phase::Lost => None,
         }
     }
 
     /// Passes over bytes of the payload at hand that were not seen: at most [`Decoder::payload_left`].
     pub fn pass_over(&mut self, bytes: u64) {
-        if let State::Payload { at, length } = &mut self.state {
-            *at = at.saturating_add(bytes).min(*length);
-            if *at == *length {
-                self.state = State::End;
+        if self.phase == Phase::Payload {
+            self.left = self.left.saturating_sub(bytes);
+            if self.left == 0 {
+                self.phase = Phase::End;
             }
         }
+    }
+
+    /// The frame at the front of `input`, if it is there whole: its header and its payload as it is on the wire.
+    /// [`Decoder::next`] gives the same in pieces, and what is left when this gives nothing.
+    #[inline]
+    pub fn whole<'a>(&mut self, input: &mut &'a [u8]) -> Option<(Header, &'a [u8])> {
+        if !self.is_at_border() {
+            return None;
+        }
+        match input.first_chunk() {
+            Some(front) => Self::split(Header::read(front), input),
+            None => Self::whole_of_few(input),
+        }
+    }
+
+    /// The same where fewer bytes are at hand than the longest header has.
+    #[cold]
+    fn whole_of_few<'a>(input: &mut &'a [u8]) -> Option<(Header, &'a [u8])> {
+        match Header::parse(input) {
+            Parsed::Complete(header) => Self::split(header, input),
+            Parsed::Partial(_) => None,
+        }
+    }
+
+    #[inline]
+    fn split<'a>(header: Header, input: &mut &'a [u8]) -> Option<(Header, &'a [u8])> {
+        let end = usize::try_from(header.length).ok()?.checked_add(header.len())?;
+        let payload = input.get(header.len()..end)?;
+        *input = &input[end..];
+        Some((header, payload))
     }
 
     /// The next piece in `input`, from whose front it is taken; `None` when more bytes are needed.
     #[inline]
     pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Option<Piece<'a>> {
-        match &mut self.state {
-            State::Header { held, len } => {
-                let header = if *len == 0 {
-                    match Header::parse(input) {
-                        Parsed::Complete(header) => {
-                            *input = &input[header.len()..];
-                            header
-                        }
-                        Parsed::Partial(_) => {
-                            // a partial header is shorter than MAX_HEADER, so it fits
-                            held[..input.len()].copy_from_slice(input);
-                            *len = input.len();
-                            *input = &[];
-                            return None;
-                        }
+        match self.phase {
+            Phase::Header => {
+                let header = match input.first_chunk() {
+                    Some(front) if self.held_len == 0 => {
+                        let header = Header::read(front);
+                        *input = &input[header.len()..];
+                        header
                     }
-                } else {
-                    Self::split_header(held, len, input)?
+                    _ => self.short_header(input)?,
                 };
-                self.state = if header.has_length_top_bit() {
-                    State::Lost
-                } else if header.length == 0 {
-                    State::End
+                self.left = header.length;
+                self.length = header.length;
+                self.phase = if header.length == 0 {
+                    Phase::End
+                } else if header.has_length_top_bit() {
+                    Phase::Lost
                 } else {
-                    State::Payload { at: 0, length: header.length }
+                    Phase::Payload
                 };
                 Some(Piece::Header(header))
             }
-            State::Payload { at, length } => {
+            Phase::Payload => {
                 if input.is_empty() {
                     return None;
                 }
-                let offset = *at;
-                let take = usize::try_from(*length - *at).unwrap_or(usize::MAX).min(input.len());
+                let offset = self.length - self.left;
+                let take = usize::try_from(self.left).unwrap_or(usize::MAX).min(input.len());
                 let (bytes, rest) = input.split_at(take);
                 *input = rest;
-                *at += take as u64;
-                if *at == *length {
-                    self.state = State::End;
+                self.left -= take as u64;
+                if self.left == 0 {
+                    self.phase = Phase::End;
                 }
                 Some(Piece::Payload { bytes, offset })
             }
-            State::End => {
-                self.state = State::default();
+            Phase::End => {
+                self.phase = Phase::Header;
                 Some(Piece::End)
             }
-            State::Lost => {
+            Phase::Lost => {
                 let bytes = std::mem::take(input);
                 (!bytes.is_empty()).then_some(Piece::Lost(bytes))
             }
@@ -139,31 +163,32 @@ impl Decoder {
 
     /// Whether the bytes so far end exactly between two frames.
     pub fn is_at_border(&self) -> bool {
-        matches!(self.state, State::Header { len: 0, .. })
+        self.phase == Phase::Header && self.held_len == 0
     }
 
     /// The bytes of a header that has not come whole.
     pub fn partial_header(&self) -> &[u8] {
-        match &self.state {
-            State::Header { held, len } => &held[..*len],
-            _ => &[],
-        }
+        &self.held[..self.held_len]
     }
 
-    /// Completes a header whose first bytes came in earlier chunks.
+    /// A header that may be split between chunks: holds its bytes until it is whole.
     #[cold]
-    fn split_header(held: &mut [u8; MAX_HEADER], len: &mut usize, input: &mut &[u8]) -> Option<Header> {
+    fn short_header(&mut self, input: &mut &[u8]) -> Option<Header> {
         loop {
-            match Header::parse(&held[..*len]) {
-                Parsed::Complete(header) => return Some(header),
+            match Header::parse(&self.held[..self.held_len]) {
+                Parsed::Complete(header) => {
+                    self.held_len = 0;
+                    return Some(header);
+                }
                 Parsed::Partial(needed) => {
-                    let take = (needed - *len).min(input.len());
+                    let take = (needed - self.held_len).min(input.len());
                     if take == 0 {
                         return None;
                     }
                     let (bytes, rest) = input.split_at(take);
-                    held[*len..*len + take].copy_from_slice(bytes);
-                    *len += take;
+                    // a partial header is shorter than MAX_HEADER, so it fits
+                    self.held[self.held_len..self.held_len + take].copy_from_slice(bytes);
+                    self.held_len += take;
                     *input = rest;
                 }
             }

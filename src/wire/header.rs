@@ -65,36 +65,48 @@ impl Header {
     /// Reads the header at the front of `bytes`. What follows the header is not looked at.
     #[inline]
     pub fn parse(bytes: &[u8]) -> Parsed {
-        let &[first, second, ..] = bytes else { return Parsed::Partial(2) };
-        let length_form = LengthForm::from_length_bits(second & 0x7F);
-        let masked = second & 0x80 != 0;
-        let needed = header_len(length_form, masked);
-        if bytes.len() < needed {
-            return Parsed::Partial(needed);
+        match bytes.first_chunk() {
+            Some(front) => Parsed::Complete(Self::read(front)),
+            None => Self::parse_short(bytes),
         }
-        let length = match length_form {
-            LengthForm::Bits7 => u64::from(second & 0x7F),
-            LengthForm::Bits16 => u64::from(u16::from_be_bytes([bytes[2], bytes[3]])),
-            LengthForm::Bits64 => {
-                u64::from_be_bytes([bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7], bytes[8], bytes[9]])
-            }
+    }
+
+    /// Where fewer bytes are at hand than the longest header has.
+    fn parse_short(bytes: &[u8]) -> Parsed {
+        let mut front = [0; MAX_HEADER];
+        front[..bytes.len()].copy_from_slice(bytes);
+        let header = Self::read(&front);
+        match bytes.len() {
+            0 | 1 => Parsed::Partial(2),
+            len if len < header.len() => Parsed::Partial(header.len()),
+            _ => Parsed::Complete(header),
+        }
+    }
+
+    /// Reads as many of these bytes as the header has.
+    #[inline]
+    pub(super) fn read(front: &[u8; MAX_HEADER]) -> Self {
+        let [first, second, rest @ ..] = *front;
+        let (length_form, length, key) = match second & 0x7F {
+            126 => (LengthForm::Bits16, u16::from_be_bytes(part(&rest, 0)).into(), part(&rest, 2)),
+            127 => (LengthForm::Bits64, u64::from_be_bytes(part(&rest, 0)), part(&rest, 8)),
+            length => (LengthForm::Bits7, length.into(), part(&rest, 0)),
         };
-        let key_at = 2 + length_form.extended_bytes();
-        Parsed::Complete(Self {
+        Self {
             fin: first & 0x80 != 0,
             rsv: Rsv::new(first >> 4),
             opcode: Opcode::new(first),
-            masking_key: masked
-                .then(|| MaskingKey([bytes[key_at], bytes[key_at + 1], bytes[key_at + 2], bytes[key_at + 3]])),
+            masking_key: (second & 0x80 != 0).then_some(MaskingKey(key)),
             length,
             length_form,
-        })
+        }
     }
 
     /// Bytes of this header on the wire: 2 to 14.
     #[expect(clippy::len_without_is_empty, reason = "no header is empty")]
+    #[inline]
     pub const fn len(&self) -> usize {
-        header_len(self.length_form, self.masking_key.is_some())
+        2 + self.length_form.extended_bytes() + 4 * self.masking_key.is_some() as usize
     }
 
     /// Whether the length is written in the fewest bytes that hold it, as RFC 6455 5.2 demands.
@@ -108,8 +120,10 @@ impl Header {
     }
 }
 
-const fn header_len(form: LengthForm, masked: bool) -> usize {
-    2 + form.extended_bytes() + if masked { 4 } else { 0 }
+/// The bytes of a header, after its first two, from `at` on.
+#[inline]
+fn part<const N: usize>(rest: &[u8; MAX_HEADER - 2], at: usize) -> [u8; N] {
+    std::array::from_fn(|i| rest[at + i])
 }
 
 /// The three RSV bits as a number from 0 to 7: RSV1 = 4, RSV2 = 2, RSV3 = 1.

@@ -26,7 +26,7 @@ pub use deflate::{
 pub use encoder::{encode_frame, encode_header, frame};
 pub use extension::{Extension, ListError, Parameter, parse_extensions, parse_tokens};
 pub use header::{Header, LengthForm, MAX_HEADER, Parsed, Rsv};
-pub use mask::{MaskingKey, mask, mask_onto};
+pub use mask::{MaskingKey, mask, mask_into, mask_onto};
 pub use message::{Message, MessageSequence, MessageTooBig, Place, Reassembler, fragments};
 pub use opcode::Opcode;
 pub use utf8::{InvalidUtf8, Utf8Checker};

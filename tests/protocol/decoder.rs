@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use wsinspect::wire::{Decoder, Header, LengthForm, MAX_HEADER, MaskingKey, Opcode, Piece, Rsv, frame};
 
-use crate::traffic::{any_stream, cut, cuts, decode, simple_splits};
+use crate::traffic::{Seen, any_stream, cut, cuts, decode, simple_splits};
 
 const KEY: Option<MaskingKey> = Some(MaskingKey([0x37, 0xFA, 0x21, 0x3D]));
 
@@ -121,7 +121,67 @@ fn the_longest_legal_length_is_no_loss() {
     assert!(!seen.frames[0].complete && seen.lost.is_empty());
 }
 
+/// The frames that a program gets which asks for whole ones first.
+fn whole_frames_first(chunks: Vec<&[u8]>) -> Vec<Seen> {
+    let (mut decoder, mut seen) = (Decoder::default(), Vec::<Seen>::new());
+    for mut chunk in chunks {
+        loop {
+            if let Some((header, payload)) = decoder.whole(&mut chunk) {
+                seen.push(Seen { header, payload: payload.to_vec(), complete: true });
+                continue;
+            }
+            match decoder.next(&mut chunk) {
+                None => break,
+                Some(Piece::Header(header)) => seen.push(Seen { header, payload: Vec::new(), complete: false }),
+                Some(Piece::Payload { bytes, .. }) => seen.last_mut().unwrap().payload.extend_from_slice(bytes),
+                Some(Piece::End) => seen.last_mut().unwrap().complete = true,
+                Some(Piece::Lost(_)) => {}
+            }
+        }
+    }
+    seen
+}
+
+#[test]
+fn a_frame_that_is_not_there_whole_is_left_for_its_pieces() {
+    let bytes = frame(&Header::new(Opcode::TEXT, KEY, 5), b"Hello");
+    for len in 0..bytes.len() {
+        let (mut decoder, mut chunk) = (Decoder::default(), &bytes[..len]);
+        assert_eq!(decoder.whole(&mut chunk), None);
+        assert_eq!(chunk.len(), len, "nothing is taken");
+    }
+    let (mut decoder, mut chunk) = (Decoder::default(), &bytes[..]);
+    assert_eq!(decoder.whole(&mut chunk), Some((Header::new(Opcode::TEXT, KEY, 5), &bytes[6..])));
+    assert!(chunk.is_empty() && decoder.is_at_border());
+}
+
+#[test]
+fn inside_a_frame_no_whole_one_begins() {
+    let mut decoder = Decoder::default();
+    let mut chunk = &b"\x82\x04\x81\x00\x81\x00"[..];
+    assert!(matches!(decoder.next(&mut chunk), Some(Piece::Header(_))));
+    assert_eq!(decoder.whole(&mut chunk), None);
+    assert!(matches!(decoder.next(&mut chunk), Some(Piece::Payload { bytes: b"\x81\0\x81\0", .. })));
+    assert_eq!(decoder.whole(&mut &b"\x81\x00"[..]), None, "the end has not been told");
+    let (mut decoder, mut half) = (Decoder::default(), &b"\x81"[..]);
+    assert_eq!(decoder.next(&mut half), None);
+    assert_eq!(decoder.whole(&mut &b"\x81\x00"[..]), None, "a header has begun");
+}
+
 proptest! {
+    #[test]
+    fn whole_frames_and_pieces_are_the_same_frames(stream in any_stream(), cuts in cuts()) {
+        prop_assert_eq!(whole_frames_first(cut(&stream, &cuts)), decode([&stream[..]]).frames);
+    }
+
+    #[test]
+    fn whole_frames_and_pieces_of_random_bytes_are_the_same(
+        stream in prop::collection::vec(any::<u8>(), 0..300),
+        cuts in cuts(),
+    ) {
+        prop_assert_eq!(whole_frames_first(cut(&stream, &cuts)), decode([&stream[..]]).frames);
+    }
+
     #[test]
     fn random_splits_of_random_frames_give_the_same_frames(stream in any_stream(), cuts in cuts()) {
         let whole = decode([&stream[..]]);
@@ -135,7 +195,7 @@ proptest! {
         cuts in cuts(),
     ) {
         let whole = decode([&stream[..]]);
-        let bytes_of = |frame: &crate::traffic::Seen| frame.header.len() + frame.payload.len();
+        let bytes_of = |frame: &Seen| frame.header.len() + frame.payload.len();
         let counted = whole.frames.iter().map(bytes_of).sum::<usize>() + whole.lost.len() + whole.partial_header.len();
         prop_assert_eq!(counted, stream.len());
         prop_assert_eq!(decode(cut(&stream, &cuts)), whole);
