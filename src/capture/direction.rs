@@ -204,6 +204,8 @@ impl Direction {
     /// Goes on from there, `before` not being there.
     pub(super) fn resume(&mut self, before: &Before) {
         if before.bytes == 0 {
+            // all of the first frame is there, written anew
+            self.earlier_chunks = before.chunks.saturating_sub(1);
             return;
         }
         self.lose_borders();

@@ -154,12 +154,12 @@ fn the_ladder_of_a_relay_the_statistics_and_the_rules_are_a_key_away() {
     terminal.wait_until("a column", |screen| screen.contents().contains('█'));
     terminal.wait_for("No message was compressed.");
     terminal.keys("6");
-    terminal.wait_for("1 of 35 broken");
+    terminal.wait_for("1 of 38 broken");
     terminal.keys("\r");
     terminal.wait_for("frames: rule == unmasked-client-frame");
     terminal.wait_for("1 of ");
     terminal.keys("\x1b");
-    terminal.wait_for("1 of 35 broken");
+    terminal.wait_for("1 of 38 broken");
     quit(&mut terminal);
 }
 

@@ -265,7 +265,7 @@ fn compressed_messages_are_counted_with_what_they_take_on_the_wire() {
 fn enter_on_a_rule_lists_the_frames_that_break_it_and_escape_goes_back() {
     let (mut tester, _traffic) = panel(120, 36);
     tester.keys("6");
-    assert!(tester.shows("3 of 35 broken"));
+    assert!(tester.shows("3 of 38 broken"));
     tester.keys("jj");
     assert!(tester.shows("c1 00 from a server"));
     tester.code(KeyCode::Enter);

@@ -114,7 +114,7 @@ impl Exchanges {
     /// The most requests that wait for their responses.
     pub const MAX_WAITING: usize = 128;
 
-    /// Takes every request for one to upgrade, whatever its head says.
+    /// Takes every request for one to upgrade, whatever its head says, and even where it is not there.
     pub fn all_upgrade() -> Self {
         Self { all_upgrade: true, ..Self::default() }
     }
@@ -280,13 +280,13 @@ impl Exchanges {
         let mut is_whole = false;
         match (asked, status) {
             _ if is_interim => self.down = Down::Head(HeadReader::default()),
-            (None, _) => self.lose_responses(Unclear::Unasked),
-            (Some(asked), Some(101)) if asked.upgrades => {
+            (asked, Some(101)) if asked.map_or(self.all_upgrade, |asked| asked.upgrades) => {
                 self.waiting.pop_front();
                 self.up = Up::Frames;
                 self.down = Down::Frames;
                 is_whole = true;
             }
+            (None, _) => self.lose_responses(Unclear::Unasked),
             (Some(_), Some(101)) => self.lose_responses(Unclear::OtherProtocol),
             (Some(asked), Some(200..=299)) if asked.is_connect => self.lose_responses(Unclear::OtherProtocol),
             (Some(asked), _) => {
