@@ -20,6 +20,13 @@ pub struct Deflated {
 }
 
 impl Deflated {
+    pub(super) fn add(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.wire = self.wire.saturating_add(other.wire);
+        self.inflated = self.inflated.saturating_add(other.inflated);
+        self.failed += other.failed;
+    }
+
     /// How many times as much the messages are once inflated; `None` before there were any.
     pub fn ratio(&self) -> Option<f64> {
         (self.wire > 0).then(|| self.inflated as f64 / self.wire as f64)
@@ -58,19 +65,17 @@ impl Deflation {
         self.work = self.work.saturating_add(length).saturating_add(Self::FRAME);
     }
 
-    /// The message is complete; `inflated` is how many bytes it gave, if it was inflated to its end.
-    pub(super) fn message(&mut self, inflated: Option<u64>) {
+    /// The message is complete; `inflated` is how many bytes it gave, if it was inflated to its end. Returned is what it
+    /// counts as.
+    pub(super) fn message(&mut self, inflated: Option<u64>) -> Deflated {
         let wire = std::mem::take(&mut self.wire);
-        let total = &mut self.total;
-        match inflated {
-            Some(length) => {
-                total.messages += 1;
-                total.wire = total.wire.saturating_add(wire);
-                total.inflated = total.inflated.saturating_add(length);
-                self.work = self.work.saturating_add(length / Self::INFLATED);
-            }
-            None => total.failed += 1,
-        }
+        let one = match inflated {
+            Some(inflated) => Deflated { messages: 1, wire, inflated, failed: 0 },
+            None => Deflated { failed: 1, ..Deflated::default() },
+        };
+        self.work = self.work.saturating_add(one.inflated / Self::INFLATED);
+        self.total.add(one);
+        one
     }
 
     /// The message at hand will not be completed.

@@ -463,6 +463,11 @@ impl Direction {
         if self.archived {
             findings.retain(|finding| finding.rule.concerns_message());
         }
+        let ends_message = complete && header.fin && compressed;
+        let message = ends_message.then(|| {
+            let whole = self.linter.inflater().is_some() && self.linter.inflate_error().is_none();
+            self.deflation.message(whole.then_some(self.inflated))
+        });
         let frame = NewFrame {
             time,
             position: start.position,
@@ -474,14 +479,10 @@ impl Direction {
             chunks: start.chunks,
             complete,
             compressed,
+            message,
             origin: start.origin,
         };
-        let ends_message = complete && header.fin && compressed;
-        let deflated = ends_message.then(|| {
-            let whole = self.linter.inflater().is_some() && self.linter.inflate_error().is_none();
-            self.deflation.message(whole.then_some(self.inflated));
-            self.deflation.total()
-        });
+        let deflated = ends_message.then(|| self.deflation.total());
         let inflater = self.linter.inflater().filter(|_| ends_message);
         let checkpoint = inflater.and_then(|inflater| self.deflation.place(inflater));
         Some(Done { frame, findings, body, deflated, checkpoint })

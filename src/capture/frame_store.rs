@@ -91,6 +91,7 @@ mod tests {
             chunks: 1,
             complete: true,
             compressed: false,
+            message: None,
             origin: Origin::Peer,
         };
         FrameEntry::new(&frame, false, false, false)

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::checkpoints::{Checkpoint, Checkpoints};
 use super::connection::Connection;
-use super::deflation;
+use super::deflation::{self, Deflated};
 use super::event::{ConnectionId, Origin, Timestamp, Vantage};
 use super::exchange::Exchange;
 use super::file::Position;
@@ -62,6 +62,8 @@ pub(super) struct NewFrame {
     pub(super) complete: bool,
     /// Whether it belongs to a message that an extension has compressed.
     pub(super) compressed: bool,
+    /// What the compressed message counts as that it ends.
+    pub(super) message: Option<Deflated>,
     /// Who made it.
     pub(super) origin: Origin,
 }

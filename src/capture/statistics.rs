@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
+use super::deflation::Deflated;
 use super::event::Timestamp;
 use super::index::NewFrame;
-use crate::wire::{Opcode, Side};
+use crate::wire::Side;
 
 /// What was counted. Where there are two of something, the client's comes first: `Side as usize`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +21,8 @@ pub struct Statistics {
     pub sizes: [Histogram; 2],
     /// Microseconds from each side's pings to the pongs that answered them.
     pub round_trips: [Histogram; 2],
-    /// Messages that permessage-deflate has compressed, and the bytes that their payloads take on the wire.
-    pub compressed: [Tally; 2],
+    /// Messages that permessage-deflate has compressed.
+    pub compressed: [Deflated; 2],
 }
 
 /// How many, and how many bytes they have.
@@ -59,9 +60,8 @@ impl Statistics {
         if frame.complete {
             self.sizes[side].add(payload);
         }
-        if frame.compressed {
-            let begins = header.opcode != Opcode::CONTINUATION;
-            self.compressed[side].add(Tally { count: begins.into(), bytes: payload });
+        if let Some(message) = frame.message {
+            self.compressed[side].add(message);
         }
     }
 

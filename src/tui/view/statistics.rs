@@ -1,5 +1,7 @@
 //! Numbers over all frames: rates, opcodes, sizes, round trips, compression.
 
+use std::fmt::Write as _;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -212,19 +214,22 @@ impl Page<'_> {
             let counts = &self.statistics.opcodes[side as usize];
             [Opcode::TEXT, Opcode::BINARY].map(|opcode| counts[usize::from(opcode.value())].count).iter().sum::<u64>()
         };
-        if self.statistics.compressed.iter().all(|tally| tally.count == 0) {
+        let compressed = &self.statistics.compressed;
+        if compressed.iter().all(|one| one.messages + one.failed == 0) {
             lines.push(Line::styled("No message was compressed.", Theme::quiet()));
             return lines;
         }
         for side in Side::BOTH {
-            let compressed = self.statistics.compressed[side as usize];
-            let text = format!(
-                "{} {} of {} compressed, {} of them on the wire",
-                left(side.name(), 6, ""),
-                grouped(compressed.count),
-                counted(messages(side), "message"),
-                size(compressed.bytes)
-            );
+            let one = compressed[side as usize];
+            let (all, ratio) = (counted(messages(side), "message"), one.ratio());
+            let mut text = format!("{} {} of {all}", left(side.name(), 6, ""), grouped(one.messages + one.failed));
+            if let Some(ratio) = ratio {
+                let (wire, inflated) = (size(one.wire), size(one.inflated));
+                let _ = write!(text, ", {wire} inflated to {inflated}, {ratio:.1}:1");
+            }
+            if one.failed > 0 {
+                let _ = write!(text, ", {} not inflated", grouped(one.failed));
+            }
             lines.extend(wrap(&text, width).into_iter().map(Line::raw));
         }
         lines
