@@ -18,7 +18,7 @@ use crate::tui::theme::Theme;
 
 /// Columns of what every rule has.
 const COUNT: usize = 9;
-const GROUP: usize = 10;
+const GROUP: usize = 11;
 const LEVEL: usize = 6;
 const CODE: usize = 4;
 
