@@ -503,6 +503,7 @@ impl Index {
         self.connections_gone += (before - self.connections.len()) as u64;
         self.kept_from = kept_from;
         self.moved.clear();
+        self.checkpoints.drop_first(gone, &stays);
         self.answers.drain(..self.answers.partition_point(|(pong, _)| *pong <= gone));
         self.answered.drain(..self.answered.partition_point(|(ping, _)| *ping <= gone));
         self.exchanges.retain(|(_, exchange)| {
@@ -593,9 +594,9 @@ impl Index {
         offset: u64,
         place: deflation::Place,
     ) {
-        let deflation::Place { work, window } = place;
+        let deflation::Place { work, window, is_border } = place;
         let after = self.frames.len();
-        self.checkpoints.add(connection, from, Checkpoint { after, offset, work, window });
+        self.checkpoints.add(connection, from, Checkpoint { after, offset, work, window }, is_border);
     }
 
     pub(super) fn count_findings(&mut self, findings: &[Finding]) {
