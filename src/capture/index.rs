@@ -135,6 +135,16 @@ impl FrameEntry {
         }
     }
 
+    /// The first two bytes of its header; of the length, only its form.
+    pub(super) const fn first_two(&self) -> [u8; 2] {
+        self.first_two
+    }
+
+    /// Its payload's length.
+    pub(super) const fn length(&self) -> u64 {
+        self.length
+    }
+
     /// How many reads it arrived in; 65 535 stands for that many or more.
     pub const fn chunks(&self) -> u16 {
         self.chunks

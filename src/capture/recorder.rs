@@ -110,6 +110,8 @@ pub fn start(
             }
             batch.clear();
         }
+        // marks may still wait for room; if there is none, what is missing has been said
+        let _ = writer.flush();
     })?;
     Ok((Recorder { events, room }, RecorderThread { thread }))
 }
