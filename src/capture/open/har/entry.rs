@@ -140,12 +140,11 @@ impl<'a> Entry<'a> {
             self.ended = self.ended.or(extras.ended);
         }
         let restored = extras.filter(|_| is_restored).and_then(|extras| extras.connection(began));
-        let (mut connection, mut frames) = match restored {
-            Some(connection) => (self.restored(connection), std::mem::take(&mut self.frames)),
-            None => {
-                self.log.deflated += self.deflated;
-                (self.archived(began), std::mem::take(&mut self.messages))
-            }
+        let (mut connection, mut frames) = if let Some(connection) = restored {
+            (self.restored(connection), std::mem::take(&mut self.frames))
+        } else {
+            self.log.deflated += self.deflated;
+            (self.archived(began), std::mem::take(&mut self.messages))
         };
         self.log.silent += u64::from(frames.is_empty() && opens);
         connection.ended = connection.ended.filter(|_| is_whole);
