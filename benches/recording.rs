@@ -18,6 +18,8 @@ use wsinspect::wire::{Header, MaskingKey, Opcode, Side, frame};
 const FRAMES: u64 = 1_000_000;
 /// With a header of two bytes and a masking key of four.
 const PAYLOAD: usize = 119;
+/// Longer ones, in which payloads are searched.
+const LONG: (u64, usize) = (65_536, 4096);
 const CONNECTIONS: u64 = 100;
 const SCREEN: (u16, u16) = (200, 50);
 
@@ -49,7 +51,7 @@ fn main() {
     std::fs::create_dir_all(&folder).expect("a temporary folder");
     for (reads, at_once) in [("each in a read of its own", 1), ("fifty in a read", 50)] {
         let path = folder.join(format!("{at_once}.pcapng"));
-        record(&path, at_once);
+        record(&path, at_once, FRAMES, PAYLOAD);
         let megabytes = path.metadata().map_or(0, |file| file.len()) >> 20;
         println!("\n{FRAMES} frames of {} bytes, {reads}, on {CONNECTIONS} connections: {megabytes} MiB", PAYLOAD + 6);
         let capture = opening(&path);
@@ -58,6 +60,13 @@ fn main() {
             drawing(&capture);
         }
     }
+    let (frames, length) = LONG;
+    let path = folder.join("long.pcapng");
+    record(&path, 1, frames, length);
+    println!("\n{frames} frames with payloads of {length} bytes");
+    let opened = capture::open(&path, Limits::default(), "a bench").expect("a recording");
+    opened.reading.run(false, &AtomicBool::new(false));
+    searching(&opened.capture, frames, length);
     // what can't be removed lies in the temporary folder
     let _ = std::fs::remove_dir_all(folder);
 }
@@ -118,20 +127,25 @@ fn filtering(capture: &Arc<Capture>) {
         say(expression, &milliseconds(took));
     }
     say("messages put together", &milliseconds(sift(capture, None)));
+    searching(capture, FRAMES, PAYLOAD);
+}
+
+fn searching(capture: &Arc<Capture>, frames: u64, length: usize) {
     for expression in PAYLOADS {
         let took = sift(capture, Some(expression));
-        let gigabytes = FRAMES as f64 * PAYLOAD as f64 / took.as_secs_f64() / 1e9;
+        let gigabytes = frames as f64 * length as f64 / took.as_secs_f64() / 1e9;
         say(expression, &format!("{gigabytes:.2} GB/s  {}", milliseconds(took)));
     }
 }
 
 /// The least time of five.
 fn sift(capture: &Arc<Capture>, expression: Option<&str>) -> Duration {
+    let frames = capture.index().totals().frames;
     let one = |_| {
         let filter = expression.map(|expression| Filter::parse(expression).expect("it is an expression"));
         let began = Instant::now();
         let sieve = Sieve::start(capture.clone(), filter).expect("a thread");
-        while sieve.looked_at() < FRAMES {
+        while sieve.looked_at() < frames {
             std::thread::sleep(Duration::from_micros(100));
         }
         began.elapsed()
@@ -165,7 +179,7 @@ fn milliseconds(time: Duration) -> String {
 }
 
 /// Writes a recording: half of the frames come from clients, masked, half from servers, which mask nothing.
-fn record(path: &Path, at_once: u64) {
+fn record(path: &Path, at_once: u64, frames: u64, payload: usize) {
     let recording = Recording::create(Some(path), true).expect("a recording");
     let capture = Arc::new(Capture::new(recording.reader()));
     let writer = recording.writer("a bench").expect("a recording");
@@ -185,13 +199,13 @@ fn record(path: &Path, at_once: u64) {
         record(connection, chunk(Side::Client, Bytes::from_static(REQUEST)));
         record(connection, chunk(Side::Server, Bytes::from_static(RESPONSE)));
     }
-    for read in 0..FRAMES / at_once {
+    for read in 0..frames / at_once {
         let from = if read % 2 == 0 { Side::Client } else { Side::Server };
         let mut bytes = Vec::new();
         for n in read * at_once..(read + 1) * at_once {
             let key = (from == Side::Client).then_some(MaskingKey((n as u32).wrapping_mul(0x9E37_79B9).to_be_bytes()));
             // frames of both sides have the same length
-            let length = if key.is_some() { PAYLOAD } else { PAYLOAD + 4 };
+            let length = if key.is_some() { payload } else { payload + 4 };
             bytes.extend(frame(&Header::new(Opcode::TEXT, key, length as u64), format!("{n:0>length$}").as_bytes()));
         }
         record(read / 2 % CONNECTIONS, chunk(from, Bytes::from(bytes)));

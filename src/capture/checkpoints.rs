@@ -28,7 +28,7 @@ pub(super) struct Checkpoints {
     spacing: u64,
     /// Bytes of windows that are kept.
     held: usize,
-    /// By the frame before them, ascending; the first one is the direction's beginning.
+    /// By the frame before them, ascending; the first one is the direction's beginning, or that of what is not gone.
     directions: HashMap<(ConnectionId, Side), Vec<Checkpoint>>,
 }
 
@@ -47,17 +47,45 @@ impl Checkpoints {
         Self { budget, spacing: Self::SPACING, held: 0, directions: HashMap::new() }
     }
 
-    /// Adds one if it is far enough from the one before. Where that makes too many, every second one goes.
-    pub(super) fn add(&mut self, connection: ConnectionId, from: Side, checkpoint: Checkpoint) {
+    /// Adds one if it is far enough from the one before, or what comes before it will go. Where that makes too many, every
+    /// second one goes, and if there is still no room, this one.
+    pub(super) fn add(&mut self, connection: ConnectionId, from: Side, checkpoint: Checkpoint, is_border: bool) {
         let direction = self.directions.entry((connection, from)).or_default();
-        if direction.last().is_some_and(|last| checkpoint.work - last.work < self.spacing) {
-            return;
+        if let Some(last) = direction.last() {
+            let work = checkpoint.work.saturating_sub(last.work);
+            if work < self.spacing && !is_border {
+                return;
+            }
+            if work == 0 {
+                // no compressed message has come since
+                self.held -= last.window.len();
+                direction.pop();
+            }
         }
         self.held += checkpoint.window.len();
         direction.push(checkpoint);
         while self.held > self.budget {
-            self.thin();
+            if !self.thin() {
+                let last = self.directions.get_mut(&(connection, from)).and_then(Vec::pop);
+                self.held -= last.map_or(0, |last| last.window.len());
+                break;
+            }
         }
+    }
+
+    /// The frames up to `gone` are gone, and the connections that `stays` does not keep.
+    pub(super) fn drop_first(&mut self, gone: u64, stays: impl Fn(ConnectionId) -> bool) {
+        self.directions.retain(|(connection, _), _| stays(*connection));
+        for direction in self.directions.values_mut() {
+            direction.drain(..direction.partition_point(|checkpoint| checkpoint.after < gone));
+        }
+        self.count();
+    }
+
+    /// What a direction begins with is not there.
+    pub(super) fn forget(&mut self, connection: ConnectionId, from: Side) {
+        self.directions.remove(&(connection, from));
+        self.count();
     }
 
     /// The last one before frame `n`.
@@ -66,7 +94,9 @@ impl Checkpoints {
         direction[..direction.partition_point(|checkpoint| checkpoint.after < n)].last()
     }
 
-    fn thin(&mut self) {
+    /// Whether that made room.
+    fn thin(&mut self) -> bool {
+        let before = self.held;
         self.spacing = self.spacing.saturating_mul(2);
         for direction in self.directions.values_mut() {
             let mut place = 0;
@@ -75,6 +105,11 @@ impl Checkpoints {
                 place % 2 == 1
             });
         }
+        self.count();
+        self.held < before
+    }
+
+    fn count(&mut self) {
         self.held = self.directions.values().flatten().map(|checkpoint| checkpoint.window.len()).sum();
     }
 }
@@ -92,9 +127,9 @@ mod tests {
     #[test]
     fn memory_stays_within_the_budget_and_the_beginning_is_kept() {
         let mut checkpoints = Checkpoints::new(10_000);
-        checkpoints.add(ONE, Side::Client, checkpoint(0, 0));
+        checkpoints.add(ONE, Side::Client, checkpoint(0, 0), false);
         for after in 1..=1000 {
-            checkpoints.add(ONE, Side::Client, checkpoint(after, 1000));
+            checkpoints.add(ONE, Side::Client, checkpoint(after, 1000), false);
             assert!(checkpoints.held <= 10_000);
         }
         let kept = &checkpoints.directions[&(ONE, Side::Client)];
@@ -107,8 +142,8 @@ mod tests {
     fn many_connections_share_the_budget() {
         let mut checkpoints = Checkpoints::new(10_000);
         for id in 1..=100 {
-            checkpoints.add(ConnectionId(id), Side::Server, checkpoint(0, 0));
-            checkpoints.add(ConnectionId(id), Side::Server, checkpoint(1, 1000));
+            checkpoints.add(ConnectionId(id), Side::Server, checkpoint(0, 0), false);
+            checkpoints.add(ConnectionId(id), Side::Server, checkpoint(1, 1000), false);
             assert!(checkpoints.held <= 10_000);
         }
         assert!((1..=100).all(|id| checkpoints.before(ConnectionId(id), Side::Server, 9).is_some()));
@@ -117,10 +152,35 @@ mod tests {
     #[test]
     fn the_nearest_one_before_a_frame_is_found() {
         let mut checkpoints = Checkpoints::new(10_000);
-        checkpoints.add(ONE, Side::Client, checkpoint(3, 0));
-        checkpoints.add(ONE, Side::Client, checkpoint(7, 1));
+        checkpoints.add(ONE, Side::Client, checkpoint(3, 0), false);
+        checkpoints.add(ONE, Side::Client, checkpoint(7, 1), false);
         let before = |n| checkpoints.before(ONE, Side::Client, n).map(|checkpoint| checkpoint.after);
         assert_eq!([before(3), before(4), before(7), before(8)], [None, Some(3), Some(3), Some(7)]);
         assert!(checkpoints.before(ONE, Side::Server, 8).is_none());
+    }
+
+    #[test]
+    fn what_is_gone_leaves_its_border_as_the_beginning() {
+        let mut checkpoints = Checkpoints::new(10_000);
+        for (after, is_border) in [(0, false), (4, false), (6, true), (9, false)] {
+            checkpoints.add(ONE, Side::Client, checkpoint(after, 1), is_border);
+        }
+        checkpoints.add(ConnectionId(2), Side::Client, checkpoint(2, 1), false);
+        checkpoints.drop_first(6, |id| id == ONE);
+        let before = |n| checkpoints.before(ONE, Side::Client, n).map(|checkpoint| checkpoint.after);
+        assert_eq!([before(6), before(7), before(10)], [None, Some(6), Some(9)]);
+        assert_eq!((checkpoints.directions.len(), checkpoints.held), (1, 2));
+    }
+
+    #[test]
+    fn more_beginnings_than_the_budget_has_room_for_are_left_out() {
+        let mut checkpoints = Checkpoints::new(10_000);
+        for id in 1..=100 {
+            checkpoints.add(ConnectionId(id), Side::Server, checkpoint(1, 1000), true);
+            checkpoints.add(ConnectionId(id), Side::Server, Checkpoint { after: 2, ..checkpoint(1, 1000) }, true);
+            assert!(checkpoints.held <= 10_000);
+        }
+        let has = |id| checkpoints.before(ConnectionId(id), Side::Server, 9).map(|checkpoint| checkpoint.after);
+        assert_eq!((has(1), has(10), has(11)), (Some(2), Some(2), None));
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Deflation {
     work: u64,
     /// The work up to the last proposed checkpoint.
     proposed: u64,
+    /// The end of the next message is a checkpoint in any case.
+    due: bool,
     total: Deflated,
 }
 
@@ -51,6 +53,8 @@ pub(super) struct Place {
     pub(super) work: u64,
     /// What the next message may refer to.
     pub(super) window: Arc<[u8]>,
+    /// What comes before it will go.
+    pub(super) is_border: bool,
 }
 
 impl Deflation {
@@ -88,13 +92,24 @@ impl Deflation {
         self.total
     }
 
-    /// A checkpoint, if it is time for one.
+    /// A checkpoint after a message, if it is time for one.
     pub(super) fn place(&mut self, inflater: &Inflater) -> Option<Place> {
-        if !inflater.takes_over() || self.work - self.proposed < Checkpoints::SPACING {
+        if !inflater.takes_over() || !self.due && self.work - self.proposed < Checkpoints::SPACING {
             return None;
         }
         let window = inflater.window()?;
         self.proposed = self.work;
-        Some(Place { work: self.work, window: window.into() })
+        Some(Place { work: self.work, window: window.into(), is_border: std::mem::take(&mut self.due) })
+    }
+
+    /// What came before goes: a checkpoint before the message at hand, or before the next one. Where it `has_begun` to go,
+    /// or that is not known any more, its end will be one.
+    pub(super) fn border(&mut self, inflater: &Inflater, has_begun: bool) -> Option<Place> {
+        if !inflater.takes_over() {
+            return None;
+        }
+        let window = inflater.window().filter(|_| !has_begun);
+        self.due = window.is_none();
+        Some(Place { work: self.work, window: window?.into(), is_border: true })
     }
 }

@@ -194,6 +194,17 @@ impl Direction {
         }
     }
 
+    /// What came before the frame at hand, or the next one, will go: from where on, with what, its compressed messages can
+    /// be inflated then.
+    pub(super) fn border(&mut self) -> Option<(u64, Checkpoint)> {
+        let (offset, message) = match &self.start {
+            Some(start) => (start.offset, start.message),
+            None => (self.stream, self.message()),
+        };
+        let has_begun = matches!(message, Unfinished::Message(_, true));
+        Some((offset, self.deflation.border(self.linter.inflater()?, has_begun)?))
+    }
+
     fn message(&self) -> Unfinished {
         match self.messages.unfinished() {
             Some(opcode) => Unfinished::Message(opcode, self.compressed),

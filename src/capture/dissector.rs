@@ -29,6 +29,8 @@ pub(super) enum Step {
     Exchange(Box<Exchange>),
     /// From here on, at this offset of its stream, a side's compressed messages can be inflated with what is given.
     Checkpoint(Side, u64, Place),
+    /// What a side sent first is not there: its compressed messages may refer to it.
+    BeginningGone(Side),
     /// The user has marked a frame, or taken its mark away.
     Mark(u64, Option<String>),
     /// So many frames and connections came before all that there is.

@@ -35,6 +35,8 @@ pub struct CaptureWriter {
     pending: Vec<u8>,
     /// Whose bytes those hold, or tell to be missing.
     pending_bytes: Vec<PendingBytes>,
+    /// Where among those blocks the user's marks are.
+    pending_marks: Vec<Range<usize>>,
     packets: PacketWriter,
     /// Payload bytes that could not be written and are not in the file.
     missing: u64,
@@ -51,17 +53,22 @@ struct PendingBytes {
 }
 
 impl CaptureWriter {
+    /// Bytes of marks that wait for room on the disk.
+    const MOST_MARKS: usize = 64 << 10;
+
     /// Begins the file; `command` says how the program was called.
     pub(super) fn start(place: Arc<Place>, command: &str) -> io::Result<Self> {
         let mut pending = Vec::new();
         let packets = PacketWriter::start(&mut pending, command);
+        let (pending_bytes, pending_marks) = (Vec::new(), Vec::new());
         let mut writer =
-            Self { place, length: 0, pending, pending_bytes: Vec::new(), packets, missing: 0, limit: None };
+            Self { place, length: 0, pending, pending_bytes, pending_marks, packets, missing: 0, limit: None };
         writer.flush().map(|()| writer)
     }
 
     /// Takes an event in. Where in the file the parts of a chunk will begin is added to `blocks`.
     pub fn push(&mut self, event: &Event, blocks: &mut Vec<u64>) {
+        let start = self.pending.len();
         let told = self.packets.push(event, self.length, &mut self.pending, blocks);
         match &event.kind {
             EventKind::Chunk { from, bytes, .. } => {
@@ -69,12 +76,13 @@ impl CaptureWriter {
                 self.pending_bytes.push(PendingBytes { connection: event.connection, from: *from, bytes, told });
             }
             EventKind::Gap { bytes, .. } => self.missing += bytes,
+            EventKind::Mark(_) => self.pending_marks.push(start..self.pending.len()),
             _ => {}
         }
     }
 
     /// Writes what was pushed. If that fails, all of it is left out of the file, which stays valid, and its payload
-    /// bytes count as missing; the next flush tries again with what comes next.
+    /// bytes count as missing; the next flush tries again with the user's marks and what comes next.
     pub fn flush(&mut self) -> io::Result<()> {
         let current = self.place.current();
         let written = current.file.write_all_at(&self.pending, self.length);
@@ -88,9 +96,23 @@ impl CaptureWriter {
                 self.packets.lost(lost.connection, lost.from, lost.bytes + lost.told);
             }
         }
-        self.pending.clear();
+        let marks = if written.is_ok() { Vec::new() } else { self.marks() };
+        self.pending_marks = std::iter::once(0..marks.len()).filter(|all| !all.is_empty()).collect();
+        self.pending = marks;
         self.pending_bytes.clear();
         written
+    }
+
+    /// The marks that were pushed: they belong to no stream of bytes, so that they can still be written later.
+    fn marks(&self) -> Vec<u8> {
+        let marks = self.pending_marks.iter().map(|mark| &self.pending[mark.clone()]);
+        let mut room = Self::MOST_MARKS;
+        let fits = marks.take_while(|mark| {
+            let fits = mark.len() <= room;
+            room = room.saturating_sub(mark.len());
+            fits
+        });
+        fits.collect::<Vec<_>>().concat()
     }
 
     /// The file is kept within about `limit` bytes on the disk, and its index within a quarter of that in memory, unless

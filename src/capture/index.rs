@@ -137,6 +137,16 @@ impl FrameEntry {
         }
     }
 
+    /// The first two bytes of its header; of the length, only its form.
+    pub(super) const fn first_two(&self) -> [u8; 2] {
+        self.first_two
+    }
+
+    /// Its payload's length.
+    pub(super) const fn length(&self) -> u64 {
+        self.length
+    }
+
     /// How many reads it arrived in; 65 535 stands for that many or more.
     pub const fn chunks(&self) -> u16 {
         self.chunks
@@ -505,6 +515,7 @@ impl Index {
         self.connections_gone += (before - self.connections.len()) as u64;
         self.kept_from = kept_from;
         self.moved.clear();
+        self.checkpoints.drop_first(gone, &stays);
         self.answers.drain(..self.answers.partition_point(|(pong, _)| *pong <= gone));
         self.answered.drain(..self.answered.partition_point(|(ping, _)| *ping <= gone));
         self.exchanges.retain(|(_, exchange)| {
@@ -595,9 +606,9 @@ impl Index {
         offset: u64,
         place: deflation::Place,
     ) {
-        let deflation::Place { work, window } = place;
+        let deflation::Place { work, window, is_border } = place;
         let after = self.frames.len();
-        self.checkpoints.add(connection, from, Checkpoint { after, offset, work, window });
+        self.checkpoints.add(connection, from, Checkpoint { after, offset, work, window }, is_border);
     }
 
     pub(super) fn count_findings(&mut self, findings: &[Finding]) {

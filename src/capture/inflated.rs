@@ -58,6 +58,8 @@ pub enum NotInflated {
     },
     /// Bytes of it are not in the capture.
     Missing,
+    /// An earlier message, which it may refer to, is not kept any more.
+    Gone,
     /// An earlier message, which it may refer to, was not inflated to its end.
     Lost {
         /// The number of the frame from which on that is so.
@@ -76,6 +78,7 @@ impl fmt::Display for NotInflated {
             Self::Corrupt { offset } => write!(f, "no DEFLATE from byte {offset} of the compressed message on"),
             Self::Torn => f.write_str("it ends inside a block of DEFLATE"),
             Self::TooBig { limit } => write!(f, "it is more than {limit} bytes, where inflating stopped"),
+            Self::Gone => f.write_str("it may refer to earlier messages, which are not kept any more"),
             Self::Missing => f.write_str("bytes of it are missing in the capture"),
             Self::Lost { since } => {
                 write!(f, "it may refer to earlier messages, and from frame {since} on those are not known")
@@ -176,7 +179,7 @@ impl Stream {
         let lost = match (agreement, checkpoint) {
             (None, _) if known.is_some_and(|known| known.vantage == Vantage::Late) => Some(NotInflated::BegunLate),
             (None, _) => Some(NotInflated::NotAgreed),
-            (Some(_), None) if takes_over => Some(NotInflated::Lost { since: 1 }),
+            (Some(_), None) if takes_over => Some(NotInflated::Gone),
             (Some(_), _) => None,
         };
         let start = checkpoint.filter(|_| takes_over && lost.is_none());
@@ -250,7 +253,7 @@ impl Stream {
             }
             if frames.is_empty() && end == self.next {
                 // the frames from here on are not kept any more
-                self.lose(NotInflated::Lost { since: self.next });
+                self.lose(NotInflated::Gone);
                 self.next = until;
             } else if frames.len() < BATCH {
                 self.next = end;

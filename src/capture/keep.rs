@@ -86,12 +86,14 @@ impl Keep {
         let since = writer.length() - self.borders.back().map_or(self.start, |border| border.at);
         if since >= region.max(LEAST) || (since >= LEAST && memory >= self.memory + region / MEMORY) {
             self.memory = memory;
-            let index = capture.index();
-            self.borders.push_back(Border {
-                at: writer.length(),
-                frames: index.totals().frames,
-                last: index.connections().last().map_or(ConnectionId(0), |connection| connection.id),
-                going: deriver.going(writer),
+            capture.update(|index| {
+                deriver.border(index);
+                self.borders.push_back(Border {
+                    at: writer.length(),
+                    frames: index.totals().frames,
+                    last: index.connections().last().map_or(ConnectionId(0), |connection| connection.id),
+                    going: deriver.going(writer),
+                });
             });
         }
         // the last region is what is being shown

@@ -110,6 +110,8 @@ pub fn start(
             }
             batch.clear();
         }
+        // marks may still wait for room; if there is none, what is missing has been said
+        let _ = writer.flush();
     })?;
     Ok((Recorder { events, room }, RecorderThread { thread }))
 }
@@ -213,11 +215,25 @@ impl Deriver {
         going
     }
 
+    /// What came before will go: notes from where on compressed messages can be inflated then.
+    pub(super) fn border(&mut self, index: &mut Index) {
+        for (id, dissector) in &mut self.dissectors {
+            for from in Side::BOTH {
+                if let Some((offset, place)) = dissector.directions[from as usize].border() {
+                    index.add_checkpoint(*id, from, offset, place);
+                }
+            }
+        }
+    }
+
     /// What `from` sent on a connection before is not there.
     pub(super) fn resume(&mut self, connection: ConnectionId, from: Side, before: &Before) {
         if let Some(dissector) = self.dissectors.get_mut(&connection) {
             dissector.resume(from, before);
             self.changed.push(connection);
+            if before.bytes > 0 {
+                self.steps.push((connection, Step::BeginningGone(from)));
+            }
         }
     }
 
@@ -262,6 +278,7 @@ impl Deriver {
                 Step::Refused(connection) => index.add_refusal(*connection),
                 Step::Exchange(exchange) => index.add_exchange(*exchange),
                 Step::Checkpoint(from, offset, place) => index.add_checkpoint(id, from, offset, place),
+                Step::BeginningGone(from) => index.checkpoints.forget(id, from),
                 Step::Mark(frame, text) => index.set_mark(frame, text),
             }
         }

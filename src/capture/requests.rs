@@ -212,7 +212,7 @@ impl Dissector {
             for side in Side::BOTH {
                 self.directions[side as usize].expect_deflate(deflate);
                 if deflate.is_some_and(|deflate| deflate.takes_over(side)) {
-                    steps.push(Step::Checkpoint(side, 0, Place { work: 0, window: [].into() }));
+                    steps.push(Step::Checkpoint(side, 0, Place { work: 0, window: [].into(), is_border: false }));
                 }
             }
         }

@@ -19,9 +19,9 @@ const HTTP_TOOLKIT: &str = include_str!("har/http-toolkit.har");
 const MITMPROXY: &str = include_str!("har/mitmproxy.har");
 
 /// A HAR that was opened to its end.
-struct Opened {
-    capture: Arc<Capture>,
-    sentences: Vec<String>,
+pub(crate) struct Opened {
+    pub(crate) capture: Arc<Capture>,
+    pub(crate) sentences: Vec<String>,
     recording: Option<Recording>,
 }
 
@@ -34,7 +34,7 @@ impl Drop for Opened {
 }
 
 #[track_caller]
-fn open(har: impl AsRef<[u8]>) -> Opened {
+pub(crate) fn open(har: impl AsRef<[u8]>) -> Opened {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.har");
     std::fs::write(&path, har).unwrap();

@@ -9,6 +9,7 @@ use wsinspect::formats::jsonl::{JsonLines, Options};
 use wsinspect::wire::{Deflater, Opcode, Side};
 
 use crate::deflate::{bomb, compressed, deflated, deflating};
+use crate::har;
 use crate::support::{Recorded, Script, masked, plain};
 
 /// A text in one frame, the same again as a reference back in three, with a ping in between, bytes that are binary, and
@@ -195,4 +196,23 @@ fn a_bomb_in_json_says_that_inflating_stopped() {
     let messages: Vec<_> = events.iter().filter(|event| event["event"] == "message").collect();
     assert!(messages[0]["why"].as_str().unwrap().contains("more than 67108864 bytes"), "{}", messages[0]);
     assert_eq!(messages[1]["text"], "on");
+}
+
+#[test]
+fn a_har_of_ours_opens_to_the_messages_inflated_and_not_to_what_no_one_could_read() {
+    let recorded = traffic();
+    let opened = har::open(exported(&recorded.capture, Kind::Har, &Selection::All).unwrap());
+    let capture = &opened.capture;
+    let frames = capture.index().frames(1..u64::MAX);
+    let payloads: Vec<Vec<u8>> = frames.iter().map(|(_, one)| capture.payload(one, 0..u64::MAX).unwrap()).collect();
+    let said: [&[u8]; 5] = [
+        "{\"price\": \"7 \u{20ac}\"}".as_bytes(),
+        b"?",
+        "{\"price\": \"8 \u{20ac}\"}".as_bytes(),
+        &[0, 0xff].repeat(500),
+        b"what price?",
+    ];
+    assert_eq!(payloads, said);
+    assert!(frames.iter().all(|(_, entry)| entry.is_archived() && !entry.has_findings()));
+    assert_eq!(opened.sentences, ["compressed messages that were not inflated, and left out: 2"]);
 }

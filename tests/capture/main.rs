@@ -11,6 +11,7 @@ mod foreign;
 mod har;
 mod inflated;
 mod keep;
+mod keep_deflate;
 mod reopen;
 mod support;
 mod verdict;

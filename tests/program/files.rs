@@ -1,5 +1,6 @@
 //! The keys that are about files, in a real terminal: marking, keeping, exporting.
 
+use rustix::process::{Resource, Rlimit, prlimit};
 use serde_json::Value;
 use wsinspect::wire::Opcode;
 
@@ -114,6 +115,32 @@ fn w_keeps_the_recording_under_a_name_and_goes_on_in_it() {
     blocks(&file);
     let text = String::from_utf8_lossy(&file);
     assert!(text.contains("before") && text.contains("and after"));
+}
+
+#[test]
+fn a_mark_made_while_the_disk_is_full_is_written_once_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("full.pcapng");
+    let (mut terminal, address) = panel(WIDE, &["--record", path.to_str().unwrap()]);
+    let mut client = Client::open(address);
+    client.echoes("x");
+    terminal.wait_for("2 frames");
+    let process = rustix::process::Pid::from_raw(terminal.process().cast_signed()).unwrap();
+    let limit = |bytes| {
+        let limit = Rlimit { current: bytes, maximum: None };
+        prlimit(Some(process), Resource::Fsize, limit).expect("a limit may always be set");
+    };
+    limit(Some(std::fs::metadata(&path).unwrap().len()));
+    fill_in(&mut terminal, "m", "┌ mark frame 2", "hard to keep");
+    terminal.keys("\r");
+    terminal.wait_for("◆ hard to keep");
+    client.echoes("y");
+    terminal.wait_for("missing");
+    let has_mark = || String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains("frame=2 text=hard to keep");
+    assert!(!has_mark());
+    limit(None);
+    quit(&mut terminal);
+    assert!(has_mark());
 }
 
 #[test]

@@ -159,6 +159,25 @@ impl Expr {
         }
     }
 
+    /// What it says of frame `n` at a glance: by what the index has of every frame as a number. `Unread` where that is not
+    /// enough. The frame must not stand for a message of an archive.
+    pub(super) fn glance(&self, n: u64, entry: &FrameEntry) -> Truth {
+        match self {
+            Self::All(parts) => glance_each(parts, Truth::No, n, entry),
+            Self::Any(parts) => glance_each(parts, Truth::Yes, n, entry),
+            Self::Not(part) => match part.glance(n, entry) {
+                Truth::No => Truth::Yes,
+                Truth::Yes => Truth::No,
+                open => open,
+            },
+            Self::Holds(field) => column(*field, n, entry).map_or(Truth::Unread, |_| Truth::Yes),
+            Self::Number(field, compare, value) => {
+                column(*field, n, entry).map_or(Truth::Unread, |number| compare.of(number, *value).into())
+            }
+            Self::Time(..) | Self::Payload(..) => Truth::Unread,
+        }
+    }
+
     /// Whether some part of it is about one of `fields`.
     pub(super) fn asks(&self, fields: &[Field]) -> bool {
         match self {
@@ -168,6 +187,39 @@ impl Expr {
             Self::Time(..) => fields.contains(&Field::Time),
         }
     }
+}
+
+fn glance_each(parts: &[Expr], decisive: Truth, n: u64, entry: &FrameEntry) -> Truth {
+    let mut outcome = if decisive == Truth::No { Truth::Yes } else { Truth::No };
+    for part in parts {
+        match part.glance(n, entry) {
+            truth if truth == decisive => return decisive,
+            Truth::No | Truth::Yes => {}
+            Truth::Unread | Truth::Unsure => outcome = Truth::Unread,
+        }
+    }
+    outcome
+}
+
+/// The fields that every frame has in the index, as a number.
+#[inline]
+fn column(field: Field, n: u64, entry: &FrameEntry) -> Option<u64> {
+    let [first, second] = entry.first_two();
+    Some(match field {
+        Field::Fin => (first >> 7).into(),
+        Field::Rsv => (first >> 4 & 0b111).into(),
+        Field::Opcode => (first & 0b1111).into(),
+        Field::Mask => (second >> 7).into(),
+        Field::PayloadLength => entry.length(),
+        Field::Conn => entry.connection().0.into(),
+        Field::N => n,
+        Field::From => entry.from() as u64,
+        Field::Origin => entry.origin() as u64,
+        Field::Chunks => entry.chunks().into(),
+        Field::Compressed => entry.is_compressed().into(),
+        Field::Finding => entry.has_findings().into(),
+        _ => return None,
+    })
 }
 
 /// Looks at `parts` until one says `decisive`; what is cheap first, what needs the payload after that.
@@ -212,33 +264,13 @@ fn holds(field: Field, facts: &Facts<'_>) -> Truth {
 
 /// The fields that are, or stand for, one number that the index has.
 fn number(field: Field, facts: &Facts<'_>) -> Option<u64> {
-    let header = &facts.header;
-    Some(match field {
-        Field::Fin => header.fin.into(),
-        Field::Rsv => header.rsv.value().into(),
-        Field::Opcode => header.opcode.value().into(),
-        Field::Mask => header.masking_key.is_some().into(),
-        Field::MaskingKey => u32::from_be_bytes(header.masking_key?.0).into(),
-        Field::PayloadLength => header.length,
-        Field::Conn => facts.entry.connection().0.into(),
-        Field::N => facts.n,
-        Field::From => facts.entry.from() as u64,
-        Field::Origin => facts.entry.origin() as u64,
-        Field::Chunks => facts.entry.chunks().into(),
-        Field::Compressed => facts.entry.is_compressed().into(),
-        Field::Finding => facts.entry.has_findings().into(),
-        Field::Rtt => facts.rtt?,
+    match field {
+        Field::MaskingKey => facts.header.masking_key.map(|key| u32::from_be_bytes(key.0).into()),
+        Field::Rtt => facts.rtt,
         // 0 stands for injected, as `Field::words` has it; no frame is changed or dropped so far
-        Field::Edit => facts.entry.is_injected().then_some(0)?,
-        // no numbers of the index
-        Field::Payload
-        | Field::PayloadText
-        | Field::StatusCode
-        | Field::Time
-        | Field::Fragments
-        | Field::Rule
-        | Field::Level => return None,
-    })
+        Field::Edit => facts.entry.is_injected().then_some(0),
+        field => column(field, facts.n, facts.entry),
+    }
 }
 
 /// A frame may break several rules: one of them is enough, and none may be the one that is excluded.

@@ -149,9 +149,8 @@ impl Matcher {
         changes: &mut Changes,
     ) {
         let n = self.next;
-        let header = entry.header();
         let placed = if self.follows_messages {
-            self.threads.place(n, entry, &header, changes)
+            self.threads.place(n, entry, &entry.header(), changes)
         } else {
             Placed { head: n, message: None, fragments: Fragments::None }
         };
@@ -159,6 +158,13 @@ impl Matcher {
             found.matches.push((n, placed.head));
             return;
         };
+        let glance = if entry.is_archived() { Truth::Unread } else { filter.expr.glance(n, entry) };
+        match glance {
+            Truth::Yes => return found.matches.push((n, placed.head)),
+            Truth::No => return,
+            Truth::Unread | Truth::Unsure => {}
+        }
+        let header = entry.header();
         let findings = if filter.asks_rules && entry.has_findings() { index.findings(n) } else { &[] };
         let rtt = if filter.asks_round_trips { index.round_trip(n) } else { None };
         let (message, fragments) = (placed.message, placed.fragments);

@@ -20,6 +20,8 @@ pub struct Inflater {
     stream: Option<Decompress>,
     /// The last bytes put out, of which the last [`MAX_WINDOW`] count.
     window: Vec<u8>,
+    /// How many bytes of that were there before the message at hand.
+    carried: usize,
     /// Bytes that the message at hand gave so far.
     put_out: u64,
     /// Bytes that it took.
@@ -71,12 +73,21 @@ impl std::error::Error for InflateError {}
 impl Inflater {
     /// For messages of at most `limit` bytes inflated, each; `takes_over` if one may refer back to earlier ones.
     pub fn new(takes_over: bool, limit: u64) -> Self {
-        Self { takes_over, limit, stream: None, window: Vec::new(), put_out: 0, taken: 0, state: State::Well }
+        Self {
+            takes_over,
+            limit,
+            stream: None,
+            window: Vec::new(),
+            carried: 0,
+            put_out: 0,
+            taken: 0,
+            state: State::Well,
+        }
     }
 
     /// One that goes on behind a message after which the [`Inflater::window`] was this.
     pub fn resume(window: &[u8], limit: u64) -> Self {
-        Self { window: window.to_vec(), ..Self::new(true, limit) }
+        Self { window: window.to_vec(), carried: window.len(), ..Self::new(true, limit) }
     }
 
     /// Whether a message may refer back to earlier ones.
@@ -84,10 +95,11 @@ impl Inflater {
         self.takes_over
     }
 
-    /// What the next message may refer to: up to [`MAX_WINDOW`] bytes; `None` if that is not known because a message
-    /// failed.
+    /// What the next message, or the one at hand, may refer to: up to [`MAX_WINDOW`] bytes; `None` if that is not known
+    /// because a message failed, or not any more because the one at hand gave much.
     pub fn window(&self) -> Option<&[u8]> {
-        (self.state == State::Well).then(|| &self.window[self.window.len().saturating_sub(MAX_WINDOW)..])
+        let is_all = self.window.len() as u64 == self.carried as u64 + self.put_out;
+        (self.state == State::Well && is_all).then(|| &self.window[..self.carried])
     }
 
     /// Bytes that the message at hand gave so far.
@@ -140,6 +152,7 @@ impl Inflater {
         }
         self.window.drain(..self.window.len().saturating_sub(MAX_WINDOW));
         self.window.shrink_to(MAX_WINDOW);
+        self.carried = self.window.len();
     }
 
     fn inflate(&mut self, mut bytes: &[u8], sink: &mut dyn FnMut(&[u8])) -> Result<(), InflateError> {

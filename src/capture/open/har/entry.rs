@@ -33,6 +33,8 @@ pub(super) struct Entry<'a> {
     extras: Option<Extras>,
     /// A frame for each message.
     messages: Vec<Frame>,
+    /// Compressed messages that could not be inflated.
+    deflated: u64,
     /// The frames that they really were, as far as that is told.
     frames: Vec<Frame>,
     /// It is told of every message.
@@ -59,6 +61,7 @@ impl<'a> Entry<'a> {
             ended: None,
             extras: None,
             messages: Vec::new(),
+            deflated: 0,
             frames: Vec::new(),
             is_whole: true,
             log,
@@ -91,12 +94,18 @@ impl<'a> Entry<'a> {
             data.into_bytes()
         });
         let Some(payload) = self.log.spool.put(&bytes) else { return };
+        let is_deflated = message.extras.as_ref().is_some_and(|extras| extras.is_deflated);
         let is_restorable =
             |extras: &super::message::Extras| self.is_whole && !extras.is_inflated && extras.missing_is_at_end();
         if let Some(extras) = message.extras.filter(is_restorable) {
             self.is_whole = extras.push_frames(from, payload, &mut self.frames);
         } else {
             self.is_whole = false;
+        }
+        if is_deflated {
+            // what was said is not known
+            self.deflated += 1;
+            return;
         }
         self.messages.push(Frame {
             time: message.time.unwrap_or(0),
@@ -125,14 +134,17 @@ impl<'a> Entry<'a> {
         let extras = self.extras.take();
         let began = extras.as_ref().and_then(|extras| extras.began).or(self.started).or(first).unwrap_or(0);
         let is_restored = self.is_whole && (self.messages.is_empty() || !self.frames.is_empty());
+
         if let Some(extras) = &extras {
             self.account = self.account.take().or_else(|| extras.account.clone());
             self.ended = self.ended.or(extras.ended);
         }
         let restored = extras.filter(|_| is_restored).and_then(|extras| extras.connection(began));
-        let (mut connection, mut frames) = match restored {
-            Some(connection) => (self.restored(connection), std::mem::take(&mut self.frames)),
-            None => (self.archived(began), std::mem::take(&mut self.messages)),
+        let (mut connection, mut frames) = if let Some(connection) = restored {
+            (self.restored(connection), std::mem::take(&mut self.frames))
+        } else {
+            self.log.deflated += self.deflated;
+            (self.archived(began), std::mem::take(&mut self.messages))
         };
         self.log.silent += u64::from(frames.is_empty() && opens);
         connection.ended = connection.ended.filter(|_| is_whole);

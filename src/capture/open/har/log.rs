@@ -54,6 +54,8 @@ pub(super) struct Log {
     pub(super) silent: u64,
     /// Messages without a direction, an opcode or data.
     pub(super) left_out: u64,
+    /// Compressed messages that could not be inflated, where the frames are not told.
+    pub(super) deflated: u64,
     /// Messages whose data is no base64 although it should be.
     pub(super) not_base64: u64,
 }
@@ -69,6 +71,7 @@ impl Log {
             entries: 0,
             silent: 0,
             left_out: 0,
+            deflated: 0,
             not_base64: 0,
         }
     }

@@ -46,6 +46,8 @@ pub(super) struct Extras {
     pub(super) missing: u64,
     /// Whether the data is what a compressed message was inflated to: then the frames' payloads are not there.
     pub(super) is_inflated: bool,
+    /// Whether the data is that of a compressed message that could not be inflated.
+    pub(super) is_deflated: bool,
     /// Its frames, those that are not told of whole as `None`.
     pub(super) frames: Vec<Option<Frame>>,
 }
@@ -68,7 +70,14 @@ impl Fields for Message {
             "data" => self.data = map.next_value::<Scalar>()?.text(),
             "_wsinspect" => {
                 let passing = self.passing.clone();
-                let mut extras = Extras { passing, is_text: false, missing: 0, is_inflated: false, frames: Vec::new() };
+                let mut extras = Extras {
+                    passing,
+                    is_text: false,
+                    missing: 0,
+                    is_inflated: false,
+                    is_deflated: false,
+                    frames: Vec::new(),
+                };
                 map.next_value_seed(Object(&mut extras))?;
                 self.extras = Some(extras);
             }
@@ -83,6 +92,7 @@ impl Fields for Extras {
         match name {
             "data" => self.is_text = map.next_value::<Scalar>()?.text().as_deref() == Some("text"),
             "wire_length" => self.is_inflated = map.next_value::<Scalar>()?.unsigned().is_some(),
+            "why" => self.is_deflated = map.next_value::<Scalar>()?.text().is_some(),
             "missing" => self.missing = map.next_value::<Scalar>()?.unsigned().unwrap_or(0),
             "frames" => map.next_value_seed(Array(self))?,
             _ => pass_over(map, &self.passing)?,

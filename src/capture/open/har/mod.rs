@@ -144,6 +144,7 @@ fn sentences(log: &Log, is_damaged: bool) -> Vec<String> {
     let counts = [
         (log.silent, "WebSockets of which the HAR holds no message"),
         (log.left_out, "messages without a direction, an opcode or data, and left out"),
+        (log.deflated, "compressed messages that were not inflated, and left out"),
         (log.not_base64, "messages whose data should be base64 and is not, and shown as it stands there"),
     ];
     for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
