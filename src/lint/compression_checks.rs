@@ -43,7 +43,7 @@ impl CompressionChecks {
     /// There may have been messages before the first one.
     pub(super) fn in_mid_conversation(mut self, max_message: u64) -> Self {
         let refers_back = self.inflater.takes_over();
-        self.after_anything = refers_back.then(|| Inflater::resume(&[0; MAX_WINDOW], max_message));
+        self.after_anything = refers_back.then(|| Inflater::resume(&vec![0; MAX_WINDOW], max_message));
         self
     }
 
