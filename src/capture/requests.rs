@@ -67,7 +67,9 @@ impl Dissector {
             let mut rest = chunk.rest();
             let step = http.exchanges.client(&mut rest);
             let taken = chunk.rest().len() - rest.len();
-            if matches!(step, ClientStep::Undecided) {
+            if matches!(step, ClientStep::Undecided)
+                && matches!(http.asked.back(), Some(Asked { what: What::Upgrade(_), .. }))
+            {
                 // frames that were sent before the answer came: what they mean depends on the answer
                 self.directions[Side::Client as usize].hold(chunk);
             }

@@ -74,6 +74,7 @@ impl Connection {
                 code if code == close.code && code.is_some() => {
                     format!(", and the {other} answered with the same code")
                 }
+                None if close.code.is_none() => format!(", and the {other} answered without a code, too"),
                 code => format!(", and the {other} answered {}", with_code(code)),
             });
             parts.push(": the closing handshake is complete".to_owned());

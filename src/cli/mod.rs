@@ -368,9 +368,31 @@ pub enum Usage {
 impl Cli {
     /// Reads the command line.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Usage> {
-        Self::try_parse_from(arguments).map_err(|error| {
+        let cli = Self::try_parse_from(arguments).map_err(|error| {
             if error.use_stderr() { Usage::Wrong(one_line(&error)) } else { Usage::Asked(error.render().to_string()) }
-        })
+        })?;
+        if let Command::Serve(serve) = &cli.command {
+            serve.check_deflate()?;
+        }
+        Ok(cli)
+    }
+}
+
+impl Serve {
+    /// Parameters of compression make no sense without compression.
+    fn check_deflate(&self) -> Result<(), Usage> {
+        let given = [
+            ("--server-no-context-takeover", self.server_no_context_takeover),
+            ("--client-no-context-takeover", self.client_no_context_takeover),
+            ("--server-max-window-bits", self.server_max_window_bits.is_some()),
+            ("--client-max-window-bits", self.client_max_window_bits.is_some()),
+        ];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            Some((option, _)) if self.deflate == Switch::Off => Err(Usage::Wrong(format!(
+                "{option} is about compression, which --deflate off turns off: leave out one of the two; see wsinspect --help"
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -423,6 +445,14 @@ mod tests {
             ),
             ("wsinspect serve 9002 --server-max-window-bits 16", "expected a number from 9 to 15, found \"16\""),
             ("wsinspect serve 9002 --client-max-window-bits 7", "expected a number from 8 to 15, found \"7\""),
+            (
+                "wsinspect serve 9002 --deflate off --client-max-window-bits 8",
+                "--client-max-window-bits is about compression, which --deflate off turns off",
+            ),
+            (
+                "wsinspect serve 9002 --server-no-context-takeover --deflate off",
+                "--server-no-context-takeover is about compression, which --deflate off turns off",
+            ),
             ("wsinspect serve 9002 --reply ecko", "possible values: echo, broadcast, none"),
             ("wsinspect serv 9002", "unrecognized subcommand 'serv'; a similar subcommand exists: 'serve'"),
             ("wsinspect serve 9002 -H nocolon", "expected 'Name: value'"),

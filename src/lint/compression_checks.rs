@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::payload_checks::TextChecks;
 use super::{Detail, Finding, Rule};
-use crate::wire::{DeflateAgreement, Header, InflateError, Inflater, Opcode, Side};
+use crate::wire::{DeflateAgreement, Header, InflateError, Inflater, MAX_WINDOW, Opcode, Side};
 
 /// Judges where RSV1 stands.
 pub(super) fn check_rsv1(header: &Header, found: &mut Vec<Finding>) {
@@ -29,12 +29,22 @@ pub(super) struct CompressionChecks {
     error: Option<InflateError>,
     /// Its bytes in frames before this one.
     before: u64,
+    /// Where earlier messages may be missing: inflates as if they had been anything, so that it fails on what is no DEFLATE
+    /// after whatever messages.
+    after_anything: Option<Inflater>,
 }
 
 impl CompressionChecks {
     pub(super) fn new(agreement: DeflateAgreement, side: Side, max_message: u64) -> Self {
         let inflater = Inflater::new(agreement.takes_over(side), max_message);
-        Self { inflater, is_open: false, error: None, before: 0 }
+        Self { inflater, is_open: false, error: None, before: 0, after_anything: None }
+    }
+
+    /// There may have been messages before the first one.
+    pub(super) fn in_mid_conversation(mut self, max_message: u64) -> Self {
+        let refers_back = self.inflater.takes_over();
+        self.after_anything = refers_back.then(|| Inflater::resume(&vec![0; MAX_WINDOW], max_message));
+        self
     }
 
     /// Whether the message at hand is compressed.
@@ -54,6 +64,7 @@ impl CompressionChecks {
     pub(super) fn begin(&mut self, is_compressed: bool) {
         if self.is_open {
             self.inflater.abandon();
+            self.after_anything.iter_mut().for_each(Inflater::abandon);
         }
         (self.is_open, self.error, self.before) = (is_compressed, None, 0);
     }
@@ -61,6 +72,7 @@ impl CompressionChecks {
     /// Bytes were not seen, of the message at hand or of whole ones.
     pub(super) fn abandon(&mut self) {
         self.inflater.abandon();
+        self.after_anything.iter_mut().for_each(Inflater::abandon);
         self.is_open = false;
         self.error = Some(InflateError::Lost);
     }
@@ -74,7 +86,9 @@ impl CompressionChecks {
         found: &mut Vec<Finding>,
         mut inflated: impl FnMut(&[u8]),
     ) {
+        let after_anything = self.after_anything.as_mut().map(|inflater| inflater.push(bytes, |_| {}));
         if self.error.is_some() {
+            self.fail_after_anything(after_anything, header, found);
             return;
         }
         let mut invalid = None;
@@ -84,7 +98,26 @@ impl CompressionChecks {
             inflated(piece);
         });
         found.extend(invalid.map(|offset| invalid_utf8(header, offset)));
-        if let Err(error) = pushed {
+        match pushed {
+            Ok(()) => {}
+            Err(InflateError::Corrupt { .. } | InflateError::Lost) if after_anything.is_some() => {
+                self.error = Some(InflateError::Lost);
+                self.fail_after_anything(after_anything, header, found);
+            }
+            Err(error) => self.fail(error, header, found),
+        }
+    }
+
+    /// What can't be inflated for want of earlier messages may be no DEFLATE whatever they were.
+    fn fail_after_anything(
+        &mut self,
+        inflated: Option<Result<(), InflateError>>,
+        header: &Header,
+        found: &mut Vec<Finding>,
+    ) {
+        if self.error == Some(InflateError::Lost)
+            && let Some(Err(error)) = inflated
+        {
             self.fail(error, header, found);
         }
     }
@@ -97,7 +130,9 @@ impl CompressionChecks {
         }
         self.is_open = false;
         let finished = self.inflater.finish();
+        let after_anything = self.after_anything.as_mut().map(Inflater::finish);
         if self.error.is_some() {
+            self.fail_after_anything(after_anything, header, found);
             return;
         }
         match finished {

@@ -82,6 +82,14 @@ impl Linter {
         self.compression = Some(CompressionChecks::new(agreement, self.side, self.limits.max_message));
     }
 
+    /// The same, where compressed messages may have come before the first frame: a message that refers back to what is not
+    /// known breaks no rule by that; it gives [`InflateError::Lost`].
+    pub fn expect_deflate_in_mid_conversation(&mut self, agreement: DeflateAgreement) {
+        self.expect_deflate(agreement);
+        let limit = self.limits.max_message;
+        self.compression = self.compression.take().map(|compression| compression.in_mid_conversation(limit));
+    }
+
     /// An extension that was agreed on, or may have been, gives these RSV bits a meaning (RFC 6455 9). A message that
     /// RSV1 marks is taken to be compressed in an unknown way: what it holds is not judged.
     pub fn allow_rsv(&mut self, rsv: Rsv) {

@@ -68,6 +68,11 @@ impl Session {
         while !self.endpoint.is_finished() {
             // most of the time the socket takes everything at once
             self.write().await;
+            if self.endpoint.is_finished() {
+                // nothing would wake it any more
+                self.take_events();
+                break;
+            }
             if self.endpoint.wants_shutdown() && !server_ended {
                 server_ended = true;
                 // a peer that is gone already needs no end

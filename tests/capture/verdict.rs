@@ -82,8 +82,7 @@ fn a_closing_handshake_that_is_complete_names_both_codes_and_who_then_ended_the_
             SERVER,
             None,
             "The server closed without a code, which programs report as 1005 (no status received), never on the wire, and \
-             the client answered without a code, which programs report as 1005 (no status received), never on the wire: \
-             the closing handshake is complete.",
+             the client answered without a code, too: the closing handshake is complete.",
         ),
         (
             Client,

@@ -10,7 +10,7 @@ use crate::support::{Lines, Program, have, node_modules, python, skip};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/program/clients");
 /// A client starts slowly on a machine that is busy.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Above the longest payload but the one of 16 MiB, and above Chromium's longest fragment.
 const LIMIT: usize = 140_000;
 

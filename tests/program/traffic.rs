@@ -58,6 +58,20 @@ fn a_reader_of_the_output_that_stops_keeps_the_program_from_ending_for_about_a_s
 }
 
 #[test]
+fn a_client_that_is_gone_while_it_is_held_back_is_known_to_be_gone() {
+    let program = Program::json(&["--payload-limit", "10"]);
+    let mut client = Client::open(program.address());
+    let payload = vec![b'x'; 1 << 20];
+    let bytes = frame(&masked(Opcode::BINARY, payload.len()), &payload);
+    let written = write_until_held_back(&mut client.stream, &bytes, 64 << 20);
+    assert!(written < 64 << 20, "nothing held it back");
+    rustix::net::sockopt::set_socket_linger(&client.stream, Some(Duration::ZERO)).unwrap();
+    drop(client);
+    let close = program.close_event(1);
+    assert_eq!((&close["how"], &close["by"]), (&json!("reset"), &json!("client")), "{close}");
+}
+
+#[test]
 fn a_client_that_does_not_read_its_echoes_is_held_back_and_costs_bounded_memory() {
     let program = Program::start("0", &["--payload-limit", "10"], &[], true);
     let mut deaf = Client::open(program.address());

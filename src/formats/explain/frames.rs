@@ -169,7 +169,7 @@ impl Direction {
         let contexts = FrameContexts::new(side, options.deflate);
         let mut linter = Linter::new(side, options.limits);
         if options.deflate {
-            linter.expect_deflate(DeflateAgreement::default());
+            linter.expect_deflate_in_mid_conversation(DeflateAgreement::default());
         }
         Self { contexts, linter, message: ExplainedMessage::default() }
     }
@@ -318,10 +318,27 @@ mod tests {
         assert_eq!(messages[2].map(hello), Some((b"Hello".to_vec(), 5, None)));
         let text = explanation.to_text(&Look::default());
         assert!(text.contains("7 bytes of DEFLATE data on the wire") && text.contains("Hello"), "{text}");
-        let explanation = explain_frames(&bytes[9..], &options);
-        assert!(explanation.frames[1].message.as_ref().unwrap().error.is_some(), "it refers to what is not given");
-        let text = explanation.to_text(&Look::default());
-        assert!(text.contains("Not inflated"), "{text}");
+    }
+
+    #[test]
+    fn a_compressed_message_that_refers_to_what_is_not_given_breaks_no_rule_for_that() {
+        let options = Options { deflate: true, ..Options::default() };
+        let told = |hex: &str| {
+            let explanation = explain_frames(&hex::decode(hex.replace(' ', "")).unwrap(), &options);
+            (rules(&explanation), explanation.to_text(&Look { width: 1000, ..Look::default() }))
+        };
+        // the second message of RFC 7692 7.2.3.2, whole and in three fragments, the last of them empty
+        for hex in ["c1 05 f200110000", "41 03 f20011 00 02 0000 80 00", "c1 05 f200110000 c1 05 f200110000"] {
+            let (broken, text) = told(hex);
+            assert_eq!(broken, [], "{hex}");
+            assert!(text.contains("It cannot be inflated by itself: it refers to messages before it"), "{text}");
+        }
+        // no DEFLATE, whatever came before: a block of a type that there is not; a block without an end
+        for hex in ["c1 02 ffff", "41 02 f200 80 02 ffff", "c1 05 f200110000 c1 02 ffff", "c1 03 f20011"] {
+            let (broken, text) = told(hex);
+            assert_eq!(broken, [Rule::InflateFailed], "{hex}");
+            assert!(text.contains("Not inflated: "), "{text}");
+        }
     }
 
     #[test]

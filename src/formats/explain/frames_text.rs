@@ -8,6 +8,7 @@ use crate::formats::Look;
 use crate::formats::paper::{Ink, Paper};
 use crate::formats::sanitize::dump_char;
 use crate::lint::Finding;
+use crate::wire::InflateError;
 
 /// A masked payload up to this long is unmasked byte by byte on the page.
 const UNMASKED_IN_ROWS: u64 = 16;
@@ -199,7 +200,14 @@ fn put_message(paper: &mut Paper, message: &ExplainedMessage) {
     match &message.error {
         Some(error) => {
             paper.blanks(2);
-            let why = format!("Not inflated: {error}. It may refer to earlier messages, which are not given.");
+            let why = match error {
+                InflateError::Lost => {
+                    "It cannot be inflated by itself: it refers to messages before it that are not given, \
+                                       or could not be inflated."
+                        .to_owned()
+                }
+                error => format!("Not inflated: {error}."),
+            };
             paper.paragraph(2, &[(Ink::Title, &why)]);
         }
         None if message.length > 0 => {

@@ -67,10 +67,15 @@ impl Request {
 
     /// Whether this asks for a WebSocket at all, well or badly, rather than for a page.
     pub fn wants_upgrade(&self) -> bool {
-        self.head.value("Upgrade").is_some()
+        self.head.joined("Upgrade").is_some_and(|protocols| protocols.to_ascii_lowercase().contains("websocket"))
             || self.head.headers().iter().any(|line| {
                 self.head.text(&line.name).get(..14).is_some_and(|start| start.eq_ignore_ascii_case("Sec-WebSocket-"))
             })
+    }
+
+    /// Whether this asks for a page or for some other protocol, such as `Upgrade: h2c` (RFC 9110 7.8).
+    pub fn wants_other_protocol(&self) -> bool {
+        self.head.value("Upgrade").is_some() && !self.wants_upgrade()
     }
 
     /// The handshake that the request is, or everything that keeps it from being one (at least one fault).
@@ -199,6 +204,26 @@ mod tests {
         ] {
             assert!(EXAMPLE.contains(from));
             assert_eq!(faults(&EXAMPLE.replacen(from, to, 1)), [fault], "{from:?} → {to:?}");
+        }
+    }
+
+    #[test]
+    fn another_protocol_is_no_websocket_and_a_bad_attempt_at_one_is_an_attempt() {
+        for (headers, is_websocket, is_other) in [
+            ("", false, false),
+            ("Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n", false, true),
+            ("Upgrade: TLS/1.0, HTTP/1.1\r\n", false, true),
+            ("Upgrade: h2c\r\nUpgrade: WebSocket\r\n", true, false),
+            ("Upgrade: websockets\r\n", true, false),
+            ("Upgrade: h2c\r\nsec-websocket-key: a\r\n", true, false),
+        ] {
+            let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
+            let request = Request::read(Head::parse(head.into_bytes()));
+            assert_eq!(
+                (request.wants_upgrade(), request.wants_other_protocol()),
+                (is_websocket, is_other),
+                "{headers:?}"
+            );
         }
     }
 

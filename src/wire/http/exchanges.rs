@@ -27,9 +27,9 @@ enum Up {
     },
     Body {
         body: Body,
-        upgrades: bool,
+        switches: bool,
     },
-    /// An upgrade was asked for and is not answered; whether anything came since.
+    /// Another protocol was asked for, and that is not answered; whether anything came since.
     Undecided {
         came: bool,
     },
@@ -48,7 +48,10 @@ enum Down {
 #[derive(Clone, Copy, Debug)]
 struct Asked {
     is_head: bool,
+    /// It asks for a WebSocket.
     upgrades: bool,
+    /// It asks for that or for another protocol.
+    switches: bool,
     is_connect: bool,
 }
 
@@ -139,9 +142,9 @@ impl Exchanges {
         self.begins_response() && self.waiting.front().is_some_and(|asked| asked.upgrades)
     }
 
-    /// Whether the client's last request asks for an upgrade and is not answered.
+    /// Whether the client's last request asks for another protocol and is not answered.
     pub const fn asks_upgrade(&self) -> bool {
-        matches!(self.up, Up::Undecided { .. } | Up::Body { upgrades: true, .. })
+        matches!(self.up, Up::Undecided { .. } | Up::Body { switches: true, .. })
     }
 
     /// Whether frames go both ways.
@@ -192,12 +195,12 @@ impl Exchanges {
                     }
                 }
             }
-            Up::Body { body, upgrades } => {
+            Up::Body { body, switches } => {
                 if let Err(unclear) = body.advance(input) {
                     self.up = Up::Blind;
                     self.unclear.get_or_insert(unclear);
                 } else if body.is_ended() {
-                    self.up = after_request(*upgrades);
+                    self.up = after_request(*switches);
                 }
                 ClientStep::Body
             }
@@ -216,7 +219,9 @@ impl Exchanges {
 
     fn request(&mut self, request: &Request) {
         let upgrades = self.all_upgrade || request.wants_upgrade();
-        let asked = Asked { is_head: request.method == "HEAD", upgrades, is_connect: request.method == "CONNECT" };
+        let switches = upgrades || request.wants_other_protocol();
+        let asked =
+            Asked { is_head: request.method == "HEAD", upgrades, switches, is_connect: request.method == "CONNECT" };
         let is_http = request.version.starts_with("HTTP/1.") && request.head.start_line().split(' ').count() == 3;
         let length = match BodyLength::of_request(request) {
             // whatever else it is, what comes after it is decided by the answer
@@ -231,7 +236,7 @@ impl Exchanges {
         self.up = match length {
             Ok(length) => {
                 let body = Body::new(length);
-                if body.is_ended() { after_request(upgrades) } else { Up::Body { body, upgrades } }
+                if body.is_ended() { after_request(switches) } else { Up::Body { body, switches } }
             }
             Err(unclear) => {
                 self.unclear.get_or_insert(unclear);
@@ -287,11 +292,16 @@ impl Exchanges {
                 is_whole = true;
             }
             (None, _) => self.lose_responses(Unclear::Unasked),
-            (Some(_), Some(101)) => self.lose_responses(Unclear::OtherProtocol),
+            (Some(asked), Some(101)) => {
+                if asked.switches {
+                    self.up = Up::Blind;
+                }
+                self.lose_responses(Unclear::OtherProtocol);
+            }
             (Some(asked), Some(200..=299)) if asked.is_connect => self.lose_responses(Unclear::OtherProtocol),
             (Some(asked), _) => {
                 if let Up::Undecided { came } = self.up
-                    && asked.upgrades
+                    && asked.switches
                 {
                     self.up = if came { Up::Blind } else { next_request() };
                     if came {
@@ -325,8 +335,8 @@ impl Exchanges {
     }
 }
 
-fn after_request(upgrades: bool) -> Up {
-    if upgrades { Up::Undecided { came: false } } else { next_request() }
+fn after_request(switches: bool) -> Up {
+    if switches { Up::Undecided { came: false } } else { next_request() }
 }
 
 fn next_request() -> Up {
@@ -462,8 +472,23 @@ mod tests {
             &["HEAD a:1", "blind", "HEAD 200", "unknown"],
             Some(Unclear::OtherProtocol),
         );
-        let h2c = b"GET /h HTTP/1.1\r\n\r\n";
-        check(&[(h2c, &[ACCEPTED, b"x"].concat())], &["HEAD /h", "HEAD 101", "unknown"], Some(Unclear::OtherProtocol));
+        let page = b"GET /h HTTP/1.1\r\n\r\n";
+        check(&[(page, &[ACCEPTED, b"x"].concat())], &["HEAD /h", "HEAD 101", "unknown"], Some(Unclear::OtherProtocol));
+    }
+
+    #[test]
+    fn another_protocol_may_be_agreed_on_or_the_request_be_answered_like_any_other() {
+        let h2c = b"GET /h HTTP/1.1\r\nUpgrade: h2c\r\n\r\n";
+        check(
+            &[(h2c, &[ACCEPTED, b"x"].concat()), (b"PRI * HTTP/2.0\r\nHost: a", b"y")],
+            &["HEAD /h", "HEAD 101", "unknown", "blind", "unknown"],
+            Some(Unclear::OtherProtocol),
+        );
+        check(
+            &[(h2c, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"), (UPGRADE, ACCEPTED)],
+            &["HEAD /h", "HEAD 200", "whole", "HEAD /ws", "HEAD 101."],
+            None,
+        );
     }
 
     #[test]

@@ -1,11 +1,12 @@
 // Sessions of Node's ws with permessage-deflate: deflate.cjs URL [default]
-// Each way to offer it, or only the way that is the library's default.
+// Each way to offer it, or only the way that is the library's default, with a message of several reads.
 const { once } = require("events");
 const WebSocket = require("ws");
 
-const LARGE = Buffer.from(Array.from({ length: 140000 }, (_, i) => ((i * i) >>> 7) & 255));
+// more than the largest window, which is 32 KiB
+const large = (length) => Buffer.from(Array.from({ length }, (_, i) => ((i * i) >>> 7) & 255));
 
-async function session(url, perMessageDeflate) {
+async function session(url, perMessageDeflate, LARGE = large(40000)) {
   const ws = new WebSocket(url, { perMessageDeflate });
   const next = (event) => once(ws, event);
   await next("open");
@@ -27,7 +28,7 @@ async function session(url, perMessageDeflate) {
 
 async function main(url, standard) {
   if (standard) {
-    await session(url, { threshold: 0 });
+    await session(url, { threshold: 0 }, large(140000));
     return;
   }
   for (let server = 9; server <= 15; server++) {

@@ -1,6 +1,6 @@
 """Sessions of Python's websockets with permessage-deflate: deflate.py URL [default]
 
-Each way to offer it, or only the way that is the library's default.
+Each way to offer it, or only the way that is the library's default, with a message of several reads.
 """
 
 import asyncio
@@ -10,10 +10,13 @@ import sys
 from websockets.asyncio.client import connect
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
-LARGE = bytes(i * i >> 7 & 255 for i in range(140_000))
+
+def large(length=40_000):
+    """More than the largest window, which is 32 KiB."""
+    return bytes(i * i >> 7 & 255 for i in range(length))
 
 
-async def session(url, **options):
+async def session(url, LARGE=large(), **options):
     async with connect(url, max_size=None, proxy=None, ping_interval=None, **options) as ws:
         [agreed] = ws.protocol.extensions
 
@@ -31,7 +34,7 @@ async def session(url, **options):
 
 async def main(url, default=None):
     if default:
-        await session(url)
+        await session(url, large(140_000))
         return
     windows = range(9, 16)
     for (server, client), server_alone, client_alone in itertools.product(
