@@ -316,6 +316,17 @@ impl Direction {
                     message: self.message(),
                 });
             }
+            // most frames are there whole
+            if let Some((header, payload)) = self.decoder.whole(&mut input) {
+                self.header(header);
+                if !payload.is_empty() {
+                    self.payload(payload, 0);
+                }
+                if let Some(frame) = self.finish(chunk.time, true) {
+                    done(frame);
+                }
+                continue;
+            }
             match self.decoder.next(&mut input) {
                 None => break,
                 Some(Piece::Header(header)) => self.header(header),

@@ -15,21 +15,21 @@ pub struct Follower {
     next_milestone: u64,
 }
 
-/// One thing that happened.
+/// One thing that happened. Most are frames, so that what is larger lies elsewhere.
 #[derive(Clone, Debug)]
 pub enum Item {
     /// An opening handshake succeeded.
-    Opened(Connection),
+    Opened(Box<Connection>),
     /// An opening handshake came to nothing.
-    Refused(Connection),
+    Refused(Box<Connection>),
     /// The frames with these numbers went before they were looked at.
     Gone(RangeInclusive<u64>),
     /// A frame: its number, itself, what is wrong with it.
     Frame(u64, FrameEntry, Vec<Finding>),
     /// An open connection is over.
-    Closed(Connection),
+    Closed(Box<Connection>),
     /// A request that is no upgrade is over.
-    Exchanged(Connection, Exchange),
+    Exchanged(Box<Connection>, Box<Exchange>),
 }
 
 impl Default for Follower {
@@ -56,17 +56,20 @@ impl Follower {
                 // whoever passes a milestone has been added before
                 let Some(connection) = index.connection(milestone.connection) else { continue };
                 items.push(match milestone.kind {
-                    MilestoneKind::Opened => Item::Opened(connection.clone()),
+                    MilestoneKind::Opened => Item::Opened(Box::new(connection.clone())),
                     // others may have followed on the connection
-                    MilestoneKind::Refused => Item::Refused(index.refusal_at(number).unwrap_or(connection).clone()),
-                    MilestoneKind::Closed => Item::Closed(connection.clone()),
+                    MilestoneKind::Refused => {
+                        Item::Refused(Box::new(index.refusal_at(number).unwrap_or(connection).clone()))
+                    }
+                    MilestoneKind::Closed => Item::Closed(Box::new(connection.clone())),
                     MilestoneKind::Exchanged => {
                         let Some(exchange) = index.exchange_at(number).cloned() else { continue };
-                        Item::Exchanged(connection.clone(), exchange)
+                        Item::Exchanged(Box::new(connection.clone()), Box::new(exchange))
                     }
                 });
             } else if let Some(entry) = index.frame(self.next_frame) {
-                let findings = index.findings(self.next_frame).iter().map(|(_, finding)| finding.clone()).collect();
+                let findings = if entry.has_findings() { index.findings(self.next_frame) } else { &[] };
+                let findings = findings.iter().map(|(_, finding)| finding.clone()).collect();
                 items.push(Item::Frame(self.next_frame, *entry, findings));
                 self.next_frame += 1;
             } else {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -25,6 +26,13 @@ const MAX_WAITING: usize = 32 << 20;
 const EVENT_WEIGHT: usize = 256;
 /// The most events that are taken at once, so that what was seen is soon shown.
 const BATCH: usize = 256;
+/// The most bytes that are written and derived from at once: beyond that they don't stay in the processor's caches.
+const PORTION: u64 = 256 << 10;
+/// Where no more than so many bytes have come, the recorder rests.
+const LITTLE: u64 = 64 << 10;
+/// How long it rests: what comes meanwhile is written and shown together. To wake for each message, and wake those who
+/// show it, would cost more than all the rest.
+const REST: Duration = Duration::from_millis(1);
 
 /// Hands events to the recorder.
 #[derive(Clone, Debug)]
@@ -98,7 +106,7 @@ pub fn start(
         capture.update(|index| index.file_length = writer.length());
         let mut batch = Vec::with_capacity(BATCH);
         while incoming.blocking_recv_many(&mut batch, BATCH) > 0 {
-            let most = keep.as_ref().map_or(u64::MAX, Keep::portion);
+            let most = keep.as_ref().map_or(PORTION, |keep| keep.portion().min(PORTION));
             let mut rest = &batch[..];
             while !rest.is_empty() {
                 let portion = rest.split_off(..portion(rest, most)).unwrap_or_default();
@@ -108,7 +116,10 @@ pub fn start(
                     keep.look(&writer, &mut deriver, &capture);
                 }
             }
-            batch.clear();
+            let was_little = batch.drain(..).map(|(event, _)| weigh(&event)).sum::<u64>() <= LITTLE;
+            if was_little {
+                thread::sleep(REST);
+            }
         }
         // marks may still wait for room; if there is none, what is missing has been said
         let _ = writer.flush();
@@ -118,16 +129,19 @@ pub fn start(
 
 /// How many of these events have no more than `most` bytes, and at least one.
 fn portion(events: &[Waiting], most: u64) -> usize {
-    let weigh = |event: &Event| match &event.kind {
-        EventKind::Chunk { bytes, .. } => EVENT_WEIGHT as u64 + bytes.len() as u64,
-        _ => EVENT_WEIGHT as u64,
-    };
     let mut weight = 0;
     let fits = events.iter().take_while(|(event, _)| {
         weight += weigh(event);
         weight <= most
     });
     fits.count().max(1)
+}
+
+fn weigh(event: &Event) -> u64 {
+    match &event.kind {
+        EventKind::Chunk { bytes, .. } => EVENT_WEIGHT as u64 + bytes.len() as u64,
+        _ => EVENT_WEIGHT as u64,
+    }
 }
 
 /// Derives frames and findings from events, a batch at a time.

@@ -78,6 +78,16 @@ impl Frames {
 
     fn advance(&mut self, input: &mut &[u8], border: Option<Border>) {
         loop {
+            // most frames are there whole
+            if let Some((header, _)) = self.decoder.whole(input) {
+                self.messages.place(&header);
+                self.inside = false;
+                self.closed |= header.opcode == Opcode::CLOSE;
+                if border.is_some_and(|border| self.is_at(border)) {
+                    return;
+                }
+                continue;
+            }
             let before = input.len();
             match self.decoder.next(input) {
                 None => {

@@ -10,6 +10,7 @@ mod relay;
 mod serve;
 mod server;
 mod session;
+mod socket;
 mod upstream;
 
 pub use listen::{ListenError, listen};

@@ -18,7 +18,7 @@ use super::borders::Borders;
 use super::injection::Injection;
 use super::leg::Leg;
 use super::relay::PATIENCE;
-use super::session::{MIN_ROOM, READ_SIZE};
+use super::socket::read_some;
 use super::upstream::{Rewritten, rewrite};
 use crate::capture::{Delay, EventKind, Origin, SentOn, SocketEnd};
 use crate::control::Outgoing;
@@ -156,10 +156,7 @@ impl<'a> Pump<'a> {
 
     /// Reads once and passes it on; tells whether more may come.
     async fn read(&mut self) -> Result<bool, Abort> {
-        if self.buffer.capacity() - self.buffer.len() < MIN_ROOM {
-            self.buffer.reserve(READ_SIZE);
-        }
-        match self.source.try_read_buf(&mut self.buffer) {
+        match read_some(self.source, &mut self.buffer) {
             Ok(0) => Ok(false),
             Ok(_) => {
                 let read = Instant::now();

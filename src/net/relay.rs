@@ -14,7 +14,7 @@ use super::leg::Leg;
 use super::pump::{Abort, Ask, Part, Pump, at, broken, is_temporary};
 use super::registry::Inbox;
 use super::server::{self, NO_DESCRIPTORS, Server, Shared, no_descriptors, stopped};
-use super::session::READ_SIZE;
+use super::socket::READ_SIZE;
 use super::upstream::{Rewriting, Upstream, rewrite};
 use crate::capture::{Cause, Clock, ConnectionId, EventKind, Recorder, SocketEnd, Vantage};
 use crate::control::Commands;

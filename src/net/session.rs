@@ -11,15 +11,11 @@ use tokio::net::TcpStream;
 
 use super::registry::Inbox;
 use super::server::{Shared, stopped};
+use super::socket::read_some;
 use crate::capture::{Cause, ConnectionId, Event, EventKind, Note, Origin, SocketEnd};
 use crate::control::Outgoing;
 use crate::endpoint::{self, Config, Endpoint, FrameNote, NotSent};
 use crate::wire::{CloseCode, Message, Side};
-
-/// Room for one read.
-pub(super) const READ_SIZE: usize = 64 * 1024;
-/// Below this much room a new buffer is taken.
-pub(super) const MIN_ROOM: usize = 8 * 1024;
 
 /// Runs the connection to its end.
 pub(super) async fn run(
@@ -160,10 +156,7 @@ impl Session {
 
     /// Reads once; tells whether more may come.
     async fn read(&mut self) -> bool {
-        if self.buffer.capacity() - self.buffer.len() < MIN_ROOM {
-            self.buffer.reserve(READ_SIZE);
-        }
-        match self.stream.try_read_buf(&mut self.buffer) {
+        match read_some(&self.stream, &mut self.buffer) {
             Ok(0) => false,
             Ok(_) => {
                 let bytes = self.buffer.split().freeze();
