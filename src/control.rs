@@ -6,6 +6,7 @@
 use tokio::sync::mpsc;
 
 use crate::capture::ConnectionId;
+use crate::compose::Composed;
 use crate::wire::{CloseCode, Side};
 
 /// A wish of the user's for one connection.
@@ -44,6 +45,8 @@ pub enum Outgoing {
         /// The reason, up to 123 bytes.
         reason: String,
     },
+    /// Frames as they are, whatever they break: at the next border between two frames.
+    Composed(Composed),
 }
 
 /// Where commands come out.

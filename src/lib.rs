@@ -12,6 +12,7 @@
 //! | [`wire`] | bytes ⇄ frames ⇄ messages, and the opening handshake; judges nothing |
 //! | [`lint`] | what RFC 6455 forbids, and what in given bytes breaks it |
 //! | [`anatomy`] | any frame or handshake taken apart into fields, each with its meaning |
+//! | [`compose`] | frames as a user wants them, legal or not, and what they break by themselves |
 //! | [`endpoint`] | our own end of a connection, as a state machine |
 //! | [`formats`] | what leaves and enters: pcapng, JSON Lines, text, explanations |
 //! | `capture` | what was seen: the recorder, its file, the index over it |
@@ -21,7 +22,7 @@
 //! | `tui` | the capture, on the screen |
 //! | `cli`, `app` | the command line; the parts built and joined |
 //!
-//! The first five build without the program's crates (`--no-default-features`): they know no socket, no clock, no
+//! The first six build without the program's crates (`--no-default-features`): they know no socket, no clock, no
 //! terminal and no source of random numbers.
 
 pub mod anatomy;
@@ -31,6 +32,7 @@ pub mod app;
 pub mod capture;
 #[cfg(feature = "program")]
 pub mod cli;
+pub mod compose;
 #[cfg(feature = "program")]
 pub mod control;
 pub mod endpoint;

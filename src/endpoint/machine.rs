@@ -362,6 +362,21 @@ impl Endpoint {
         }
     }
 
+    /// Queues a frame of the user as it is, and has the endpoint know what that means to the peer.
+    pub(super) fn queue_composed(&mut self, header: &Header, payload: &[u8], now: Instant) {
+        self.queue(header, payload, Origin::User);
+        if header.rsv.rsv1()
+            && let Some(deflater) = &mut self.deflater
+        {
+            // the peer's window has this message in it, ours has not
+            deflater.forget();
+        }
+        if header.opcode == Opcode::CLOSE && self.sent.is_none() {
+            self.sent = Some(CloseFrame::read(payload));
+            self.phase = Phase::AwaitingClose(Deadline::renewable(now, self.config.close_timeout));
+        }
+    }
+
     /// Starts the closing handshake (RFC 6455 7.1.2) and waits for the peer's Close.
     pub(super) fn start_close(&mut self, code: CloseCode, reason: &str, origin: Origin, now: Instant) {
         let body = if code == CloseCode::NO_STATUS { Vec::new() } else { CloseBody::encode(code, reason) };

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::machine::Endpoint;
 use super::{Origin, State};
+use crate::compose::Composed;
 use crate::wire::{CloseCode, Header, Message, Opcode};
 
 /// Why something was not queued.
@@ -67,6 +68,16 @@ impl Endpoint {
     /// The same, not for the user but of our own accord.
     pub fn dismiss(&mut self, code: CloseCode, reason: &str, now: Instant) -> Result<(), NotSent> {
         self.close_as(Origin::Endpoint, code, reason, now)
+    }
+
+    /// Sends frames of the user as they are, whatever they break. A Close among them is ours: its answer is awaited, and
+    /// nothing is sent after these frames.
+    pub fn send_composed(&mut self, composed: &Composed, now: Instant) -> Result<(), NotSent> {
+        self.check_room()?;
+        for frame in composed.frames() {
+            self.queue_composed(&frame.header, &frame.payload, now);
+        }
+        Ok(())
     }
 
     fn close_as(&mut self, origin: Origin, code: CloseCode, reason: &str, now: Instant) -> Result<(), NotSent> {

@@ -1,5 +1,7 @@
 //! What the user puts into a relayed connection, as bytes.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::borders::Border;
@@ -17,12 +19,16 @@ pub(super) struct Injection {
     pub(super) border: Border,
     /// It ends what goes that way.
     pub(super) is_close: bool,
+    /// How many bytes each write takes, where that matters, and the time between two of them.
+    pub(super) writes: Vec<usize>,
+    pub(super) delay: Duration,
 }
 
 impl Injection {
     /// What `outgoing` is on its way to `to`, masked if that is the server; `None` if the system has no random numbers.
     pub(super) fn new(outgoing: &Outgoing, to: Side, origin: Origin) -> Option<Self> {
         let mut frames = Frames { to, origin, bytes: Vec::new(), notes: Vec::new() };
+        let (mut writes, mut delay) = (Vec::new(), Duration::ZERO);
         match outgoing {
             Outgoing::Text(text) => frames.push(Opcode::TEXT, true, text.as_bytes())?,
             Outgoing::Fragments { text, count, ping_between } => {
@@ -42,13 +48,25 @@ impl Injection {
                 let body = code.map_or_else(Vec::new, |code| CloseBody::encode(code, reason));
                 frames.push(Opcode::CLOSE, true, &body)?;
             }
+            Outgoing::Composed(composed) => {
+                composed.frames().iter().for_each(|frame| frames.push_as_it_is(&frame.header, &frame.payload));
+                writes = composed.writes().map(|write| write.len()).collect();
+                delay = composed.delay();
+            }
         }
         let is_message = matches!(outgoing, Outgoing::Text(_) | Outgoing::Fragments { .. });
         Some(Self {
             bytes: frames.bytes.into(),
             notes: frames.notes,
             border: if is_message { Border::Message } else { Border::Frame },
-            is_close: matches!(outgoing, Outgoing::Close { .. }),
+            is_close: match outgoing {
+                Outgoing::Composed(composed) => {
+                    composed.frames().iter().any(|frame| frame.header.opcode == Opcode::CLOSE)
+                }
+                outgoing => matches!(outgoing, Outgoing::Close { .. }),
+            },
+            writes,
+            delay,
         })
     }
 }
@@ -71,8 +89,12 @@ impl Frames {
                 Some(MaskingKey(key))
             }
         };
-        self.notes.push(Note { offset: self.bytes.len(), origin: self.origin });
-        encode_frame(&Header::new(opcode, key, payload.len() as u64).with_fin(fin), payload, &mut self.bytes);
+        self.push_as_it_is(&Header::new(opcode, key, payload.len() as u64).with_fin(fin), payload);
         Some(())
+    }
+
+    fn push_as_it_is(&mut self, header: &Header, payload: &[u8]) {
+        self.notes.push(Note { offset: self.bytes.len(), origin: self.origin });
+        encode_frame(header, payload, &mut self.bytes);
     }
 }

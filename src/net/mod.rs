@@ -4,6 +4,7 @@ mod borders;
 mod injection;
 mod leg;
 mod listen;
+mod pacing;
 mod pump;
 mod registry;
 mod relay;

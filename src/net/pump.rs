@@ -332,14 +332,36 @@ impl<'a> Pump<'a> {
             self.has_closed |= injection.is_close;
             self.draining |= injection.is_close && self.stopping;
             let (mut rest, mut notes) = (injection.bytes, injection.notes);
+            let mut writes = injection.writes.into_iter();
             while !rest.is_empty() {
-                let written = self.write_some(&rest).await?;
-                let (here, later) = notes.into_iter().partition(|note| note.offset < written);
-                self.leg.record_chunk(self.from, rest.split_to(written), here).await;
-                notes = later;
-                for note in &mut notes {
-                    note.offset -= written;
+                let mut write = writes.next().unwrap_or(rest.len());
+                while write > 0 {
+                    let written = self.write_some(&rest[..write]).await?;
+                    let (here, later) = notes.into_iter().partition(|note| note.offset < written);
+                    self.leg.record_chunk(self.from, rest.split_to(written), here).await;
+                    notes = later;
+                    for note in &mut notes {
+                        note.offset -= written;
+                    }
+                    write -= written;
                 }
+                if !rest.is_empty() {
+                    self.pause(injection.delay).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets time pass between two writes of one frame. Other bytes of this direction stay with the source meanwhile; when
+    /// the program ends, nothing is waited for.
+    async fn pause(&mut self, delay: Duration) -> Result<(), Abort> {
+        let until = Instant::now() + delay;
+        while !delay.is_zero() && !self.stopping {
+            tokio::select! {
+                () = sleep_until(until) => break,
+                Some(ask) = self.asks.recv() => self.take(ask),
+                error = broken(self.source) => return Err(Abort::of(&error, self.from)),
             }
         }
         Ok(())

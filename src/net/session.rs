@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
+use super::pacing::Pacing;
 use super::registry::Inbox;
 use super::server::{Shared, stopped};
 use super::socket::read_some;
@@ -28,7 +29,9 @@ pub(super) async fn run(
 ) {
     let endpoint = Endpoint::new(config, began);
     let buffer = BytesMut::new();
-    let session = Session { id, stream, inbox, shared, endpoint, buffer, wish: None, failed: false, cause: None };
+    let pacing = Pacing::default();
+    let session =
+        Session { id, stream, inbox, shared, endpoint, buffer, wish: None, pacing, failed: false, cause: None };
     session.run().await;
 }
 
@@ -41,6 +44,8 @@ struct Session {
     buffer: BytesMut,
     /// A wish of the user's that waits until the peer has read more.
     wish: Option<Outgoing>,
+    /// How much of the outbox may be written by now.
+    pacing: Pacing,
     /// The socket is of no use any more.
     failed: bool,
     cause: Option<Cause>,
@@ -99,6 +104,7 @@ impl Session {
                 }
                 Wake::Stop => {
                     stopping = true;
+                    self.pacing = Pacing::default();
                     self.endpoint.shutdown(Instant::now());
                 }
             }
@@ -116,14 +122,14 @@ impl Session {
 
     async fn wait(&mut self, stopping: bool, client_ended: bool) -> Wake {
         let wants_read = self.endpoint.wants_read() && !client_ended;
-        let wants_write = !self.endpoint.outbox().is_empty();
+        let wants_write = !self.endpoint.outbox().is_empty() && self.pacing.until().is_none();
         let interest = match (wants_read, wants_write) {
             (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
             (true, false) => Some(Interest::READABLE),
             (false, true) => Some(Interest::WRITABLE),
             (false, false) => None,
         };
-        let deadline = self.endpoint.next_timeout();
+        let deadline = [self.endpoint.next_timeout(), self.pacing.until()].into_iter().flatten().min();
         let full = self.endpoint.is_full();
         let stream = &self.stream;
         let ready = async {
@@ -174,9 +180,14 @@ impl Session {
 
     /// Writes as much as the socket takes now.
     async fn write(&mut self) {
-        while !self.endpoint.outbox().is_empty() {
-            match self.stream.try_write(self.endpoint.outbox()) {
+        while let waiting @ [_, ..] = self.endpoint.outbox() {
+            let now = self.pacing.room(waiting.len(), Instant::now());
+            if now == 0 {
+                return;
+            }
+            match self.stream.try_write(&waiting[..now]) {
                 Ok(written) => {
+                    self.pacing.written(written, Instant::now());
                     let bytes = Bytes::copy_from_slice(&self.endpoint.outbox()[..written]);
                     let notes = self.endpoint.written(written, Instant::now()).into_iter().map(note).collect();
                     self.record_chunk(Side::Server, bytes, notes).await;
@@ -202,6 +213,14 @@ impl Session {
             Outgoing::Ping(payload) => endpoint.send_ping(payload),
             Outgoing::Pong(payload) => endpoint.send_pong(payload),
             Outgoing::Close { code, reason } => endpoint.close(code.unwrap_or(CloseCode::NO_STATUS), reason, now),
+            Outgoing::Composed(composed) => {
+                let before = endpoint.outbox().len();
+                let sent = endpoint.send_composed(composed, now);
+                if sent.is_ok() {
+                    self.pacing.pace(before, composed);
+                }
+                sent
+            }
         };
         if sent == Err(NotSent::Full) {
             self.wish = Some(outgoing);

@@ -55,6 +55,12 @@ pub(super) enum Action {
     Fragments,
     /// Asks for a text and sends it.
     Text,
+    /// Opens the editor of a frame.
+    Compose,
+    /// Opens the selected frame in it.
+    Edit,
+    /// Sends the selected frame again.
+    Resend,
     /// Whom the next send goes to, where there is a choice.
     Towards(Side),
     /// Marks the selected frame, or takes its mark away.

@@ -98,6 +98,10 @@ impl FormField {
         Self { label, value: FieldValue::Line { input: Input::new(default.to_owned()), untouched: true } }
     }
 
+    pub(super) fn switch(label: &'static str, on: bool) -> Self {
+        Self { label, value: FieldValue::Switch(on) }
+    }
+
     pub(super) fn choice(label: &'static str, options: Vec<String>) -> Self {
         Self { label, value: FieldValue::Choice(options, 0) }
     }
@@ -117,11 +121,11 @@ impl FormField {
         }
     }
 
-    fn is_on(&self) -> bool {
+    pub(super) fn is_on(&self) -> bool {
         matches!(self.value, FieldValue::Switch(true))
     }
 
-    fn key(&mut self, key: KeyEvent) {
+    pub(super) fn key(&mut self, key: KeyEvent) {
         match &mut self.value {
             FieldValue::Switch(on) => match key.code {
                 KeyCode::Char(' ') | KeyCode::Left | KeyCode::Right => *on = !*on,
@@ -149,7 +153,7 @@ impl FormField {
         }
     }
 
-    fn paste(&mut self, text: &str) {
+    pub(super) fn paste(&mut self, text: &str) {
         if let FieldValue::Line { input, untouched } = &mut self.value {
             if std::mem::take(untouched) {
                 input.reset();

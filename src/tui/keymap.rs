@@ -190,6 +190,18 @@ pub(super) const BINDINGS: &[Binding] = &[
     },
     Binding { keys: &[(char('t'), Action::Text)], does: "send a text", short: "text", scope: Scope::Live },
     Binding {
+        keys: &[(char('b'), Action::Compose), (char('e'), Action::Edit)],
+        does: "compose any frame, legal or not; edit the selected one",
+        short: "compose",
+        scope: Scope::Live,
+    },
+    Binding {
+        keys: &[(char('r'), Action::Resend)],
+        does: "send the selected frame again",
+        short: "",
+        scope: Scope::Live,
+    },
+    Binding {
         keys: &[(char('<'), Action::Towards(Side::Client)), (char('>'), Action::Towards(Side::Server))],
         does: "relay: the next send goes to the client, to the server",
         short: "",
@@ -326,7 +338,7 @@ mod tests {
 
     #[test]
     fn what_sends_is_neither_heard_nor_named_where_there_is_nobody_to_send_to() {
-        for key in ['p', 'P', 'c', 'f', 't'] {
+        for key in ['p', 'P', 'c', 'f', 't', 'b', 'e', 'r'] {
             let event = KeyEvent::new(KeyCode::Char(key), KeyModifiers::NONE);
             assert!(action(&event, View::Frames, true).is_some());
             assert_eq!(action(&event, View::Frames, false), None);

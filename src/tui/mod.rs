@@ -6,6 +6,7 @@
 //! is in view.
 
 mod action;
+mod composer;
 mod detail;
 mod dump;
 mod file_form;
@@ -18,6 +19,7 @@ mod model;
 mod offscreen;
 mod overlay;
 mod prompt;
+mod recorded;
 mod rows;
 mod run;
 mod snapshot;

@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::action::{Action, View};
+use super::composer::{Composer, Composing};
 use super::form::{Answer, Form};
 use super::keymap::{self, BINDINGS};
 use super::model::Model;
@@ -17,6 +18,8 @@ pub(super) enum Overlay {
     Help(usize),
     /// A form to fill in.
     Form(Form),
+    /// The editor of a frame.
+    Composer(Box<Composer>),
     /// The prompt for a filter.
     Filter(Box<Prompt>),
 }
@@ -55,6 +58,19 @@ pub(super) fn key(model: &mut Model, key: KeyEvent) -> Option<Command> {
             }
             None
         }
+        Overlay::Composer(composer) => match composer.key(key) {
+            Composing::Open => None,
+            Composing::Cancelled => {
+                model.overlays.pop();
+                None
+            }
+            Composing::Send(command) => {
+                model.overlays.pop();
+                let to = model.towards.map(|_| command.to);
+                model.say(sent(&command.send, command.connection.0, to));
+                Some(command)
+            }
+        },
         Overlay::Form(form) => match form.key(key) {
             Answer::Open => None,
             Answer::Cancelled => {
@@ -87,6 +103,7 @@ pub(super) fn mouse(model: &mut Model, action: Action) {
 pub(super) fn paste(model: &mut Model, text: &str) {
     match model.overlays.last_mut() {
         Some(Overlay::Form(form)) => form.paste(text),
+        Some(Overlay::Composer(composer)) => composer.paste(text),
         Some(Overlay::Filter(prompt)) => prompt.paste(text),
         Some(Overlay::Help(_)) | None => {}
     }
@@ -102,6 +119,10 @@ pub(super) fn sent(outgoing: &Outgoing, connection: u32, towards: Option<Side>) 
         Outgoing::Pong(_) => "pong".to_owned(),
         Outgoing::Close { code: Some(code), .. } => format!("close {}", code.0),
         Outgoing::Close { code: None, .. } => "close without a code".to_owned(),
+        Outgoing::Composed(composed) => match composed.frames().len() {
+            1 => "frame".to_owned(),
+            frames => format!("{frames} frames"),
+        },
     };
     match towards {
         None => format!("{what} sent to connection {connection}"),

@@ -6,18 +6,21 @@ use crossterm::event::{Event, KeyEventKind, MouseButton, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 
 use super::action::{Action, View};
+use super::composer::Composer;
 use super::form::{Form, FormKind};
 use super::layout::Pane;
 use super::listing::{Anchor, Kind};
 use super::model::{Frozen, Model};
 use super::overlay::Overlay;
 use super::prompt::Prompt;
+use super::recorded::Recorded;
 use super::work::{Task, Work};
 use super::{keymap, overlay};
 use crate::capture::filter::Filter;
 use crate::capture::{Capture, Connection, ConnectionId, ConnectionState};
 use crate::control::{Command, Outgoing};
 use crate::lint::Group;
+use crate::wire::Side;
 
 /// Takes what the terminal reports. The topmost overlay hears keys first.
 pub(super) fn event(model: &mut Model, event: Event, capture: &Arc<Capture>) -> Option<Command> {
@@ -97,6 +100,9 @@ pub(super) fn update(model: &mut Model, action: Action, capture: &Arc<Capture>) 
         Action::Close => ask(model, FormKind::Close, capture),
         Action::Fragments => ask(model, FormKind::Fragments, capture),
         Action::Text => ask(model, FormKind::Text, capture),
+        Action::Compose => compose(model, capture, false),
+        Action::Edit => compose(model, capture, true),
+        Action::Resend => return resend(model, capture),
         Action::Towards(side) => model.towards = model.towards.map(|_| side),
         Action::Mark => mark(model, capture),
         Action::Keep => keep(model),
@@ -392,6 +398,44 @@ fn ask(model: &mut Model, kind: FormKind, capture: &Capture) {
     if let Some(connection) = target(model, capture) {
         model.overlays.push(Overlay::Form(Form::new(kind, connection)));
     }
+}
+
+/// Opens the composer, with the selected frame in it if that is to be edited.
+fn compose(model: &mut Model, capture: &Capture, edit: bool) {
+    let Some(connection) = target(model, capture) else { return };
+    let opened = if edit {
+        recorded(model, capture, connection).and_then(|recorded| Composer::edit(recorded, capture))
+    } else {
+        Composer::new(connection, model.towards.unwrap_or(Side::Client), capture)
+    };
+    match opened {
+        Ok(composer) => {
+            model.frames.follow &= !edit;
+            model.overlays.push(Overlay::Composer(Box::new(composer)));
+        }
+        Err(why) => model.say(why),
+    }
+}
+
+fn resend(model: &mut Model, capture: &Capture) -> Option<Command> {
+    let connection = target(model, capture)?;
+    match recorded(model, capture, connection).and_then(|recorded| Ok((recorded.n, recorded.again()?))) {
+        Ok((n, command)) => {
+            let whom = model.towards.map(|_| format!("the {} of ", command.to)).unwrap_or_default();
+            model.say(format!("frame {n} sent again to {whom}connection {connection}"));
+            Some(command)
+        }
+        Err(why) => {
+            model.say(why);
+            None
+        }
+    }
+}
+
+/// The selected frame, on its way to where it went; where we are the server ourselves, to the client.
+fn recorded(model: &Model, capture: &Capture, connection: ConnectionId) -> Result<Recorded, String> {
+    let n = model.selected_frame().ok_or("there is no frame to send")?;
+    Recorded::read(capture, n, connection, model.towards.is_some())
 }
 
 fn mark(model: &mut Model, capture: &Capture) {

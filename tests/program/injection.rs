@@ -19,19 +19,19 @@ const ACCEPTED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 /// A relay within the test, with an open WebSocket through it.
-struct Relay {
+pub(crate) struct Relay {
     runtime: tokio::runtime::Runtime,
     server: net::Server,
     recorder: capture::RecorderThread,
     capture: Arc<Capture>,
     control: Control,
     folder: tempfile::TempDir,
-    client: TcpStream,
-    upstream: TcpStream,
+    pub(crate) client: TcpStream,
+    pub(crate) upstream: TcpStream,
 }
 
 impl Relay {
-    fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let recording = Recording::create(Some(&folder.path().join("relay.pcapng")), false).unwrap();
         let capture = Arc::new(Capture::new(recording.reader()));
@@ -59,12 +59,19 @@ impl Relay {
         Self { runtime, server, recorder: thread, capture, control, folder, client, upstream }
     }
 
-    fn send(&self, to: Side, send: Outgoing) {
+    pub(crate) fn send(&self, to: Side, send: Outgoing) {
         self.control.send(Command { connection: ConnectionId(1), to, send });
     }
 
+    /// Ends the relay while the connection is open.
+    pub(crate) fn stop(self) {
+        self.runtime.block_on(self.server.stop());
+        drop((self.client, self.upstream));
+        self.recorder.join();
+    }
+
     /// Ends the connection in order and the relay too; the frames as JSON, and the recording.
-    fn finish(mut self) -> (Vec<Value>, Vec<u8>) {
+    pub(crate) fn finish(mut self) -> (Vec<Value>, Vec<u8>) {
         for stream in [&mut self.client, &mut self.upstream] {
             stream.shutdown(Shutdown::Write).unwrap();
         }
@@ -97,13 +104,13 @@ fn accept(listener: &TcpListener) -> TcpStream {
     stream
 }
 
-fn read(stream: &mut TcpStream, length: usize) -> Vec<u8> {
+pub(crate) fn read(stream: &mut TcpStream, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     stream.read_exact(&mut bytes).unwrap();
     bytes
 }
 
-fn read_frame(stream: &mut TcpStream) -> (Header, Vec<u8>) {
+pub(crate) fn read_frame(stream: &mut TcpStream) -> (Header, Vec<u8>) {
     let mut bytes = read(stream, 2);
     loop {
         match Header::parse(&bytes) {

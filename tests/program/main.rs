@@ -6,6 +6,7 @@ mod support;
 mod broken_rules;
 mod clients;
 mod command_line;
+mod compose;
 mod deflate;
 mod endings;
 mod explain;

@@ -24,7 +24,7 @@ pub(crate) fn address(terminal: &Terminal) -> SocketAddr {
     address_after(terminal, "serve ")
 }
 
-fn address_after(terminal: &Terminal, word: &str) -> SocketAddr {
+pub(crate) fn address_after(terminal: &Terminal, word: &str) -> SocketAddr {
     let screen = terminal.screen().contents();
     let (_, rest) = screen.split_once(word).unwrap();
     rest.split_whitespace().next().unwrap().parse().unwrap()

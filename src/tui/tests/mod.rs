@@ -1,5 +1,6 @@
 //! The panel without a terminal: keys go in, a screen comes out.
 
+mod compose;
 mod deflate;
 mod filter;
 mod gone;

@@ -5,6 +5,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
+use unicode_width::UnicodeWidthChar as _;
 
 use super::pane::Pane;
 use crate::tui::form::{FieldValue, Form};
@@ -62,13 +63,18 @@ pub(super) fn draw(form: &Form, theme: Theme, body: Rect, buffer: &mut Buffer) -
 }
 
 /// The part of a line around its cursor that fits `room`, and the cursor's column in it.
-fn window(value: &FieldValue, text: &str, room: usize, theme: Theme) -> (String, Option<usize>) {
+pub(super) fn window(value: &FieldValue, text: &str, room: usize, theme: Theme) -> (String, Option<usize>) {
     let FieldValue::Line { input, .. } = value else { return (text.to_owned(), None) };
     let split = text.char_indices().nth(input.cursor()).map_or(text.len(), |(at, _)| at);
-    let mut before = theme.clean(&text[..split]);
-    while ratatui::text::Span::raw(before.as_str()).width() >= room {
-        before.remove(0);
+    let before = theme.clean(&text[..split]);
+    let mut column = 0;
+    let mut start = before.len();
+    for (at, c) in before.char_indices().rev() {
+        let wide = column + c.width().unwrap_or(0);
+        if wide >= room {
+            break;
+        }
+        (start, column) = (at, wide);
     }
-    let column = Span::raw(before.as_str()).width();
-    (before + &theme.clean(&text[split..]), Some(column))
+    (before[start..].to_owned() + &theme.clean(&text[split..]), Some(column))
 }

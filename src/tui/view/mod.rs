@@ -3,6 +3,7 @@
 mod bits;
 mod bytes;
 mod chart;
+mod composer;
 mod connections;
 mod footer;
 mod form;
@@ -80,6 +81,7 @@ pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, buffer: &mut Buffer) 
                 None
             }
             Overlay::Form(form) => form::draw(form, model.theme, layout.body, buffer),
+            Overlay::Composer(composer) => composer::draw(composer, model.theme, layout.body, buffer),
             Overlay::Filter(prompt) => Some(prompt::draw(prompt, model.theme, layout.body, buffer)),
         };
     }

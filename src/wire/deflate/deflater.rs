@@ -19,6 +19,11 @@ impl Deflater {
         (9..=15).contains(&window_bits).then_some(Self { takes_over, window_bits, stream: None })
     }
 
+    /// The next message refers to nothing that was sent before it.
+    pub fn forget(&mut self) {
+        self.stream = None;
+    }
+
     /// Adds the compressed form of a whole message to `out`, without [`IMPLIED_TAIL`]: the payload of its frames, however
     /// it is divided among them.
     #[expect(clippy::missing_panics_doc, reason = "it does not panic")]
