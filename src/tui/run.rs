@@ -87,7 +87,7 @@ const FRAME: Duration = Duration::from_millis(16);
 const SHORT: Duration = Duration::from_millis(1);
 /// How often the count of new frames is drawn while the view is frozen.
 const FROZEN: Duration = Duration::from_millis(250);
-/// How often it is drawn how far an export is.
+/// How often it is drawn how far an export is, or the reading of a file.
 const WORK: Duration = Duration::from_millis(100);
 /// How often a time that goes on is drawn.
 const TICK: Duration = Duration::from_secs(1);
@@ -259,7 +259,9 @@ impl Panel {
         if self.changed {
             return true;
         }
-        if self.model.work.is_some() && since >= WORK {
+        // the first pass over a HAR shows nothing yet
+        let reads = self.model.reading.as_ref().is_some_and(|reading| reading.so_far().is_some());
+        if (reads || self.model.work.is_some()) && since >= WORK {
             return true;
         }
         let traffic =
