@@ -8,7 +8,7 @@ use super::Capture;
 use super::connection::Connection;
 use super::event::ConnectionId;
 use super::file::{Pieces, Position};
-use super::index::FrameEntry;
+use super::frame_entry::FrameEntry;
 use super::tcp::Conversation;
 use crate::wire::mask;
 

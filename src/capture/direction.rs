@@ -3,7 +3,7 @@
 use super::deflation::{Deflated, Deflation, Place as Checkpoint};
 use super::event::{ConnectionId, Note, Origin, Timestamp};
 use super::file::Position;
-use super::index::NewFrame;
+use super::frame_entry::NewFrame;
 use super::resync;
 use super::tcp::MAX_SEGMENT;
 use crate::lint::{Finding, Limits, Linter, Rule};

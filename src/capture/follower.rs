@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 use super::Capture;
 use super::connection::Connection;
 use super::exchange::Exchange;
-use super::index::{FrameEntry, MilestoneKind};
+use super::frame_entry::FrameEntry;
+use super::index::MilestoneKind;
 use crate::lint::Finding;
 
 /// Walks through a capture from its first frame on, as far as it is recorded.

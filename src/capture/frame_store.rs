@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::index::FrameEntry;
+use super::frame_entry::FrameEntry;
 
 /// Frames in pieces of a fixed size, so that growing never moves or doubles what is there, and the oldest can go.
 #[derive(Debug, Default)]
@@ -77,7 +77,7 @@ impl FrameStore {
 mod tests {
     use super::*;
     use crate::capture::event::{ConnectionId, Origin, Timestamp};
-    use crate::capture::index::NewFrame;
+    use crate::capture::frame_entry::NewFrame;
     use crate::wire::{Header, Opcode, Side};
 
     fn entry(n: u64) -> FrameEntry {

@@ -6,7 +6,8 @@
 use std::fmt;
 
 use super::event::{ConnectionId, Vantage};
-use super::index::{FrameEntry, Index};
+use super::frame_entry::FrameEntry;
+use super::index::Index;
 use super::{Capture, checkpoints::Checkpoint};
 use crate::wire::{InflateError, Inflater, Opcode, Side};
 

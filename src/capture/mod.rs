@@ -15,6 +15,7 @@ mod exchange;
 mod file;
 pub mod filter;
 mod follower;
+mod frame_entry;
 mod frame_store;
 mod index;
 mod inflated;
@@ -49,7 +50,8 @@ pub use event::{
 pub use exchange::Exchange;
 pub use file::{CaptureReader, CaptureWriter, Position};
 pub use follower::{Follower, Item};
-pub use index::{FrameEntry, Index, Milestone, MilestoneKind, Totals};
+pub use frame_entry::FrameEntry;
+pub use index::{Index, Milestone, MilestoneKind, Totals};
 pub use inflated::{Inflated, MessageReader, NotInflated};
 pub use mark::Mark;
 pub use open::{OpenError, Opened, ReadProgress, Reading, open};

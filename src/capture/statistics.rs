@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::deflation::Deflated;
 use super::event::Timestamp;
-use super::index::NewFrame;
+use super::frame_entry::NewFrame;
 use crate::wire::Side;
 
 /// What was counted. Where there are two of something, the client's comes first: `Side as usize`.

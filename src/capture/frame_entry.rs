@@ -1,0 +1,205 @@
+//! A frame, as the derivation tells of it and as the index holds it.
+
+use super::deflation::Deflated;
+use super::event::{ConnectionId, Origin, Timestamp};
+use super::file::Position;
+use crate::wire::{Header, LengthForm, MaskingKey, Opcode, Rsv, Side};
+
+/// A frame as the index holds it: 48 bytes, whatever its payload. The bytes themselves are in the capture file.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameEntry {
+    time: u64,
+    block: u64,
+    offset: u64,
+    length: u64,
+    connection: u32,
+    key: MaskingKey,
+    skip: u16,
+    chunks: u16,
+    first_two: [u8; 2],
+    flags: u16,
+}
+
+const _: () = assert!(size_of::<FrameEntry>() == 48);
+
+const FROM_SERVER: u16 = 1;
+const COMPLETE: u16 = 2;
+const COMPRESSED: u16 = 4;
+const HAS_FINDINGS: u16 = 8;
+const BY_ENDPOINT: u16 = 16;
+const BY_USER: u16 = 32;
+const MISSING: u16 = 64;
+const INJECTED: u16 = 128;
+const ARCHIVED: u16 = 256;
+
+/// Everything that a [`FrameEntry`] is made from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NewFrame {
+    /// When its last byte came.
+    pub(super) time: Timestamp,
+    /// Where its first byte stands in the file; `None` if it is not there.
+    pub(super) position: Option<Position>,
+    /// Where its first byte stands in its direction's stream after the opening handshake.
+    pub(super) offset: u64,
+    /// The connection.
+    pub(super) connection: ConnectionId,
+    /// Who sent it.
+    pub(super) from: Side,
+    /// Its header.
+    pub(super) header: Header,
+    /// How many reads it arrived in.
+    pub(super) chunks: u16,
+    /// Whether all of it came.
+    pub(super) complete: bool,
+    /// Whether it belongs to a message that an extension has compressed.
+    pub(super) compressed: bool,
+    /// What the compressed message counts as that it ends.
+    pub(super) message: Option<Deflated>,
+    /// Who made it.
+    pub(super) origin: Origin,
+}
+
+impl FrameEntry {
+    pub(super) fn new(frame: &NewFrame, has_findings: bool, is_injected: bool, is_archived: bool) -> Self {
+        let header = &frame.header;
+        let flag = |set, bit| if set { bit } else { 0 };
+        let position = frame.position.unwrap_or(Position { block: 0, skip: 0 });
+        // the 7-bit form keeps its length in `length`; these bits tell the form
+        let length_bits = match header.length_form {
+            LengthForm::Bits7 => 0,
+            LengthForm::Bits16 => 126,
+            LengthForm::Bits64 => 127,
+        };
+        Self {
+            time: frame.time.0,
+            block: position.block,
+            offset: frame.offset,
+            length: header.length,
+            connection: frame.connection.0,
+            key: header.masking_key.unwrap_or_default(),
+            skip: position.skip,
+            chunks: frame.chunks,
+            first_two: [
+                u8::from(header.fin) << 7 | header.rsv.value() << 4 | header.opcode.value(),
+                u8::from(header.masking_key.is_some()) << 7 | length_bits,
+            ],
+            flags: flag(frame.from == Side::Server, FROM_SERVER)
+                | flag(frame.complete, COMPLETE)
+                | flag(frame.compressed, COMPRESSED)
+                | flag(has_findings, HAS_FINDINGS)
+                | flag(frame.origin == Origin::Endpoint, BY_ENDPOINT)
+                | flag(frame.origin == Origin::User, BY_USER)
+                | flag(frame.position.is_none(), MISSING)
+                | flag(is_injected, INJECTED)
+                | flag(is_archived, ARCHIVED),
+        }
+    }
+
+    /// When its last byte came.
+    pub const fn time(&self) -> Timestamp {
+        Timestamp(self.time)
+    }
+
+    /// The connection that it came on.
+    pub const fn connection(&self) -> ConnectionId {
+        ConnectionId(self.connection)
+    }
+
+    /// Who sent it.
+    pub const fn from(&self) -> Side {
+        if self.has(FROM_SERVER) { Side::Server } else { Side::Client }
+    }
+
+    /// Where its first byte stands in its direction's stream after the opening handshake.
+    pub const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Its header, whole.
+    pub const fn header(&self) -> Header {
+        let [first, second] = self.first_two;
+        Header {
+            fin: first & 0x80 != 0,
+            rsv: Rsv::new(first >> 4),
+            opcode: Opcode::new(first),
+            masking_key: if second & 0x80 == 0 { None } else { Some(self.key) },
+            length: self.length,
+            length_form: LengthForm::from_length_bits(second & 0x7F),
+        }
+    }
+
+    /// The first two bytes of its header; of the length, only its form.
+    pub(super) const fn first_two(&self) -> [u8; 2] {
+        self.first_two
+    }
+
+    /// Its payload's length.
+    pub(super) const fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// How many reads it arrived in; 65 535 stands for that many or more.
+    pub const fn chunks(&self) -> u16 {
+        self.chunks
+    }
+
+    /// Whether all of it came.
+    pub const fn is_complete(&self) -> bool {
+        self.has(COMPLETE)
+    }
+
+    /// Whether it belongs to a compressed message.
+    pub const fn is_compressed(&self) -> bool {
+        self.has(COMPRESSED)
+    }
+
+    /// Whether it breaks a rule.
+    pub const fn has_findings(&self) -> bool {
+        self.has(HAS_FINDINGS)
+    }
+
+    /// Who made it.
+    pub const fn origin(&self) -> Origin {
+        if self.has(BY_USER) {
+            Origin::User
+        } else if self.has(BY_ENDPOINT) {
+            Origin::Endpoint
+        } else {
+            Origin::Peer
+        }
+    }
+
+    /// Whether the user put it in between two peers.
+    pub const fn is_injected(&self) -> bool {
+        self.has(INJECTED)
+    }
+
+    /// Whether it stands for a message that an archive holds: of its header the opcode is known, and nothing else. How
+    /// its message was cut into frames and reads, and where in the stream they stood, is not known either.
+    pub const fn is_archived(&self) -> bool {
+        self.has(ARCHIVED)
+    }
+
+    /// Where its first byte stands in the file; `None` if it could not be written.
+    pub const fn position(&self) -> Option<Position> {
+        if self.has(MISSING) { None } else { Some(Position { block: self.block, skip: self.skip }) }
+    }
+
+    pub(super) fn set_position(&mut self, position: Option<Position>) {
+        match position {
+            Some(Position { block, skip }) => {
+                (self.block, self.skip, self.flags) = (block, skip, self.flags & !MISSING);
+            }
+            None => self.flags |= MISSING,
+        }
+    }
+
+    /// Whether the same side of the same connection sent both.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        self.connection == other.connection && self.from() == other.from()
+    }
+
+    const fn has(&self, flag: u16) -> bool {
+        self.flags & flag != 0
+    }
+}
