@@ -33,6 +33,8 @@ pub(super) struct Going {
 pub(super) struct Anew {
     pub(super) packets: Vec<u8>,
     pub(super) moved: Vec<Moved>,
+    /// There was no room for every connection.
+    pub(super) is_short: bool,
 }
 
 /// Something that began before the border.
@@ -56,13 +58,15 @@ const LEAST: u64 = 64;
 /// none are left out.
 pub(super) fn write(going: &[Going], capture: &Capture, start: u64, room: u64) -> Anew {
     let mut anew = Anew::default();
-    let most = (room / (4 * going.len().max(1) as u64)).clamp(LEAST, MOST);
+    // what is known only here, the opening handshakes, comes before what is lost for one frame
+    let most = (room / (8 * going.len().max(1) as u64)).clamp(LEAST, MOST);
     for one in going {
         let Some(connection) = capture.index().connection(one.id).cloned() else { continue };
         let opening = Opening::read(one, &connection, capture, most);
         let (length, moved) = (anew.packets.len(), anew.moved.len());
         opening.write(start, &mut anew);
         if anew.packets.len() as u64 > room {
+            anew.is_short = true;
             anew.packets.truncate(length);
             anew.moved[moved..].iter_mut().for_each(|one| one.new = None);
         }
