@@ -179,6 +179,11 @@ impl Index {
         self.frames.get(n.checked_sub(1)?)
     }
 
+    /// Frame `n`, from 1, and some of those after it.
+    pub(super) fn frames_from(&self, n: u64) -> &[FrameEntry] {
+        n.checked_sub(1).map_or(&[], |index| self.frames.from(index))
+    }
+
     /// The frames with these numbers, as far as they are there.
     pub fn frames(&self, numbers: Range<u64>) -> Vec<(u64, FrameEntry)> {
         numbers.map_while(|n| Some((n, *self.frame(n)?))).collect()
