@@ -55,7 +55,7 @@ pub use index::{Index, Milestone, MilestoneKind, Totals};
 pub use inflated::{Inflated, MessageReader, NotInflated};
 pub use mark::Mark;
 pub use open::{OpenError, Opened, ReadProgress, Reading, open};
-pub use packets::PacketWriter;
+pub use packets::{GoneBefore, PacketWriter};
 pub use pings::PingLedger;
 pub use recorder::{Marker, Recorder, RecorderThread, start};
 pub use recording::{KeepError, Leftovers, Recording, RecordingError, leftovers};

@@ -58,8 +58,7 @@ const LEAST: u64 = 64;
 /// none are left out.
 pub(super) fn write(going: &[Going], capture: &Capture, start: u64, room: u64) -> Anew {
     let mut anew = Anew::default();
-    // what is known only here, the opening handshakes, comes before what is lost for one frame
-    let most = (room / (8 * going.len().max(1) as u64)).clamp(LEAST, MOST);
+    let most = (room / (4 * going.len().max(1) as u64)).clamp(LEAST, MOST);
     for one in going {
         let Some(connection) = capture.index().connection(one.id).cloned() else { continue };
         let opening = Opening::read(one, &connection, capture, most);
