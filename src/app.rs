@@ -1,5 +1,6 @@
 //! Builds the parts of the program, joins them and takes them down.
 
+mod ca;
 mod open;
 mod tls;
 
@@ -38,6 +39,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(serve) => run_live(&Live::Serve(serve)),
         Command::Relay(relay) => run_live(&Live::Relay(relay)),
         Command::Open(open) => open::run(&open),
+        Command::Ca => ca::run(),
         Command::Explain(explain) => cli::run_explain(&explain),
         Command::Rules(rules) => cli::run_rules(&rules),
         Command::Completions(completions) => cli::run_completions(&completions),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustls::{AlertDescription, CertificateError};
 
 use crate::capture::Certificate;
+use crate::formats::tls;
 
 /// Why a TLS handshake came to nothing.
 #[derive(Debug)]
@@ -149,10 +150,8 @@ fn list(names: &[String]) -> String {
     }
 }
 
-/// The day, in UTC.
 fn date(seconds: i64) -> String {
-    let time = jiff::Timestamp::from_second(seconds).unwrap_or_default();
-    format!("{} (UTC)", time.strftime("%Y-%m-%d"))
+    format!("{} (UTC)", tls::day(seconds))
 }
 
 /// What went wrong between us and `peer` other than its certificate.
