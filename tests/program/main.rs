@@ -5,6 +5,7 @@ mod support;
 
 mod broken_rules;
 mod clients;
+mod clients_tls;
 mod command_line;
 mod compose;
 mod deflate;
@@ -27,6 +28,8 @@ mod refusals;
 mod relay;
 mod relay_crowd;
 mod relay_http;
+mod relay_tls;
 mod screen;
 mod text;
+mod tls;
 mod traffic;

@@ -108,7 +108,14 @@ impl Program {
     /// `wsinspect relay LISTEN ARGUMENTS --headless`, the server among the arguments.
     #[track_caller]
     pub(crate) fn relay(listen: &str, arguments: &[&str]) -> Self {
-        let mut program = Self::spawn(&[&["relay", listen, "--headless"], arguments].concat(), &[], Stdio::piped());
+        Self::relay_in(listen, arguments, &[])
+    }
+
+    /// The same with more in the environment.
+    #[track_caller]
+    pub(crate) fn relay_in(listen: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let arguments = [&["relay", listen, "--headless"], arguments].concat();
+        let mut program = Self::spawn(&arguments, environment, Stdio::piped());
         program.unread = program.child.stdout.take();
         program.stdout = Lines::follow(program.take_stdout());
         program
@@ -155,7 +162,7 @@ impl Program {
         let stderr = Lines::follow(child.stderr.take().unwrap());
         let address = stderr.wait("the address", |lines| {
             let line = lines.iter().find_map(|line| line.strip_prefix("listening on ws://"))?;
-            line.split(',').next()?.parse().ok()
+            line.split([',', ' ']).next()?.parse().ok()
         });
         Self { child, address, stdout: Lines::default(), stderr, unread: None, home }
     }
@@ -303,6 +310,7 @@ fn command(home: &Path) -> Command {
         .env("XDG_STATE_HOME", home)
         .env("XDG_CONFIG_HOME", home)
         .env("XDG_DATA_HOME", home)
+        .env_remove("SSLKEYLOGFILE")
         .env_remove("NO_COLOR")
         .env_remove("CLICOLOR_FORCE")
         .stdin(Stdio::null())
