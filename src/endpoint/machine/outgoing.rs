@@ -14,7 +14,13 @@ impl Endpoint {
         self.outbox.load() >= self.config.high_water
     }
 
+    /// Queues a frame of our own making: masked, at a client's end.
     pub(in crate::endpoint) fn queue(&mut self, header: &Header, payload: &[u8], origin: Origin) {
+        let masking_key = self.role.next_key();
+        self.queue_as_it_is(&Header { masking_key, ..*header }, payload, origin);
+    }
+
+    fn queue_as_it_is(&mut self, header: &Header, payload: &[u8], origin: Origin) {
         if header.opcode == Opcode::PING {
             self.incoming.expect_pong(payload);
         }
@@ -50,7 +56,7 @@ impl Endpoint {
 
     /// Queues a frame of the user as it is, and has the endpoint know what that means to the peer.
     pub(in crate::endpoint) fn queue_composed(&mut self, header: &Header, payload: &[u8], now: Instant) {
-        self.queue(header, payload, Origin::User);
+        self.queue_as_it_is(header, payload, Origin::User);
         if header.rsv.rsv1()
             && let Some(deflater) = &mut self.deflater
         {
@@ -74,13 +80,13 @@ impl Endpoint {
     pub(super) fn queue_close(&mut self, body: &[u8], origin: Origin) {
         if self.sent.is_none() {
             self.sent = Some(CloseFrame::read(body));
-            self.outbox.push_frame(&Header::new(Opcode::CLOSE, None, body.len() as u64), body, origin);
+            self.queue(&Header::new(Opcode::CLOSE, None, body.len() as u64), body, origin);
         }
     }
 
     /// Settles the fate of a connection that was OPEN.
     pub(super) fn conclude(&mut self, by: Side, how: How, now: Instant) {
-        let end = End { by, how, sent: self.sent.clone(), received: self.received.clone() };
+        let end = End { side: self.role.side(), by, how, sent: self.sent.clone(), received: self.received.clone() };
         self.end = Some(end.clone());
         self.events.push_back(Event::Closed(end));
         self.drain(now);
