@@ -111,6 +111,11 @@ fn refused(status: u16, response: &Response) -> String {
     format!("The server refused the WebSocket with status {status}{phrase}.{location}")
 }
 
+/// Whether a server that answers with this status may answer otherwise before long.
+pub(super) const fn may_pass(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504)
+}
+
 /// What was agreed on about compression, and how the client itself is to compress: as it offered to, whether or not the
 /// answer repeats it (RFC 7692 7.1.1.2, 7.1.2.2).
 pub(super) fn deflation(accepted: &Accepted, opening: &Opening) -> Option<(DeflateAgreement, Deflation)> {

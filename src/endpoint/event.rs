@@ -32,6 +32,8 @@ pub enum Event {
         reason: String,
         /// The beginning of the body of a server's answer; empty at a server's end.
         body: Vec<u8>,
+        /// Whether a client may fare better another time: the server was busy, late or gone.
+        transient: bool,
     },
     /// A browser asked for the page and got it.
     Page,

@@ -187,8 +187,9 @@ impl Endpoint {
     pub fn wants_read(&self) -> bool {
         match self.phase {
             Phase::Open => !self.is_full(),
-            Phase::Connecting { .. } | Phase::Refused { .. } => !self.peer_ended,
-            Phase::AwaitingClose(_) | Phase::Draining(_) => !self.peer_ended,
+            Phase::Connecting { .. } | Phase::Refused { .. } | Phase::AwaitingClose(_) | Phase::Draining(_) => {
+                !self.peer_ended
+            }
             Phase::Finished => false,
         }
     }

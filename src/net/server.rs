@@ -55,12 +55,16 @@ pub(super) fn start<S: Future<Output = ()> + Send + 'static>(
     session: impl Fn(ConnectionId, TcpStream, Inbox, Shared) -> S + Send + 'static,
 ) -> Server {
     let (stop, stopped) = watch::channel(false);
-    let shared = Shared { clock, vantage, recorder, registry: Arc::default(), stop: stopped };
+    let shared = Shared::new(clock, vantage, recorder, stopped);
     Server { stop, tasks: tokio::spawn(run(Door::new(listener, max_connections), shared, commands, session)) }
 }
 
 impl Shared {
-    async fn record(&self, connection: ConnectionId, kind: EventKind) {
+    pub(super) fn new(clock: Clock, vantage: Vantage, recorder: Recorder, stop: watch::Receiver<bool>) -> Self {
+        Self { clock, vantage, recorder, registry: Arc::default(), stop }
+    }
+
+    pub(super) async fn record(&self, connection: ConnectionId, kind: EventKind) {
         self.recorder.record(Event { connection, time: self.clock.now(), kind }).await;
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Endpoint, Phase};
-use crate::endpoint::asking::{Deflation, Rejection, deflation, is_no_http, judge, no_http};
+use crate::endpoint::asking::{Deflation, Rejection, deflation, is_no_http, judge, may_pass, no_http};
 use crate::endpoint::event::Event;
 use crate::endpoint::keepalive::Keepalive;
 use crate::endpoint::opening::{Answer, answer};
@@ -23,7 +23,7 @@ impl Endpoint {
                 Ok(None) => {
                     if matches!(self.role, Role::Client { .. }) && is_no_http(reader.partial()) {
                         let reason = no_http(reader.partial());
-                        self.fail_handshake(reason);
+                        self.fail_handshake(reason, false);
                     }
                     return;
                 }
@@ -101,7 +101,7 @@ impl Endpoint {
         let reason = |what| format!("The head of the {what} is too long: more than {max} bytes.");
         match self.role {
             Role::Server => self.refuse(&Refusal::new(431, reason("request")), now),
-            Role::Client { .. } => self.fail_handshake(reason("response")),
+            Role::Client { .. } => self.fail_handshake(reason("response"), false),
         }
     }
 
@@ -114,7 +114,8 @@ impl Endpoint {
                 self.refuse(&Refusal::new(408, reason), now);
             }
             Role::Client { .. } => {
-                self.fail_handshake(format!("The server did not answer the opening handshake within {limit:?}."));
+                let reason = format!("The server did not answer the opening handshake within {limit:?}.");
+                self.fail_handshake(reason, true);
             }
         }
     }
@@ -123,7 +124,9 @@ impl Endpoint {
     pub(super) fn give_handshake_up(&mut self, now: Instant) {
         match self.role {
             Role::Server => self.refuse(&Refusal::new(503, "The server is shutting down."), now),
-            Role::Client { .. } => self.fail_handshake("The program ended before the server had answered.".to_owned()),
+            Role::Client { .. } => {
+                self.fail_handshake("The program ended before the server had answered.".to_owned(), false);
+            }
         }
     }
 
@@ -132,11 +135,11 @@ impl Endpoint {
         match &self.role {
             Role::Server => {
                 let reason = format!("The connection {ended} before the request was whole.");
-                self.events.push_back(Event::Refused { status: None, reason, body: Vec::new() });
+                self.events.push_back(Event::Refused { status: None, reason, body: Vec::new(), transient: false });
                 self.drain(now);
             }
             Role::Client { .. } => {
-                self.fail_handshake(format!("The connection {ended} before the server had answered."))
+                self.fail_handshake(format!("The connection {ended} before the server had answered."), true);
             }
         }
     }
@@ -144,13 +147,13 @@ impl Endpoint {
     fn refuse(&mut self, refusal: &Refusal, now: Instant) {
         self.outbox.push(&refusal.response());
         let (status, reason) = (Some(refusal.status), refusal.reason.clone());
-        self.events.push_back(Event::Refused { status, reason, body: Vec::new() });
+        self.events.push_back(Event::Refused { status, reason, body: Vec::new(), transient: false });
         self.drain(now);
     }
 
     /// Nothing comes of what this client asked for.
-    fn fail_handshake(&mut self, reason: String) {
-        self.events.push_back(Event::Refused { status: None, reason, body: Vec::new() });
+    fn fail_handshake(&mut self, reason: String, transient: bool) {
+        self.events.push_back(Event::Refused { status: None, reason, body: Vec::new(), transient });
         self.finish();
     }
 
@@ -158,7 +161,8 @@ impl Endpoint {
     pub(super) fn end_refused(&mut self) {
         if let Phase::Refused { rejection, .. } = std::mem::replace(&mut self.phase, Phase::Finished) {
             let (status, reason) = (rejection.status, rejection.reason.clone());
-            self.events.push_back(Event::Refused { status, reason, body: rejection.into_body() });
+            let transient = status.is_some_and(may_pass);
+            self.events.push_back(Event::Refused { status, reason, body: rejection.into_body(), transient });
         }
         self.finish();
     }

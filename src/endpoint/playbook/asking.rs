@@ -18,7 +18,7 @@ fn refusal(asked: Asked, answer: impl AsRef<[u8]>) -> (Option<u16>, String, Stri
     let mut play = asked.play();
     play.hears(answer).hears_the_end();
     let events = play.events();
-    let [Event::Refused { status, reason, body }] = &events[..] else { panic!("{events:?}") };
+    let [Event::Refused { status, reason, body, .. }] = &events[..] else { panic!("{events:?}") };
     play.says_nothing().is_over();
     assert_eq!(play.endpoint.end(), None, "it never was open");
     (*status, reason.clone(), String::from_utf8(body.clone()).unwrap())
@@ -153,6 +153,29 @@ fn of_a_body_no_more_than_four_kilobytes_and_two_seconds_are_waited_for() {
     assert_eq!(slow.event(), None);
     slow.waits(SECOND / 10).is_over();
     assert!(matches!(slow.event(), Some(Event::Refused { status: Some(500), body, .. }) if body == b"wait"));
+}
+
+#[test]
+fn a_server_that_is_busy_late_or_gone_is_told_from_one_that_does_not_want_to() {
+    let is_transient = |hear: &dyn Fn(&mut Play)| {
+        let mut play = Asked::default().play();
+        hear(&mut play);
+        match play.event() {
+            Some(Event::Refused { transient, .. }) => transient,
+            other => panic!("{other:?}"),
+        }
+    };
+    let status = |status: u16| {
+        is_transient(&|play| {
+            play.hears(format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n"));
+        })
+    };
+    assert!([408, 425, 429, 500, 502, 503, 504].into_iter().all(status));
+    assert!(![200, 301, 400, 401, 403, 404, 426, 501, 505].into_iter().any(status));
+    assert!(is_transient(&|play| drop(play.hears_the_end())));
+    assert!(is_transient(&|play| drop(play.waits(10 * SECOND))));
+    assert!(!is_transient(&|play| drop(play.hears("SSH"))));
+    assert!(!is_transient(&|play| drop(play.hears(with("s3pPLM", "S3pPLM")))));
 }
 
 #[test]
