@@ -25,7 +25,7 @@ use crate::headless::{Form, Printer};
 use crate::lint::Limits;
 use crate::net::{self, RelayOptions, Rewriting, ServeOptions, Server};
 use crate::tui::{self, Outcome, Screen, StopScreen};
-use crate::wire::DeflateAgreement;
+use crate::wire::{DeflateAgreement, Side};
 
 /// Exit code of a second SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -151,6 +151,7 @@ async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {
         clock,
         title: live.title(address),
         between: matches!(live, Live::Relay(_)),
+        peer: Side::Client,
         recording: Some(recording.clone()),
         reading: None,
         marker: Some(marker),
@@ -245,6 +246,7 @@ impl View {
             control: parts.control,
             title: parts.title,
             between: parts.between,
+            peer: parts.peer,
             recording: parts.recording,
             reading: parts.reading,
             marker: parts.marker,
@@ -335,6 +337,8 @@ struct Parts {
     title: String,
     /// Whether we stand between two others.
     between: bool,
+    /// Whom we send to where we don't.
+    peer: Side,
     /// Whether the newest frame is what is of interest.
     follow: bool,
 }

@@ -19,6 +19,7 @@ use crate::formats::plain;
 use crate::formats::sanitize::{printable, printable_bytes};
 use crate::headless::{Form, InputOptions, read_standard_input};
 use crate::net::{self, Client, ConnectOptions, Failure};
+use crate::wire::Side;
 
 /// Connects, shows the connection and takes everything down again.
 pub(super) fn run(connect: &cli::Connect) -> anyhow::Result<ExitCode> {
@@ -86,6 +87,7 @@ async fn run_until_over(connect: &cli::Connect) -> anyhow::Result<ExitCode> {
             clock,
             title: format!("connect {}", connect.url.0),
             between: false,
+            peer: Side::Server,
             recording: Some(recording.clone()),
             reading: None,
             marker: Some(marker),

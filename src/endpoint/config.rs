@@ -36,7 +36,8 @@ pub struct Config {
     pub auto_pong: bool,
     /// Enforces no rule. Only where the frame borders are lost does the connection end.
     pub tolerant: bool,
-    /// How long the peer may take for its part of closing: its Close, then its end of the TCP connection.
+    /// How long the peer may take for its part of closing: its Close, then its end of the TCP connection. A server may
+    /// have much to answer before its Close: as long as it sends, a client waits.
     pub close_timeout: Duration,
     /// The same when the program ends ([`super::Endpoint::shutdown`]).
     pub shutdown_timeout: Duration,

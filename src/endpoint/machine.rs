@@ -99,6 +99,10 @@ impl Endpoint {
             let Some(arrival) = self.incoming.next(&mut bytes) else { break };
             self.arrived(arrival, now);
         }
+        if let (Phase::AwaitingClose(deadline), Role::Client { .. }) = (&mut self.phase, &self.role) {
+            // its answers to what was asked before come first, however many there are
+            deadline.renew(now);
+        }
         if let Some(keepalive) = &mut self.keepalive
             && self.incoming.is_inside_frame()
         {

@@ -8,7 +8,6 @@ use super::overlay::{self, Overlay};
 use super::recorded::Recorded;
 use crate::capture::{Capture, ConnectionId, ConnectionState};
 use crate::control::{Command, Outgoing};
-use crate::wire::Side;
 
 pub(super) fn heartbeat(model: &mut Model, action: Action, capture: &Capture) -> Option<Command> {
     let connection = target(model, capture)?;
@@ -31,7 +30,7 @@ pub(super) fn compose(model: &mut Model, capture: &Capture, edit: bool) {
     let opened = if edit {
         recorded(model, capture, connection).and_then(|recorded| Composer::edit(recorded, capture))
     } else {
-        Composer::new(connection, model.towards.unwrap_or(Side::Client), capture)
+        Composer::new(connection, model.towards.unwrap_or(model.peer), capture)
     };
     match opened {
         Ok(composer) => {
@@ -60,7 +59,8 @@ pub(super) fn resend(model: &mut Model, capture: &Capture) -> Option<Command> {
 /// The selected frame, on its way to where it went; where we are the server ourselves, to the client.
 fn recorded(model: &Model, capture: &Capture, connection: ConnectionId) -> Result<Recorded, String> {
     let n = model.selected_frame().ok_or("there is no frame to send")?;
-    Recorded::read(capture, n, connection, model.towards.is_some())
+    let peer = if model.towards.is_some() { None } else { Some(model.peer) };
+    Recorded::read(capture, n, connection, peer)
 }
 
 fn target(model: &mut Model, capture: &Capture) -> Option<ConnectionId> {

@@ -157,7 +157,7 @@ fn of_a_body_no_more_than_four_kilobytes_and_two_seconds_are_waited_for() {
 
 #[test]
 fn a_server_that_is_busy_late_or_gone_is_told_from_one_that_does_not_want_to() {
-    let is_transient = |hear: &dyn Fn(&mut Play)| {
+    let is_transient = |hear: &dyn Fn(&mut Play) -> &mut Play| {
         let mut play = Asked::default().play();
         hear(&mut play);
         match play.event() {
@@ -165,17 +165,14 @@ fn a_server_that_is_busy_late_or_gone_is_told_from_one_that_does_not_want_to() {
             other => panic!("{other:?}"),
         }
     };
-    let status = |status: u16| {
-        is_transient(&|play| {
-            play.hears(format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n"));
-        })
-    };
+    let status =
+        |status: u16| is_transient(&|play| play.hears(format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n")));
     assert!([408, 425, 429, 500, 502, 503, 504].into_iter().all(status));
     assert!(![200, 301, 400, 401, 403, 404, 426, 501, 505].into_iter().any(status));
-    assert!(is_transient(&|play| drop(play.hears_the_end())));
-    assert!(is_transient(&|play| drop(play.waits(10 * SECOND))));
-    assert!(!is_transient(&|play| drop(play.hears("SSH"))));
-    assert!(!is_transient(&|play| drop(play.hears(with("s3pPLM", "S3pPLM")))));
+    assert!(is_transient(&|play| play.hears_the_end()));
+    assert!(is_transient(&|play| play.waits(10 * SECOND)));
+    assert!(!is_transient(&|play| play.hears("SSH")));
+    assert!(!is_transient(&|play| play.hears(with("s3pPLM", "S3pPLM"))));
 }
 
 #[test]

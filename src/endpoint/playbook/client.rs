@@ -277,6 +277,23 @@ fn our_close_goes_out_behind_what_waits_and_what_comes_until_the_answer_still_co
 }
 
 #[test]
+fn a_server_that_has_much_to_answer_before_its_close_is_waited_for() {
+    let mut play = open(Config::default());
+    play.endpoint.close(CloseCode::NORMAL, "", play.now).unwrap();
+    play.takes();
+    for _ in 0..100 {
+        play.waits(4 * SECOND).hears(server(Opcode::TEXT, "one more"));
+    }
+    play.waits(4 * SECOND).hears(server(Opcode::CLOSE, close_body(1000, ""))).says_nothing();
+    assert!(ended(&mut play).is_clean());
+    // when the program ends, that is over
+    let mut play = open(Config::default());
+    play.endpoint.shutdown(play.now);
+    play.takes();
+    play.waits(SECOND * 9 / 10).hears(server(Opcode::TEXT, "one more")).waits(SECOND / 10).is_over();
+}
+
+#[test]
 fn a_server_that_never_answers_a_close_or_never_ends_tcp_is_left_after_five_seconds() {
     let mut silent = open(Config::default());
     silent.endpoint.close(CloseCode::NORMAL, "", silent.now).unwrap();
