@@ -7,6 +7,8 @@ mod broken_rules;
 mod clients;
 mod command_line;
 mod compose;
+mod connect;
+mod connect_failures;
 mod deflate;
 mod endings;
 mod explain;

@@ -2,11 +2,13 @@
 
 mod client;
 mod program;
+mod server;
 mod terminal;
 mod tools;
 
 pub(crate) use client::{Client, KEY, Response, UPGRADE, exchange, masked, request};
-pub(crate) use program::{Lines, Output, Program, run, run_unread, run_with};
+pub(crate) use program::{Lines, Output, Piped, Program, run, run_unread, run_with};
+pub(crate) use server::{Peer, Server};
 pub(crate) use terminal::Terminal;
 pub(crate) use tools::{have, node_modules, python, skip};
 
