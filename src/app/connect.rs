@@ -10,7 +10,9 @@ use anyhow::{Context as _, anyhow};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{INTERRUPTED, Parts, STANDARD_OUTPUT, Signals, View, form, tell_of_leftovers, tell_of_missing, writer};
+use super::{
+    INTERRUPTED, Parts, STANDARD_OUTPUT, Signals, View, form, tell_of_leftovers, tell_of_missing, tls, writer,
+};
 use crate::capture::{self, Capture, Clock, Recording};
 use crate::cli::{self, ClientReply, UsageError};
 use crate::control::Control;
@@ -18,7 +20,7 @@ use crate::endpoint::{self, Ask};
 use crate::formats::plain;
 use crate::formats::sanitize::{printable, printable_bytes};
 use crate::headless::{Form, InputOptions, read_standard_input};
-use crate::net::{self, Client, ConnectOptions, Failure};
+use crate::net::{self, Client, ClientTls, ConnectOptions, Failure, KeyLog, TlsSetupError};
 use crate::wire::Side;
 
 /// Connects, shows the connection and takes everything down again.
@@ -43,6 +45,7 @@ async fn run_until_over(connect: &cli::Connect) -> anyhow::Result<ExitCode> {
     }
     // whoever pipes something in wants it sent
     let has_screen = !streams && !common.show.headless && io::stdout().is_terminal() && io::stdin().is_terminal();
+    let tls = client_tls(connect)?;
     let is_named = common.record.is_some() && !streams;
     if !is_named {
         tell_of_leftovers(common.keep);
@@ -62,7 +65,7 @@ async fn run_until_over(connect: &cli::Connect) -> anyhow::Result<ExitCode> {
     // once there is a screen, nothing is written over it
     let screen_is_up = Arc::new(AtomicBool::new(false));
     let quiet = screen_is_up.clone();
-    let client = net::connect(options(connect, clock), recorder, commands, messages, move |sentence| {
+    let client = net::connect(options(connect, tls, clock), recorder, commands, messages, move |sentence| {
         if !quiet.load(Ordering::Relaxed) {
             let _ = writeln!(io::stderr(), "wsinspect: {sentence}");
         }
@@ -85,7 +88,7 @@ async fn run_until_over(connect: &cli::Connect) -> anyhow::Result<ExitCode> {
             capture: capture.clone(),
             control: Some(control),
             clock,
-            title: format!("connect {}", connect.url.0),
+            title: format!("connect {}{}", connect.url.0, if connect.trust.insecure { " (not verified)" } else { "" }),
             between: false,
             peer: Side::Server,
             recording: Some(recording.clone()),
@@ -171,7 +174,16 @@ fn headless_form(connect: &cli::Connect, streams: bool) -> Form {
     })
 }
 
-fn options(connect: &cli::Connect, clock: Clock) -> ConnectOptions {
+/// How the server is spoken to by TLS, if it is.
+fn client_tls(connect: &cli::Connect) -> Result<Option<ClientTls>, TlsSetupError> {
+    if !connect.url.0.tls {
+        return Ok(None);
+    }
+    let key_log = KeyLog::from_environment(connect.common.record_secrets)?;
+    tls::trust(&connect.trust, Arc::new(key_log)).map(Some)
+}
+
+fn options(connect: &cli::Connect, tls: Option<ClientTls>, clock: Clock) -> ConnectOptions {
     let server = connect.url.0.clone();
     let mut headers: Vec<_> =
         connect.headers.iter().map(|header| (header.name.clone(), header.value.clone())).collect();
@@ -202,6 +214,7 @@ fn options(connect: &cli::Connect, clock: Clock) -> ConnectOptions {
     };
     ConnectOptions {
         server,
+        tls,
         ask,
         endpoint: Arc::new(config),
         clock,

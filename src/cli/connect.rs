@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::values::{parse_client_window, parse_duration, parse_server_window};
-use super::{Common, HeaderArgument, Switch, Usage};
+use super::{Common, HeaderArgument, ServerTrust, Switch, Usage, check_trust};
 use crate::net::Upstream;
 use crate::wire::{DeflateOffer, WindowOffer};
 
@@ -24,7 +24,7 @@ use crate::wire::{DeflateOffer, WindowOffer};
     )),
 )]
 pub struct Connect {
-    /// The server: ws://localhost:9002/chat
+    /// The server: ws://localhost:9002/chat, or wss://example.com/chat
     #[arg(value_name = "URL")]
     pub url: ServerUrl,
 
@@ -101,6 +101,10 @@ pub struct Connect {
     #[arg(long)]
     pub tolerant: bool,
 
+    /// Whom we trust.
+    #[command(flatten)]
+    pub trust: ServerTrust,
+
     /// Options of every command that shows live traffic.
     #[command(flatten)]
     pub common: Common,
@@ -127,8 +131,9 @@ impl Connect {
         })
     }
 
-    /// Parameters of compression make no sense without compression.
-    pub(super) fn check_deflate(&self) -> Result<(), Usage> {
+    /// Whom to trust makes no sense without TLS, and parameters of compression make none without compression.
+    pub(super) fn check(&self) -> Result<(), Usage> {
+        check_trust(&self.trust, &self.url.0, "connect")?;
         super::check_deflate(
             self.deflate,
             [

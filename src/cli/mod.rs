@@ -41,6 +41,8 @@ pub enum Command {
     Connect(Connect),
     /// Show a recording, or any capture of plain WebSocket traffic
     Open(Open),
+    /// Say where the local certificate authority is, which --tls makes certificates with, and how to trust it
+    Ca,
     /// Take frames or an opening handshake apart and print every field
     Explain(Explain),
     /// Print the catalogue of rules: what RFC 6455 and RFC 7692 forbid and how a strict peer answers
@@ -106,9 +108,41 @@ pub struct Serve {
     #[arg(long)]
     pub tolerant: bool,
 
+    /// How clients are spoken to.
+    #[command(flatten)]
+    pub tls: ListenTls,
+
     /// Options of every command that shows live traffic.
     #[command(flatten)]
     pub common: Common,
+}
+
+/// How a listener speaks TLS.
+#[derive(Debug, Args)]
+pub struct ListenTls {
+    /// Take TLS too (wss://), on the same port; with a certificate of the local authority, see wsinspect ca
+    #[arg(long)]
+    pub tls: bool,
+
+    /// The certificate to answer with, and those that vouch for it (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls", requires = "key")]
+    pub cert: Option<PathBuf>,
+
+    /// The certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+}
+
+/// Whom we trust where we are the client of TLS.
+#[derive(Debug, Args)]
+pub struct ServerTrust {
+    /// Trust the certificates in FILE (PEM) beside the system's
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+
+    /// Accept any certificate of the server, and say what is wrong with it
+    #[arg(short = 'k', long, conflicts_with = "ca")]
+    pub insecure: bool,
 }
 
 /// `--deflate`
@@ -127,7 +161,8 @@ pub struct Relay {
     #[arg(value_name = "[HOST:]PORT")]
     pub listen: ListenAddress,
 
-    /// The server to relay to: localhost:9003, or ws://localhost:9003; a path after it replaces the one asked for
+    /// The server to relay to: localhost:9003, ws://localhost:9003 or wss://example.com; a path after it replaces the one
+    /// asked for
     #[arg(value_name = "UPSTREAM")]
     pub upstream: Upstream,
 
@@ -138,6 +173,14 @@ pub struct Relay {
     /// Make the Origin header the server's too, for a server that checks it
     #[arg(long)]
     pub rewrite_origin: bool,
+
+    /// How clients are spoken to.
+    #[command(flatten)]
+    pub tls: ListenTls,
+
+    /// Whom we trust.
+    #[command(flatten)]
+    pub trust: ServerTrust,
 
     /// Options of every command that shows live traffic.
     #[command(flatten)]
@@ -171,6 +214,12 @@ pub struct Common {
     /// oldest frames go first
     #[arg(long, value_name = "SIZE", value_parser = parse_keep, default_value = "4GiB", conflicts_with = "record")]
     pub keep: u64,
+
+    /// Keep the secrets of TLS sessions in the recording too, so that a capture of the wire, made beside it by tcpdump,
+    /// can be decrypted; SSLKEYLOGFILE is honoured in any case
+    #[arg(long)]
+    pub record_secrets: bool,
+
     /// The most connections at once; whoever comes then is answered with 503
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), default_value_t = 10_000)]
     pub max_connections: u32,
@@ -377,7 +426,8 @@ impl Cli {
         })?;
         match &cli.command {
             Command::Serve(serve) => serve.check_deflate()?,
-            Command::Connect(connect) => connect.check_deflate()?,
+            Command::Relay(relay) => check_trust(&relay.trust, &relay.upstream, "relay")?,
+            Command::Connect(connect) => connect.check()?,
             _ => {}
         }
         Ok(cli)
@@ -410,6 +460,19 @@ fn check_deflate(deflate: Switch, given: [bool; 4]) -> Result<(), Usage> {
     match options.into_iter().zip(given).find(|(_, is_given)| *is_given) {
         Some((option, _)) if deflate == Switch::Off => Err(Usage::Wrong(format!(
             "{option} is about compression, which --deflate off turns off: leave out one of the two; see wsinspect --help"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Whom to trust makes no sense without TLS; `verb` says what is done with the server.
+fn check_trust(trust: &ServerTrust, server: &Upstream, verb: &str) -> Result<(), Usage> {
+    let given = [("--insecure", trust.insecure), ("--ca", trust.ca.is_some())];
+    match given.into_iter().find(|(_, is_given)| *is_given) {
+        Some((option, _)) if !server.tls => Err(Usage::Wrong(format!(
+            "{option} is about the server's certificate, and {server} has none: leave it out, or {verb} to wss://{}; see \
+             wsinspect --help",
+            server.authority
         ))),
         _ => Ok(()),
     }
@@ -485,6 +548,7 @@ mod tests {
             ("wsinspect serve 9002 -Y opcode==", "--filter <EXPR>': column 9: expected a value after \"==\""),
             ("wsinspect connect", "required arguments were not provided: <URL>"),
             ("wsinspect connect localhost:9002", "expected a URL such as ws://localhost:9002/chat"),
+            ("wsinspect connect ws://a -k", "--insecure is about the server's certificate, and ws://a has none"),
             ("wsinspect connect ws://a --max-connections 5", "cannot be used with '<URL>'"),
             ("wsinspect connect ws://a --reply broadcast", "possible values: echo, none"),
             ("wsinspect connect ws://a --client-max-window-bits 8", "8 is allowed by RFC 7692, but"),
@@ -494,7 +558,15 @@ mod tests {
             ),
             ("wsinspect relay 9002", "required arguments were not provided: <UPSTREAM>"),
             ("wsinspect relay 9002 localhost", "expected a server such as localhost:9003"),
-            ("wsinspect relay 9002 wss://localhost", "a server behind TLS can't be relayed to yet"),
+            (
+                "wsinspect relay 9002 localhost:1 -k",
+                "--insecure is about the server's certificate, and ws://localhost:1 has",
+            ),
+            ("wsinspect relay 9002 localhost:1 --ca a.pem", "relay to wss://localhost:1"),
+            ("wsinspect relay 9002 wss://localhost -k --ca a.pem", "cannot be used with"),
+            ("wsinspect serve 9002 --tls --cert a.pem", "--key <FILE>"),
+            ("wsinspect serve 9002 --tls --key a.pem", "--cert <FILE>"),
+            ("wsinspect serve 9002 --cert a.pem --key a.pem", "--tls"),
         ] {
             match read(line) {
                 Err(Usage::Wrong(error)) => {

@@ -5,7 +5,9 @@ use std::ops::RangeInclusive;
 
 use serde::Serialize;
 
-use crate::capture::{Capture, Connection, Exchange, FrameEntry, Gone, How, Item, MessageReader, SentOn, Timestamp};
+use crate::capture::{
+    Capture, Connection, Exchange, FrameEntry, Gone, How, Item, MessageReader, SentOn, Timestamp, Tls,
+};
 use crate::lint::Finding;
 use crate::wire::handshake::Head;
 use crate::wire::{CloseBody, Opcode, Side};
@@ -201,7 +203,7 @@ fn gone(capture: &Capture, frames: &RangeInclusive<u64>) -> GoneJson {
     GoneJson { event: "gone", time, conn: None, first, last, frames: (last + 1).saturating_sub(first) }
 }
 
-fn open(capture: &Capture, connection: &Connection) -> io::Result<OpenJson> {
+fn open<'a>(capture: &Capture, connection: &'a Connection) -> io::Result<OpenJson<'a>> {
     Ok(OpenJson {
         event: "open",
         time: connection.answered.unwrap_or(connection.began).seconds(),
@@ -214,11 +216,12 @@ fn open(capture: &Capture, connection: &Connection) -> io::Result<OpenJson> {
         subprotocol: connection.subprotocol.clone(),
         extensions: connection.extensions.clone(),
         sent_on: connection.sent_on.as_deref().map(sent_on_json),
+        tls: tls_json(connection),
         findings: connection.handshake_findings.iter().flatten().map(finding_json).collect(),
     })
 }
 
-fn refused(capture: &Capture, connection: &Connection) -> io::Result<RefusedJson> {
+fn refused<'a>(capture: &Capture, connection: &'a Connection) -> io::Result<RefusedJson<'a>> {
     Ok(RefusedJson {
         event: "refused",
         time: connection.answered.or(connection.ended).unwrap_or(connection.began).seconds(),
@@ -228,8 +231,15 @@ fn refused(capture: &Capture, connection: &Connection) -> io::Result<RefusedJson
         reason: connection.refusal(),
         request: head_json(capture, connection, Side::Client)?,
         response: head_json(capture, connection, Side::Server)?,
+        tls: tls_json(connection),
         findings: connection.handshake_findings.iter().flatten().map(finding_json).collect(),
     })
+}
+
+/// What was agreed on by TLS with the peer on each side, if there is TLS.
+fn tls_json(connection: &Connection) -> Option<TlsJson<'_>> {
+    let [client, server] = Side::BOTH.map(|with| connection.tls[with as usize].as_deref());
+    (client.is_some() || server.is_some()).then_some(TlsJson { client, server })
 }
 
 fn http(capture: &Capture, connection: &Connection, exchange: &Exchange) -> io::Result<HttpJson> {
@@ -368,7 +378,7 @@ struct GoneJson {
 }
 
 #[derive(Serialize)]
-struct OpenJson {
+struct OpenJson<'a> {
     event: &'static str,
     time: f64,
     conn: u32,
@@ -381,6 +391,8 @@ struct OpenJson {
     extensions: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sent_on: Option<SentOnJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<TlsJson<'a>>,
     findings: Vec<FindingJson>,
 }
 
@@ -392,7 +404,7 @@ struct SentOnJson {
 }
 
 #[derive(Serialize)]
-struct RefusedJson {
+struct RefusedJson<'a> {
     event: &'static str,
     time: f64,
     conn: u32,
@@ -401,7 +413,15 @@ struct RefusedJson {
     reason: String,
     request: Option<HeadJson>,
     response: Option<HeadJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<TlsJson<'a>>,
     findings: Vec<FindingJson>,
+}
+
+#[derive(Serialize)]
+struct TlsJson<'a> {
+    client: Option<&'a Tls>,
+    server: Option<&'a Tls>,
 }
 
 #[derive(Serialize)]

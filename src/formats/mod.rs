@@ -13,5 +13,7 @@ pub mod plain;
 pub mod sanitize;
 #[cfg(feature = "program")]
 pub mod text;
+#[cfg(feature = "program")]
+pub mod tls;
 
 pub use paper::{Look, wants_color};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -11,6 +12,8 @@ use super::feed::Feed;
 use super::reach::{Unreachable, reach};
 use super::server::{Shared, stopped};
 use super::session::{Fate, run_as_client};
+use super::socket::Socket;
+use super::tls::ClientTls;
 use super::upstream::Upstream;
 use crate::capture::{Clock, ConnectionId, EventKind, Recorder, Vantage};
 use crate::control::{Commands, Messages};
@@ -27,6 +30,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub struct ConnectOptions {
     /// Whom to connect to.
     pub server: Upstream,
+    /// How TLS is spoken to it, if it is.
+    pub tls: Option<ClientTls>,
     /// What to ask for. Each connection has a fresh key.
     pub ask: Ask,
     /// How the endpoint behaves.
@@ -95,6 +100,8 @@ impl Client {
 pub enum Failure {
     /// There is nobody to talk to.
     Unreachable(Unreachable),
+    /// There is no TLS connection to it.
+    NoTls(String),
     /// The system gives no random numbers for keys.
     NoRandom(String),
     /// There is no WebSocket.
@@ -125,7 +132,7 @@ impl Failure {
         match self {
             Self::Unreachable(why) => why.is_transient(),
             Self::Refused { transient, .. } | Self::Broken { transient } => *transient,
-            Self::NoRandom(_) | Self::Fed(_) | Self::Stuck(_) => false,
+            Self::NoTls(_) | Self::NoRandom(_) | Self::Fed(_) | Self::Stuck(_) => false,
         }
     }
 }
@@ -138,7 +145,7 @@ impl fmt::Display for Failure {
                 write!(f, "the system gives no random numbers, without which no key is safe: {error}")
             }
             Self::Refused { server, reason, .. } => write!(f, "{server}: {reason}"),
-            Self::Fed(why) => f.write_str(why),
+            Self::NoTls(why) | Self::Fed(why) => f.write_str(why),
             Self::Broken { .. } => f.write_str("the connection broke"),
             Self::Stuck(error) => write!(f, "the connection came to an unexpected end: {error}"),
         }
@@ -209,10 +216,13 @@ impl Connector {
     /// One connection from its beginning to its end.
     async fn once(&mut self) -> Result<Ended, Failure> {
         let ConnectOptions { server, ask, endpoint, patience, .. } = &self.options;
+        let mut stop = self.shared.stop.clone();
         let stream = tokio::select! {
             stream = reach(server, *patience) => stream.map_err(Failure::Unreachable)?,
-            () = stopped(&mut self.shared.stop) => return Ok(Ended::InOrder),
+            () = stopped(&mut stop) => return Ok(Ended::InOrder),
         };
+        // small frames go out at once; where that can't be set, they go out a little later
+        let _ = stream.set_nodelay(true);
         let (Ok(client), Ok(address)) = (stream.local_addr(), stream.peer_addr()) else {
             return Err(Failure::Broken { transient: true });
         };
@@ -223,12 +233,21 @@ impl Connector {
         let id = ConnectionId(self.last);
         let opened = EventKind::Opened { client, server: address, vantage: Vantage::End(Side::Client) };
         self.shared.record(id, opened).await;
+        let greeted = tokio::select! {
+            greeted = self.greet(id, stream) => greeted,
+            () = stopped(&mut stop) => Ok(None),
+        };
+        let socket = match greeted {
+            Ok(Some(socket)) => socket,
+            nothing => {
+                self.shared.record(id, EventKind::Closed { cause: None }).await;
+                return nothing.map(|_| Ended::InOrder);
+            }
+        };
         self.connected.send_replace(true);
-        // small frames go out at once; where that can't be set, they go out a little later
-        let _ = stream.set_nodelay(true);
         let endpoint = Endpoint::client(endpoint.clone(), &Ask { key, ..ask.clone() }, keys, Instant::now());
         let inbox = self.shared.registry.join(id);
-        let fate = run_as_client(id, stream, inbox, self.shared.clone(), endpoint, self.feed.as_mut()).await;
+        let fate = run_as_client(id, socket, inbox, self.shared.clone(), endpoint, self.feed.as_mut()).await;
         match fate {
             Some(Fate::Refused { reason, body, transient }) => {
                 Err(Failure::Refused { server: server.to_string(), reason, body, transient })
@@ -236,6 +255,23 @@ impl Connector {
             Some(Fate::Ended(end)) => verdict(&end),
             // it was given up before anything was settled
             None => Ok(Ended::InOrder),
+        }
+    }
+}
+
+impl Connector {
+    /// Carries out the handshake of TLS, if that is spoken.
+    async fn greet(&self, id: ConnectionId, stream: TcpStream) -> Result<Option<Socket>, Failure> {
+        let Some(tls) = &self.options.tls else { return Ok(Some(Socket::Plain(stream))) };
+        match tls.connect(stream, &self.options.server.host).await {
+            Ok(socket) => {
+                self.shared.tell_tls(id, Side::Server, &socket, tls.take_secrets()).await;
+                Ok(Some(socket))
+            }
+            Err(error) => {
+                self.shared.record(id, EventKind::NoTls(error.sentence().into())).await;
+                Err(Failure::NoTls(error.to_string()))
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::relay::{PATIENCE, RelayOptions};
 use super::server::Shared;
+use super::socket::Socket;
 use crate::capture::{ConnectionId, Event, EventKind, Note};
 use crate::wire::Side;
 use crate::wire::http::Exchanges;
@@ -56,6 +57,11 @@ impl Leg {
     pub(super) fn answer_due(&self) -> Option<Instant> {
         let http = self.http();
         http.asked.filter(|_| http.exchanges.awaits_upgrade()).map(|asked| asked + PATIENCE)
+    }
+
+    /// Tells what was agreed on with the server, if that is TLS.
+    pub(super) async fn tell_tls(&self, server: &Socket, secrets: String) {
+        self.shared.tell_tls(self.id, Side::Server, server, secrets).await;
     }
 
     pub(super) async fn record(&self, kind: EventKind) {

@@ -15,6 +15,7 @@ mod serve;
 mod server;
 mod session;
 mod socket;
+mod tls;
 mod upstream;
 
 pub use connect::{Client, ConnectOptions, Failure, connect};
@@ -22,4 +23,5 @@ pub use listen::{ListenError, listen};
 pub use relay::{RelayOptions, relay};
 pub use serve::{ServeOptions, serve};
 pub use server::Server;
+pub use tls::{ClientTls, ClientTlsOptions, KeyLog, LocalAuthority, ServerTls, ServerTlsOptions, TlsSetupError};
 pub use upstream::{Rewriting, Upstream};

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use rustix::net::{Shutdown, shutdown};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use super::leg::Leg;
-use super::pump::{Abort, Ask, Part, Pump, at, broken, is_temporary};
+use super::pump::{Abort, Ask, Part, Pump, at, is_temporary};
 use super::registry::Inbox;
-use super::server::{self, NO_DESCRIPTORS, Server, Shared, no_descriptors, stopped};
-use super::socket::READ_SIZE;
+use super::server::{self, Entrance, NO_DESCRIPTORS, Server, Shared, no_descriptors, stopped};
+use super::socket::Socket;
+use super::tls::{ClientTls, ServerTls};
 use super::upstream::{Rewriting, Upstream, rewrite};
 use crate::capture::{Cause, Clock, ConnectionId, EventKind, Recorder, SocketEnd, Vantage};
 use crate::control::Commands;
@@ -33,6 +33,10 @@ pub struct RelayOptions {
     pub upstream: Upstream,
     /// What is changed in them.
     pub rewriting: Rewriting,
+    /// How clients speak TLS, if they may.
+    pub tls: Option<ServerTls>,
+    /// How the server is spoken to by TLS, if it is.
+    pub upstream_tls: Option<ClientTls>,
     /// Tells the time of what is recorded.
     pub clock: Clock,
     /// The most connections at once.
@@ -42,14 +46,19 @@ pub struct RelayOptions {
 /// Accepts connections on `listener` until it is stopped, and relays each. What crosses the client's socket goes to
 /// `recorder`; what the user puts in comes from `commands`.
 pub fn relay(listener: TcpListener, options: RelayOptions, recorder: Recorder, commands: Commands) -> Server {
-    let (clock, most) = (options.clock, options.max_connections);
+    let entrance = Entrance {
+        listener,
+        tls: options.tls.clone(),
+        max_connections: options.max_connections,
+        vantage: Vantage::Beside,
+        clock: options.clock,
+        recorder,
+    };
     let options = Arc::new(options);
-    server::start(listener, (clock, recorder, Vantage::Beside), most, commands, move |id, client, inbox, shared| {
-        run(id, client, inbox, shared, options.clone())
-    })
+    server::start(entrance, commands, move |id, client, inbox, shared| run(id, client, inbox, shared, options.clone()))
 }
 
-async fn run(id: ConnectionId, client: TcpStream, mut inbox: Inbox, mut shared: Shared, options: Arc<RelayOptions>) {
+async fn run(id: ConnectionId, client: Socket, mut inbox: Inbox, mut shared: Shared, options: Arc<RelayOptions>) {
     let leg = Leg::new(id, shared.clone(), options);
     let mut stop = shared.stop.clone();
     let cause = tokio::select! {
@@ -71,11 +80,11 @@ struct Opening {
 
 /// Reads the first request and makes the connection that it is sent on by; `None` where that can't be made, which has
 /// been answered then.
-async fn open(leg: &Leg, client: &TcpStream) -> Result<Option<(TcpStream, Opening)>, Abort> {
+async fn open(leg: &Leg, client: &Socket) -> Result<Option<(Socket, Opening)>, Abort> {
     let opening = read_request(leg, client).await?;
     let connected = tokio::select! {
-        connected = connect(&leg.options.upstream) => connected,
-        error = broken(client) => return Err(Abort::of(&error, Side::Client)),
+        connected = connect(leg) => connected,
+        error = client.broken() => return Err(Abort::of(&error, Side::Client)),
     };
     let server = match connected {
         Ok(server) => server,
@@ -84,13 +93,11 @@ async fn open(leg: &Leg, client: &TcpStream) -> Result<Option<(TcpStream, Openin
             return Ok(None);
         }
     };
-    // small frames go out at once; where that can't be set, they go out a little later
-    let _ = server.set_nodelay(true);
     Ok(Some((server, opening)))
 }
 
 /// Reads up to the end of the head. Where there is none within its bounds, what came is passed on as it is.
-async fn read_request(leg: &Leg, client: &TcpStream) -> Result<Opening, Abort> {
+async fn read_request(leg: &Leg, client: &Socket) -> Result<Opening, Abort> {
     let mut came = BytesMut::new();
     // a browser may connect long before it asks for anything
     let mut deadline = None;
@@ -101,8 +108,7 @@ async fn read_request(leg: &Leg, client: &TcpStream) -> Result<Opening, Abort> {
             () = at(deadline) => break,
         }
         let before = came.len();
-        came.reserve(READ_SIZE);
-        match client.try_read_buf(&mut came) {
+        match client.read_some(&mut came) {
             // whoever passes on what came reads this end once more
             Ok(0) => break,
             Ok(_) => {
@@ -133,7 +139,19 @@ struct Unreachable {
     sentence: String,
 }
 
-async fn connect(upstream: &Upstream) -> Result<TcpStream, Unreachable> {
+async fn connect(leg: &Leg) -> Result<Socket, Unreachable> {
+    let upstream = &leg.options.upstream;
+    let server = connect_tcp(upstream).await?;
+    // small frames go out at once; where that can't be set, they go out a little later
+    let _ = server.set_nodelay(true);
+    let Some(tls) = &leg.options.upstream_tls else { return Ok(Socket::Plain(server)) };
+    let connected = tls.connect(server, &upstream.host).await;
+    let socket = connected.map_err(|error| Unreachable { status: "502 Bad Gateway", sentence: error.sentence() })?;
+    leg.tell_tls(&socket, tls.take_secrets()).await;
+    Ok(socket)
+}
+
+async fn connect_tcp(upstream: &Upstream) -> Result<TcpStream, Unreachable> {
     let connect = async {
         let addresses: Vec<_> = match lookup_host((upstream.host.as_str(), upstream.port)).await {
             Ok(addresses) => addresses.collect(),
@@ -153,7 +171,7 @@ async fn connect(upstream: &Upstream) -> Result<TcpStream, Unreachable> {
 }
 
 /// Tells the client in the server's place that there is none.
-async fn answer(leg: &Leg, client: &TcpStream, Unreachable { status, sentence }: Unreachable) {
+async fn answer(leg: &Leg, client: &Socket, Unreachable { status, sentence }: Unreachable) {
     let response = server::response(status, &sentence);
     leg.record(EventKind::NotSentOn(sentence.into())).await;
     let response = Bytes::from(response);
@@ -167,7 +185,7 @@ async fn answer(leg: &Leg, client: &TcpStream, Unreachable { status, sentence }:
         let mut buffer = BytesMut::new();
         while client.readable().await.is_ok() {
             buffer.clear();
-            match client.try_read_buf(&mut buffer) {
+            match client.read_some(&mut buffer) {
                 Ok(0) => {
                     leg.record(EventKind::Ended { from: Side::Client, how: SocketEnd::Fin }).await;
                     return;
@@ -182,17 +200,16 @@ async fn answer(leg: &Leg, client: &TcpStream, Unreachable { status, sentence }:
 }
 
 /// Ends what `from` sends, in order.
-async fn end(leg: &Leg, stream: &TcpStream, from: Side) {
+async fn end(leg: &Leg, stream: &Socket, from: Side) {
     leg.record(EventKind::Ended { from, how: SocketEnd::Fin }).await;
-    // a peer that is gone already needs no end
-    let _ = shutdown(stream, Shutdown::Write);
+    stream.shutdown().await;
 }
 
 /// A connection with both its legs.
 struct Relayed<'a> {
     leg: &'a Leg,
-    client: TcpStream,
-    server: TcpStream,
+    client: Socket,
+    server: Socket,
 }
 
 impl Relayed<'_> {
@@ -212,8 +229,8 @@ impl Relayed<'_> {
             let ended = tokio::select! {
                 ended = &mut up, if running[0] => ended.map(|()| running[0] = false),
                 ended = &mut down, if running[1] => ended.map(|()| running[1] = false),
-                error = broken(client), if !running[0] => Err(Abort::of(&error, Side::Client)),
-                error = broken(server), if !running[1] => Err(Abort::of(&error, Side::Server)),
+                error = client.broken(), if !running[0] => Err(Abort::of(&error, Side::Client)),
+                error = server.broken(), if !running[1] => Err(Abort::of(&error, Side::Server)),
                 command = inbox.wishes.next() => {
                     let asks = match command.to {
                         Side::Client => &asks_down,
@@ -232,7 +249,7 @@ impl Relayed<'_> {
                     let _ = (asks_up.send(Ask::Stop), asks_down.send(Ask::Stop));
                     Ok(())
                 }
-                () = at(deadline) => return self.part(Some(Cause::CloseUnanswered)),
+                () = at(deadline) => return self.part(Some(Cause::CloseUnanswered)).await,
             };
             if let Err(abort) = ended {
                 break Some(abort);
@@ -242,7 +259,7 @@ impl Relayed<'_> {
             }
         };
         match abort {
-            None => self.part(None),
+            None => self.part(None).await,
             Some(Abort::Silent) => {
                 let sentence = format!("The server did not answer within {} seconds.", PATIENCE.as_secs());
                 answer(leg, client, Unreachable { status: "504 Gateway Timeout", sentence }).await;
@@ -256,20 +273,19 @@ impl Relayed<'_> {
     }
 
     /// Ends both legs in order, as far as they have not ended.
-    fn part(&self, cause: Option<Cause>) -> Option<Cause> {
+    async fn part(&self, cause: Option<Cause>) -> Option<Cause> {
         for stream in [&self.client, &self.server] {
-            // a peer that is gone already needs no end
-            let _ = shutdown(stream, Shutdown::Write);
+            stream.shutdown().await;
         }
         cause
     }
 }
 
 /// Passes on that one side is gone without a word: the other one, if there is one, is reset too.
-async fn abandon(leg: &Leg, abort: Abort, other: Option<&TcpStream>) -> Option<Cause> {
+async fn abandon(leg: &Leg, abort: Abort, other: Option<&Socket>) -> Option<Cause> {
     if let Some(other) = other {
         // where that can't be set, it ends in order
-        let _ = other.set_zero_linger();
+        let _ = other.tcp().set_zero_linger();
     }
     match abort {
         Abort::Reset(from) => {

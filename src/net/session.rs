@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncWriteExt, Interest};
-use tokio::net::TcpStream;
+use tokio::io::Interest;
 
 use super::feed::{Fed, Feed};
 use super::pacing::Pacing;
+use super::pump::is_temporary;
 use super::registry::Inbox;
 use super::server::{Shared, stopped};
-use super::socket::read_some;
+use super::socket::Socket;
 use crate::capture::{Cause, ConnectionId, Event, EventKind, Note, Origin, SocketEnd};
 use crate::control::Outgoing;
 use crate::endpoint::{self, Config, End, Endpoint, FrameNote, NotSent, State};
@@ -22,7 +22,7 @@ use crate::wire::{CloseCode, Message, Side};
 /// Runs a connection that came in to its end.
 pub(super) async fn run(
     id: ConnectionId,
-    stream: TcpStream,
+    stream: Socket,
     inbox: Inbox,
     shared: Shared,
     config: Arc<Config>,
@@ -36,7 +36,7 @@ pub(super) async fn run(
 /// Runs a connection that we made to its end, and sends what is fed in; how it ended.
 pub(super) async fn run_as_client(
     id: ConnectionId,
-    stream: TcpStream,
+    stream: Socket,
     inbox: Inbox,
     shared: Shared,
     endpoint: Endpoint,
@@ -59,7 +59,7 @@ struct Session<'a> {
     id: ConnectionId,
     /// Which end is ours.
     side: Side,
-    stream: TcpStream,
+    stream: Socket,
     inbox: Inbox,
     shared: Shared,
     endpoint: Endpoint,
@@ -88,7 +88,7 @@ enum Wake {
 }
 
 impl<'a> Session<'a> {
-    fn new(id: ConnectionId, side: Side, stream: TcpStream, inbox: Inbox, shared: Shared, endpoint: Endpoint) -> Self {
+    fn new(id: ConnectionId, side: Side, stream: Socket, inbox: Inbox, shared: Shared, endpoint: Endpoint) -> Self {
         Self {
             id,
             side,
@@ -121,8 +121,7 @@ impl<'a> Session<'a> {
             }
             if self.endpoint.wants_shutdown() && !we_ended {
                 we_ended = true;
-                // a peer that is gone already needs no end
-                let _ = self.stream.shutdown().await;
+                self.stream.shutdown().await;
                 self.record(EventKind::Ended { from: ours, how: SocketEnd::Fin }).await;
                 continue;
             }
@@ -130,6 +129,9 @@ impl<'a> Session<'a> {
                 Wake::Ready { readable: true } => {
                     if !self.read().await {
                         they_ended = true;
+                        if self.stream.is_truncated() {
+                            self.record(EventKind::Truncated { from: theirs }).await;
+                        }
                         self.record(EventKind::Ended { from: theirs, how: SocketEnd::Fin }).await;
                         self.endpoint.receive_end(Instant::now());
                     }
@@ -161,6 +163,9 @@ impl<'a> Session<'a> {
             self.send_what_is_fed();
         }
         if !we_ended && !self.failed {
+            if self.side == Side::Client {
+                self.stream.shutdown().await;
+            }
             self.record(EventKind::Ended { from: ours, how: SocketEnd::Fin }).await;
         }
         let cause = self.cause;
@@ -170,7 +175,8 @@ impl<'a> Session<'a> {
 
     async fn wait(&mut self, stopping: bool, they_ended: bool) -> Wake {
         let wants_read = self.endpoint.wants_read() && !they_ended;
-        let wants_write = !self.endpoint.outbox().is_empty() && self.pacing.until().is_none();
+        let has_bytes = !self.endpoint.outbox().is_empty() && self.pacing.until().is_none();
+        let wants_write = has_bytes || !self.stream.is_flushed();
         let interest = match (wants_read, wants_write) {
             (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
             (true, false) => Some(Interest::READABLE),
@@ -219,7 +225,7 @@ impl<'a> Session<'a> {
 
     /// Reads once; tells whether more may come.
     async fn read(&mut self) -> bool {
-        match read_some(&self.stream, &mut self.buffer) {
+        match self.stream.read_some(&mut self.buffer) {
             Ok(0) => false,
             Ok(_) => {
                 let bytes = self.buffer.split().freeze();
@@ -227,7 +233,7 @@ impl<'a> Session<'a> {
                 self.endpoint.receive(&bytes, Instant::now());
                 true
             }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => true,
+            Err(error) if is_temporary(&error) => true,
             Err(error) => {
                 self.failed(&error).await;
                 true
@@ -237,6 +243,11 @@ impl<'a> Session<'a> {
 
     /// Writes as much as the socket takes now.
     async fn write(&mut self) {
+        match self.stream.flush() {
+            Err(error) if is_temporary(&error) => return,
+            Err(error) => return self.failed(&error).await,
+            Ok(()) => {}
+        }
         while let waiting @ [_, ..] = self.endpoint.outbox() {
             let now = self.pacing.room(waiting.len(), Instant::now());
             if now == 0 {

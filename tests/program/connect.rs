@@ -10,7 +10,9 @@ use rustix::process::Signal;
 use serde_json::Value;
 use wsinspect::wire::{CloseBody, CloseCode, Opcode};
 
-use crate::support::{Lines, Peer, Piped, Program, Server, Terminal, eventually, node_modules, python, run, run_with, skip};
+use crate::support::{
+    Lines, Peer, Piped, Program, Server, Terminal, eventually, node_modules, python, run, run_with, skip,
+};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/program/clients");
 
@@ -244,8 +246,7 @@ fn frames_are_printed_instead_where_a_format_is_asked_for() {
         frames.iter().map(|frame| (text(frame, "type"), text(frame, "origin"), frame["masked"] == true)).collect()
     };
     let row = |kind: &str, origin: &str, masked| (kind.to_owned(), origin.to_owned(), masked);
-    let ours_expected =
-        [row("text", "user", true), row("text", "user", true), row("close", "endpoint", true)];
+    let ours_expected = [row("text", "user", true), row("text", "user", true), row("close", "endpoint", true)];
     assert_eq!(summary(&ours), ours_expected);
     assert_eq!(summary(&theirs), [row("text", "peer", false), row("text", "peer", false), row("close", "peer", false)]);
     assert_ne!(ours[0]["masking_key"], ours[1]["masking_key"]);
@@ -263,9 +264,24 @@ fn frames_are_printed_instead_where_a_format_is_asked_for() {
 fn the_request_says_what_it_is_told_to() {
     let server = Server::bind();
     let arguments = [
-        "-H", "X-One: 1", "-H", "Host: elsewhere", "--subprotocol", "v2.chat", "--subprotocol", "chat", "--origin",
-        "http://localhost:8080", "--basic-auth", "me:se:cret", "--server-max-window-bits", "10",
-        "--client-max-window-bits", "9", "--server-no-context-takeover", "--client-no-context-takeover",
+        "-H",
+        "X-One: 1",
+        "-H",
+        "Host: elsewhere",
+        "--subprotocol",
+        "v2.chat",
+        "--subprotocol",
+        "chat",
+        "--origin",
+        "http://localhost:8080",
+        "--basic-auth",
+        "me:se:cret",
+        "--server-max-window-bits",
+        "10",
+        "--client-max-window-bits",
+        "9",
+        "--server-no-context-takeover",
+        "--client-no-context-takeover",
     ];
     let mut piped = Piped::start(&[&["connect", &server.url()], &arguments[..]].concat());
     let mut peer = server.accept();
