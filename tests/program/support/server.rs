@@ -1,6 +1,6 @@
 //! A server that says whatever it is told to.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 
 use wsinspect::wire::handshake::accept_key;
@@ -134,17 +134,28 @@ impl Peer {
         self.hang_up();
     }
 
+    /// Waits for the client's end, and says nothing.
+    #[track_caller]
+    pub(crate) fn is_left(mut self) {
+        while self.read_some() > 0 {}
+    }
+
     /// Ends the connection, and waits for the client's end.
     #[track_caller]
     pub(crate) fn hang_up(mut self) {
-        self.stream.shutdown(Shutdown::Write).unwrap();
+        // the client may have gone first
+        let _ = self.stream.shutdown(Shutdown::Write);
         while self.read_some() > 0 {}
     }
 
     #[track_caller]
     fn read_some(&mut self) -> usize {
         let mut bytes = [0; 16 * 1024];
-        let read = self.stream.read(&mut bytes).unwrap_or_else(|error| panic!("cannot read: {error}"));
+        let read = match self.stream.read(&mut bytes) {
+            // whoever leaves what we said unread may end like that
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
+            read => read.unwrap_or_else(|error| panic!("cannot read: {error}")),
+        };
         self.buffer.extend_from_slice(&bytes[..read]);
         read
     }
