@@ -86,10 +86,10 @@ impl Live {
     /// What is said on standard error where there is no screen.
     fn announcement(&self, address: SocketAddr) -> String {
         match self {
-            Self::Serve(serve) => format!("listening on {}{address}", schemes(&serve.tls)),
+            Self::Serve(serve) => format!("listening on {}", listening(address, &serve.tls)),
             Self::Relay(relay) => {
                 let trust = if relay.trust.insecure { ", whose certificate is not verified" } else { "" };
-                format!("listening on {}{address}, relaying to {}{trust}", schemes(&relay.tls), relay.upstream)
+                format!("listening on {}, relaying to {}{trust}", listening(address, &relay.tls), relay.upstream)
             }
         }
     }
@@ -140,9 +140,9 @@ struct Tls {
     server: Option<ClientTls>,
 }
 
-/// How an address is written that clients connect to.
-const fn schemes(tls: &cli::ListenTls) -> &'static str {
-    if tls.tls { "ws:// and wss://" } else { "ws://" }
+/// What clients connect to.
+fn listening(address: SocketAddr, tls: &cli::ListenTls) -> String {
+    if tls.tls { format!("ws://{address} and wss://{address}") } else { format!("ws://{address}") }
 }
 
 fn run_live(live: &Live) -> anyhow::Result<ExitCode> {

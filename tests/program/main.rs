@@ -29,6 +29,7 @@ mod refusals;
 mod relay;
 mod relay_crowd;
 mod relay_http;
+mod relay_tls;
 mod screen;
 mod text;
 mod traffic;

@@ -155,7 +155,7 @@ impl Program {
         let stderr = Lines::follow(child.stderr.take().unwrap());
         let address = stderr.wait("the address", |lines| {
             let line = lines.iter().find_map(|line| line.strip_prefix("listening on ws://"))?;
-            line.split(',').next()?.parse().ok()
+            line.split([',', ' ']).next()?.parse().ok()
         });
         Self { child, address, stdout: Lines::default(), stderr, unread: None, home }
     }
@@ -353,6 +353,7 @@ fn command(home: &Path) -> Command {
         .env("XDG_STATE_HOME", home)
         .env("XDG_CONFIG_HOME", home)
         .env("XDG_DATA_HOME", home)
+        .env_remove("SSLKEYLOGFILE")
         .env_remove("NO_COLOR")
         .env_remove("CLICOLOR_FORCE")
         .stdin(Stdio::null())
