@@ -1,6 +1,7 @@
 //! Builds the parts of the program, joins them and takes them down.
 
 mod ca;
+mod connect;
 mod open;
 mod tls;
 
@@ -17,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::capture::filter::Filter;
-use crate::capture::{self, Capture, Clock, Leftovers, Marker, ReadProgress, Recorder, Recording};
+use crate::capture::{self, Capture, CaptureWriter, Clock, Leftovers, Marker, ReadProgress, Recorder, Recording};
 use crate::cli::{self, Cli, Command, Common, Format, Show, UsageError};
 use crate::control::{Commands, Control};
 use crate::endpoint::{self, Page};
@@ -26,7 +27,7 @@ use crate::headless::{Form, Printer};
 use crate::lint::Limits;
 use crate::net::{self, ClientTls, KeyLog, RelayOptions, Rewriting, ServeOptions, Server, ServerTls, TlsSetupError};
 use crate::tui::{self, Outcome, Screen, StopScreen};
-use crate::wire::DeflateAgreement;
+use crate::wire::{DeflateAgreement, Side};
 
 /// Exit code of a second SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -38,6 +39,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(serve) => run_live(&Live::Serve(serve)),
         Command::Relay(relay) => run_live(&Live::Relay(relay)),
+        Command::Connect(connect) => connect::run(&connect),
         Command::Open(open) => open::run(&open),
         Command::Ca => ca::run(),
         Command::Explain(explain) => cli::run_explain(&explain),
@@ -180,20 +182,7 @@ async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {
     }
     let recording = Arc::new(Recording::create(common.record.as_deref().filter(|_| !streams), common.force)?);
     let capture = Arc::new(Capture::new(recording.reader()));
-    let writer = recording.writer(&command_line())?;
-    let writer = if is_named {
-        writer
-    } else if recording.can_be_cut() {
-        writer.within(common.keep)
-    } else {
-        let _ = writeln!(
-            io::stderr(),
-            "wsinspect: {} is on a file system whose files can't give room back, so the recording is not kept within \
-             --keep: it grows as the disk allows",
-            recording.reader().path().display()
-        );
-        writer
-    };
+    let writer = writer(&recording, is_named, common.keep)?;
     let (recorder, recorder_thread) =
         capture::start(writer, capture.clone(), common.show.limits()).context("cannot start the recorder")?;
     let (control, commands) = Control::new();
@@ -206,6 +195,7 @@ async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {
         clock,
         title: live.title(address),
         between: matches!(live, Live::Relay(_)),
+        peer: Side::Client,
         recording: Some(recording.clone()),
         reading: None,
         marker: Some(marker),
@@ -235,6 +225,30 @@ async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {
         () = signals.interrupt() => Ok(ExitCode::from(INTERRUPTED)),
     };
     recording.remove_unless_kept();
+    tell_of_missing(&capture);
+    outcome
+}
+
+/// What writes the recording; one without a name is kept within `keep`, where that can be.
+fn writer(recording: &Recording, is_named: bool, keep: u64) -> anyhow::Result<CaptureWriter> {
+    let writer = recording.writer(&command_line())?;
+    if is_named {
+        return Ok(writer);
+    }
+    if recording.can_be_cut() {
+        return Ok(writer.within(keep));
+    }
+    let _ = writeln!(
+        io::stderr(),
+        "wsinspect: {} is on a file system whose files can't give room back, so the recording is not kept within --keep: \
+         it grows as the disk allows",
+        recording.reader().path().display()
+    );
+    Ok(writer)
+}
+
+/// Nothing is lost in silence.
+fn tell_of_missing(capture: &Capture) {
     let missing = capture.index().totals().missing;
     if missing > 0 {
         let _ = writeln!(
@@ -242,7 +256,6 @@ async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {
             "wsinspect: {missing} bytes that crossed the wire could not be recorded: the disk was full or failed"
         );
     }
-    outcome
 }
 
 /// Recordings of runs that were killed are not lost, and don't pile up either.
@@ -277,6 +290,7 @@ impl View {
             control: parts.control,
             title: parts.title,
             between: parts.between,
+            peer: parts.peer,
             recording: parts.recording,
             reading: parts.reading,
             marker: parts.marker,
@@ -327,6 +341,17 @@ impl View {
         }
     }
 
+    /// Shows what is left, after everything was recorded, however long whoever reads it takes.
+    async fn show_all(&mut self) -> anyhow::Result<()> {
+        match self {
+            Self::Printed(printer) => {
+                printer.nothing_more();
+                self.ended().await
+            }
+            Self::Screen { .. } | Self::Nothing => Ok(()),
+        }
+    }
+
     /// Shows what is left, after everything was recorded.
     async fn finish(self) -> anyhow::Result<()> {
         match self {
@@ -356,6 +381,8 @@ struct Parts {
     title: String,
     /// Whether we stand between two others.
     between: bool,
+    /// Whom we send to where we don't.
+    peer: Side,
     /// Whether the newest frame is what is of interest.
     follow: bool,
 }
@@ -368,7 +395,7 @@ const SCREEN_PATIENCE: Duration = Duration::from_millis(300);
 const CANNOT_PRINT: &str = "cannot write to standard output";
 
 fn form(show: &Show) -> Form {
-    match show.format {
+    match show.format.unwrap_or(Format::Text) {
         Format::Json => Form::Json(jsonl::Options {
             // no larger frame or message is let in, but where no rule is enforced
             payload_limit: show.payload_limit.unwrap_or(show.max_frame.max(show.max_message)),

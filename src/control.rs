@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::capture::ConnectionId;
 use crate::compose::Composed;
-use crate::wire::{CloseCode, Side};
+use crate::wire::{CloseCode, Message, Side};
 
 /// A wish of the user's for one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +51,10 @@ pub enum Outgoing {
 
 /// Where commands come out.
 pub type Commands = mpsc::UnboundedReceiver<Command>;
+
+/// Messages that are to be sent one after the other, from elsewhere than the screen; it ends after the last of them, or
+/// with why there are no more, in a sentence. Whoever sends them waits until those before have been taken.
+pub type Messages = mpsc::Receiver<Result<Vec<Message>, String>>;
 
 /// The way from whoever shows the traffic to whoever moves it.
 #[derive(Clone, Debug)]

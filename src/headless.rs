@@ -1,5 +1,7 @@
 //! No screen: what happens is printed to standard output, as it is recorded.
 
+mod input;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -13,7 +15,8 @@ use tokio::sync::oneshot;
 
 use crate::capture::filter::{Filter, Matcher};
 use crate::capture::{Capture, Follower, FrameEntry, Gone, Item};
-use crate::formats::{jsonl, text};
+use crate::formats::{jsonl, plain, text};
+pub use input::{InputOptions, read_standard_input};
 
 /// In which form things are printed.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +25,8 @@ pub enum Form {
     Text(text::Options),
     /// JSON Lines.
     Json(jsonl::Options),
+    /// The messages of the server, as they are.
+    Messages(plain::Options),
     /// The capture file itself, as it is written.
     Recording,
 }
@@ -138,6 +143,7 @@ fn print(capture: &Capture, form: Form, filter: Option<Filter>, progress: &Progr
     let mut writer = match form {
         Form::Text(options) => Writer::Text(text::TextLines::new(options)),
         Form::Json(options) => Writer::Json(jsonl::JsonLines::new(options)),
+        Form::Messages(options) => Writer::Messages(plain::PlainMessages::new(options)),
         Form::Recording => return copy(&mut out, capture, progress),
     };
     let mut follower = Follower::default();
@@ -263,6 +269,7 @@ impl Screened {
 enum Writer {
     Text(text::TextLines),
     Json(jsonl::JsonLines),
+    Messages(plain::PlainMessages),
 }
 
 impl Writer {
@@ -270,6 +277,7 @@ impl Writer {
         match self {
             Self::Text(lines) => lines.write(out, capture, item),
             Self::Json(lines) => lines.write(out, capture, item),
+            Self::Messages(messages) => messages.write(out, capture, item).map(complain),
         }
     }
 
@@ -303,6 +311,14 @@ impl Writer {
         match self {
             Self::Text(_) => Ok(()),
             Self::Json(lines) => lines.skip(out, capture, n, entry),
+            Self::Messages(messages) => messages.skip(out, capture, n, entry).map(complain),
         }
+    }
+}
+
+/// What could not be printed stands beside what is.
+fn complain(sentence: Option<String>) {
+    if let Some(sentence) = sentence {
+        let _ = writeln!(io::stderr(), "wsinspect: {sentence}");
     }
 }

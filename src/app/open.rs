@@ -15,6 +15,7 @@ use crate::capture::{self, Capture, Clock, ReadProgress, Reading};
 use crate::cli::{self, FINDINGS, UsageError};
 use crate::formats::export::{self, Kind, Progress, Selection, Stop};
 use crate::lint::{Level, Rule};
+use crate::wire::Side;
 
 /// Opens the file, shows what is in it and takes everything down again.
 pub(super) fn run(open: &cli::Open) -> anyhow::Result<ExitCode> {
@@ -89,6 +90,7 @@ async fn show(
         title: format!("open {}", name(&open.file)),
 
         between: false,
+        peer: Side::Client,
         recording: None,
         reading: Some(progress),
         marker: None,

@@ -1,5 +1,6 @@
 //! The command line: arguments in, typed values out.
 
+mod connect;
 mod explain;
 mod manual;
 mod values;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use connect::{ClientReply, Connect};
 pub use explain::{FINDINGS, run_explain, run_rules};
 pub use manual::{Completions, run_completions, run_man};
 pub use values::{FilterArgument, HeaderArgument, ListenAddress};
@@ -35,6 +37,8 @@ pub enum Command {
     Serve(Serve),
     /// Stand in the middle: pass every byte on to a server and back as it came, show every frame, put in your own
     Relay(Relay),
+    /// Be the client: connect to a server, send and receive messages, show every frame
+    Connect(Connect),
     /// Show a recording, or any capture of plain WebSocket traffic
     Open(Open),
     /// Say where the local certificate authority is, which --tls makes certificates with, and how to trust it
@@ -236,9 +240,9 @@ pub struct Show {
     #[arg(long)]
     pub headless: bool,
 
-    /// How to print it: a line a frame for people, or JSON Lines
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    /// How to print it: a line a frame for people, or JSON Lines; text unless given
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
 
     /// JSON: print whole messages too, each after its last frame; inflated if they are compressed
     #[arg(long)]
@@ -422,7 +426,8 @@ impl Cli {
         })?;
         match &cli.command {
             Command::Serve(serve) => serve.check_deflate()?,
-            Command::Relay(relay) => relay.check_trust()?,
+            Command::Relay(relay) => check_trust(&relay.trust, &relay.upstream, "relay")?,
+            Command::Connect(connect) => connect.check()?,
             _ => {}
         }
         Ok(cli)
@@ -432,33 +437,44 @@ impl Cli {
 impl Serve {
     /// Parameters of compression make no sense without compression.
     fn check_deflate(&self) -> Result<(), Usage> {
-        let given = [
-            ("--server-no-context-takeover", self.server_no_context_takeover),
-            ("--client-no-context-takeover", self.client_no_context_takeover),
-            ("--server-max-window-bits", self.server_max_window_bits.is_some()),
-            ("--client-max-window-bits", self.client_max_window_bits.is_some()),
-        ];
-        match given.into_iter().find(|(_, is_given)| *is_given) {
-            Some((option, _)) if self.deflate == Switch::Off => Err(Usage::Wrong(format!(
-                "{option} is about compression, which --deflate off turns off: leave out one of the two; see wsinspect --help"
-            ))),
-            _ => Ok(()),
-        }
+        check_deflate(
+            self.deflate,
+            [
+                self.server_no_context_takeover,
+                self.client_no_context_takeover,
+                self.server_max_window_bits.is_some(),
+                self.client_max_window_bits.is_some(),
+            ],
+        )
     }
 }
 
-impl Relay {
-    /// Whom to trust makes no sense without TLS.
-    fn check_trust(&self) -> Result<(), Usage> {
-        let given = [("--insecure", self.trust.insecure), ("--ca", self.trust.ca.is_some())];
-        match given.into_iter().find(|(_, is_given)| *is_given) {
-            Some((option, _)) if !self.upstream.tls => Err(Usage::Wrong(format!(
-                "{option} is about the server's certificate, and {} has none: leave it out, or relay to wss://{}; see \
-                 wsinspect --help",
-                self.upstream, self.upstream.authority
-            ))),
-            _ => Ok(()),
-        }
+/// Which of the four parameters of compression were given.
+fn check_deflate(deflate: Switch, given: [bool; 4]) -> Result<(), Usage> {
+    let options = [
+        "--server-no-context-takeover",
+        "--client-no-context-takeover",
+        "--server-max-window-bits",
+        "--client-max-window-bits",
+    ];
+    match options.into_iter().zip(given).find(|(_, is_given)| *is_given) {
+        Some((option, _)) if deflate == Switch::Off => Err(Usage::Wrong(format!(
+            "{option} is about compression, which --deflate off turns off: leave out one of the two; see wsinspect --help"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Whom to trust makes no sense without TLS; `verb` says what is done with the server.
+fn check_trust(trust: &ServerTrust, server: &Upstream, verb: &str) -> Result<(), Usage> {
+    let given = [("--insecure", trust.insecure), ("--ca", trust.ca.is_some())];
+    match given.into_iter().find(|(_, is_given)| *is_given) {
+        Some((option, _)) if !server.tls => Err(Usage::Wrong(format!(
+            "{option} is about the server's certificate, and {server} has none: leave it out, or {verb} to wss://{}; see \
+             wsinspect --help",
+            server.authority
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -530,6 +546,16 @@ mod tests {
             ("wsinspect serve 9002 --keep 15MiB", "expected at least 16MiB"),
             ("wsinspect serve 9002 --keep much", "expected a size such as 16MiB, 64k or 1000"),
             ("wsinspect serve 9002 -Y opcode==", "--filter <EXPR>': column 9: expected a value after \"==\""),
+            ("wsinspect connect", "required arguments were not provided: <URL>"),
+            ("wsinspect connect localhost:9002", "expected a URL such as ws://localhost:9002/chat"),
+            ("wsinspect connect ws://a -k", "--insecure is about the server's certificate, and ws://a has none"),
+            ("wsinspect connect ws://a --max-connections 5", "cannot be used with '<URL>'"),
+            ("wsinspect connect ws://a --reply broadcast", "possible values: echo, none"),
+            ("wsinspect connect ws://a --client-max-window-bits 8", "8 is allowed by RFC 7692, but"),
+            (
+                "wsinspect connect ws://a --deflate off --server-max-window-bits 8",
+                "--server-max-window-bits is about compression, which --deflate off turns off",
+            ),
             ("wsinspect relay 9002", "required arguments were not provided: <UPSTREAM>"),
             ("wsinspect relay 9002 localhost", "expected a server such as localhost:9003"),
             (

@@ -7,28 +7,28 @@ use crate::lint::Limits;
 use crate::wire::DeflateAgreement;
 use crate::wire::handshake::MAX_HEAD;
 
-/// How a server's end behaves.
+/// How an end behaves. What answers requests is a server's alone; what a client asks for is an [`super::Ask`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The most bytes of a request's head; a longer one is answered 431.
+    /// The most bytes of a head; a request with a longer one is answered 431.
     pub max_head: usize,
-    /// The time from the connection's beginning to the end of the request's head, however slowly it trickles in.
+    /// The time from the connection's beginning to the end of the peer's head, however slowly it trickles in.
     pub handshake_timeout: Duration,
     /// The most bytes of a frame and of a message that is received.
     pub limits: Limits,
     /// What is done with the messages of the peer.
     pub reply: Reply,
-    /// The subprotocols spoken here. The first of the client's offers that is among them is chosen.
+    /// Server: the subprotocols spoken here. The first of the client's offers that is among them is chosen.
     pub subprotocols: Vec<String>,
-    /// Origins from which browsers may connect, as `scheme://host[:port]`; none means all. A request without `Origin`
+    /// Server: origins from which browsers may connect, as `scheme://host[:port]`; none means all. A request without `Origin`
     /// passes: it comes from no browser, and whoever is no browser may claim any origin (RFC 6455 10.2).
     pub origins: Vec<String>,
-    /// permessage-deflate is agreed to where the client offers it, and this is what is wanted of it beyond what the client
+    /// Server: permessage-deflate is agreed to where the client offers it, and this is what is wanted of it beyond what the client
     /// asks for: it goes into the answer where RFC 7692 allows it (7.1). `None`: messages are never compressed.
     pub deflate: Option<DeflateAgreement>,
-    /// Headers added to the response that accepts.
+    /// Server: headers added to the response that accepts.
     pub headers: Vec<(String, String)>,
-    /// What a browser is shown that asks for one of these without an upgrade.
+    /// Server: what a browser is shown that asks for one of these without an upgrade.
     pub pages: Vec<Page>,
     /// A ping is sent this often; a peer that has not answered by the next one is given up. `None` or zero: never.
     pub ping_interval: Option<Duration>,
@@ -36,7 +36,8 @@ pub struct Config {
     pub auto_pong: bool,
     /// Enforces no rule. Only where the frame borders are lost does the connection end.
     pub tolerant: bool,
-    /// How long the peer may take for its part of closing: its Close, then its end of the TCP connection.
+    /// How long the peer may take for its part of closing: its Close, then its end of the TCP connection. A server may
+    /// have much to answer before its Close: as long as it sends, a client waits.
     pub close_timeout: Duration,
     /// The same when the program ends ([`super::Endpoint::shutdown`]).
     pub shutdown_timeout: Duration,

@@ -26,10 +26,14 @@ pub enum Event {
     Opened(Box<Opening>, Accepted),
     /// The request came to nothing.
     Refused {
-        /// The status answered; `None` where the peer went before it could be answered.
+        /// The status answered; `None` where the peer went before it could answer, or be answered.
         status: Option<u16>,
         /// What was wrong and what was expected.
         reason: String,
+        /// The beginning of the body of a server's answer; empty at a server's end.
+        body: Vec<u8>,
+        /// Whether a client may fare better another time: the server was busy, late or gone.
+        transient: bool,
     },
     /// A browser asked for the page and got it.
     Page,
@@ -42,6 +46,8 @@ pub enum Event {
 /// How a connection that was OPEN came to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
+    /// Which end this is.
+    pub side: Side,
     /// Who ended it: whose Close came first, who gave up waiting or failed the connection, or who just went.
     pub by: Side,
     /// In which way.
@@ -85,10 +91,8 @@ impl End {
     /// The code of the Close of the side that ended it, else of the other: 1005 if that held none, 1006 if there was no
     /// Close at all (RFC 6455 7.1.5).
     pub fn code(&self) -> CloseCode {
-        let (first, second) = match self.by {
-            Side::Client => (&self.received, &self.sent),
-            Side::Server => (&self.sent, &self.received),
-        };
+        let (first, second) =
+            if self.by == self.side { (&self.sent, &self.received) } else { (&self.received, &self.sent) };
         match first.as_ref().or(second.as_ref()) {
             Some(close) => close.code.unwrap_or(CloseCode::NO_STATUS),
             None => CloseCode::ABNORMAL,

@@ -44,10 +44,11 @@ impl Incoming {
     /// Payloads are unmasked in pieces that stay in the processor's nearest cache until they are checked and copied.
     const PIECE: usize = 16 * 1024;
 
-    pub(super) fn new(config: &Config) -> Self {
+    /// For what `peer` sends.
+    pub(super) fn new(config: &Config, peer: Side) -> Self {
         Self {
             decoder: Decoder::default(),
-            linter: Linter::new(Side::Client, config.limits),
+            linter: Linter::new(peer, config.limits),
             reassembler: Reassembler::new(config.limits.max_message),
             frame: None,
             control_body: Vec::new(),

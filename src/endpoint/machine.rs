@@ -1,26 +1,30 @@
 //! The state machine itself.
 
+mod connecting;
+mod outgoing;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Config;
-use super::config::Reply;
+use super::asking::{Ask, Rejection, offered};
+use super::config::{Config, Reply};
 use super::deadline::Deadline;
 use super::event::{CloseFrame, End, Event, How, State};
 use super::incoming::{Arrival, Incoming};
 use super::keepalive::{Keepalive, Tick};
-use super::opening::{Answer, answer};
 use super::outbox::{FrameNote, Origin, Outbox};
-use super::refusal::Refusal;
+use super::role::{MaskingKeys, Role};
 use crate::lint::Finding;
-use crate::wire::handshake::{HeadReader, Request};
-use crate::wire::{CloseBody, CloseCode, CloseCodeClass, Deflater, Header, Opcode, Rsv, Side, fragments};
+use crate::wire::handshake::HeadReader;
+use crate::wire::{CloseBody, CloseCode, Deflater, Header, Opcode, Side};
+use outgoing::reply_to_close;
 
-/// A server's end of one connection.
+/// One end of a connection.
 #[derive(Debug)]
 pub struct Endpoint {
     config: Arc<Config>,
+    role: Role,
     phase: Phase,
     incoming: Incoming,
     outbox: Outbox,
@@ -36,14 +40,17 @@ pub struct Endpoint {
 
 #[derive(Debug)]
 enum Phase {
-    /// The head of the request is coming in.
+    /// The head of the peer's request or response is coming in.
     Connecting { reader: HeadReader, until: Option<Instant> },
+    /// The server has refused what this client asked for, and the beginning of its reasons is coming in.
+    Refused { rejection: Rejection, until: Option<Instant> },
     /// Messages flow.
     Open,
     /// Our Close is queued, the peer's has not come.
     AwaitingClose(Deadline),
-    /// Nothing that comes is looked at any more. What waits is written, then our side of the TCP connection is shut, and
-    /// the peer's end is awaited, for closing a socket with unread bytes would destroy bytes that it has not read yet.
+    /// Nothing that comes is looked at any more. What waits is written, then a server shuts its side of the TCP connection,
+    /// and the peer's end is awaited: a client has the server go first (RFC 6455 7.1.1), and closing a socket with unread
+    /// bytes would destroy bytes that the peer has not read yet.
     Draining(Deadline),
     /// The socket may be dropped.
     Finished,
@@ -51,13 +58,25 @@ enum Phase {
 
 /// The driver's side.
 impl Endpoint {
-    /// A connection whose TCP handshake, and TLS handshake if any, was done at `now`.
+    /// A server's end of a connection whose TCP handshake, and TLS handshake if any, was done at `now`.
     pub fn new(config: impl Into<Arc<Config>>, now: Instant) -> Self {
-        let config = config.into();
+        Self::with(config.into(), Role::Server, now)
+    }
+
+    /// A client's end of the same. Each of its frames takes one of `keys`.
+    pub fn client(config: impl Into<Arc<Config>>, ask: &Ask, keys: MaskingKeys, now: Instant) -> Self {
+        let request = ask.request();
+        let mut endpoint = Self::with(config.into(), Role::Client { opening: offered(&request), keys }, now);
+        endpoint.outbox.push(&request);
+        endpoint
+    }
+
+    fn with(config: Arc<Config>, role: Role, now: Instant) -> Self {
         let until = now.checked_add(config.handshake_timeout);
         Self {
             phase: Phase::Connecting { reader: HeadReader::new(config.max_head), until },
-            incoming: Incoming::new(&config),
+            incoming: Incoming::new(&config, role.side().other()),
+            role,
             outbox: Outbox::default(),
             deflater: None,
             keepalive: None,
@@ -72,22 +91,17 @@ impl Endpoint {
 
     /// Takes bytes that the peer sent.
     pub fn receive(&mut self, mut bytes: &[u8], now: Instant) {
-        if matches!(self.phase, Phase::Connecting { .. }) {
+        if matches!(self.phase, Phase::Connecting { .. } | Phase::Refused { .. }) {
             self.handle_timeout(now);
-        }
-        if let Phase::Connecting { reader, .. } = &mut self.phase {
-            match reader.push(&mut bytes) {
-                Ok(None) => return,
-                Ok(Some(head)) => self.answer(Request::read(head), now),
-                Err(error) => {
-                    let reason = format!("The head of the request is too long: more than {} bytes.", error.max);
-                    self.refuse(&Refusal::new(431, reason), now);
-                }
-            }
+            self.receive_handshake(&mut bytes, now);
         }
         while matches!(self.phase, Phase::Open | Phase::AwaitingClose(_)) {
             let Some(arrival) = self.incoming.next(&mut bytes) else { break };
             self.arrived(arrival, now);
+        }
+        if let (Phase::AwaitingClose(deadline), Role::Client { .. }) = (&mut self.phase, &self.role) {
+            // its answers to what was asked before come first, however many there are
+            deadline.renew(now);
         }
         if let Some(keepalive) = &mut self.keepalive
             && self.incoming.is_inside_frame()
@@ -100,13 +114,10 @@ impl Endpoint {
     pub fn receive_end(&mut self, now: Instant) {
         self.peer_ended = true;
         match self.phase {
-            Phase::Connecting { .. } => {
-                let reason = "The connection ended before the request was whole.".to_owned();
-                self.events.push_back(Event::Refused { status: None, reason });
-                self.drain(now);
-            }
+            Phase::Connecting { .. } => self.miss_handshake("ended", now),
+            Phase::Refused { .. } => self.end_refused(),
             // nothing could answer a Close: what waits is still written, since only one side has ended
-            Phase::Open | Phase::AwaitingClose(_) => self.conclude(Side::Client, How::Fin, now),
+            Phase::Open | Phase::AwaitingClose(_) => self.conclude(self.peer(), How::Fin, now),
             Phase::Draining(_) | Phase::Finished => {}
         }
         self.finish_if_done();
@@ -115,11 +126,9 @@ impl Endpoint {
     /// The TCP connection failed: nothing can be read or written any more.
     pub fn receive_reset(&mut self, now: Instant) {
         match self.phase {
-            Phase::Connecting { .. } => {
-                let reason = "The connection failed before the request was whole.".to_owned();
-                self.events.push_back(Event::Refused { status: None, reason });
-            }
-            Phase::Open | Phase::AwaitingClose(_) => self.conclude(Side::Client, How::Reset, now),
+            Phase::Connecting { .. } => self.miss_handshake("failed", now),
+            Phase::Refused { .. } => self.end_refused(),
+            Phase::Open | Phase::AwaitingClose(_) => self.conclude(self.peer(), How::Reset, now),
             Phase::Draining(_) | Phase::Finished => {}
         }
         self.finish();
@@ -153,7 +162,7 @@ impl Endpoint {
     /// When [`Endpoint::handle_timeout`] is to be called, if nothing happens before.
     pub fn next_timeout(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Connecting { until, .. } => *until,
+            Phase::Connecting { until, .. } | Phase::Refused { until, .. } => *until,
             Phase::Open => self.keepalive.as_ref().and_then(Keepalive::due),
             Phase::AwaitingClose(deadline) | Phase::Draining(deadline) => deadline.at(),
             Phase::Finished => None,
@@ -166,14 +175,11 @@ impl Endpoint {
             return;
         }
         match self.phase {
-            Phase::Connecting { .. } => {
-                let limit = self.config.handshake_timeout;
-                let reason = format!("The head of the request was not whole after {limit:?}.");
-                self.refuse(&Refusal::new(408, reason), now);
-            }
+            Phase::Connecting { .. } => self.be_out_of_patience(now),
+            Phase::Refused { .. } => self.end_refused(),
             Phase::Open => self.keep_alive(now),
             Phase::AwaitingClose(_) => {
-                self.conclude(Side::Server, How::Timeout, now);
+                self.conclude(self.role.side(), How::Timeout, now);
                 self.finish();
             }
             Phase::Draining(_) => self.finish(),
@@ -185,7 +191,9 @@ impl Endpoint {
     pub fn wants_read(&self) -> bool {
         match self.phase {
             Phase::Open => !self.is_full(),
-            Phase::Connecting { .. } | Phase::AwaitingClose(_) | Phase::Draining(_) => !self.peer_ended,
+            Phase::Connecting { .. } | Phase::Refused { .. } | Phase::AwaitingClose(_) | Phase::Draining(_) => {
+                !self.peer_ended
+            }
             Phase::Finished => false,
         }
     }
@@ -193,7 +201,8 @@ impl Endpoint {
     /// Whether our side of the TCP connection is to be shut now: all is written, and the server goes first (RFC 6455
     /// 7.1.1). The driver goes on reading, and dropping what it reads, until [`Endpoint::is_finished`].
     pub fn wants_shutdown(&self) -> bool {
-        matches!(self.phase, Phase::Draining(_)) && self.outbox.is_empty()
+        let is_our_turn = matches!(self.role, Role::Server) || self.peer_ended;
+        matches!(self.phase, Phase::Draining(_)) && self.outbox.is_empty() && is_our_turn
     }
 
     /// Whether the socket is to be dropped.
@@ -204,9 +213,11 @@ impl Endpoint {
     /// The program ends: an OPEN connection is closed with 1001, and everything gets only a short time from now on.
     pub fn shutdown(&mut self, now: Instant) {
         match self.phase {
-            Phase::Connecting { .. } => self.refuse(&Refusal::new(503, "The server is shutting down."), now),
+            Phase::Connecting { .. } => self.give_handshake_up(now),
+            Phase::Refused { .. } => self.end_refused(),
             Phase::Open => {
-                let reason = "the server is shutting down";
+                let reason = format!("the {} is shutting down", self.role.side());
+                let reason = reason.as_str();
                 self.start_close(CloseCode::GOING_AWAY, reason, Origin::Endpoint, now);
             }
             Phase::AwaitingClose(_) | Phase::Draining(_) | Phase::Finished => {}
@@ -221,7 +232,7 @@ impl Endpoint {
         match self.phase {
             Phase::Connecting { .. } => State::Connecting,
             Phase::Open => State::Open,
-            Phase::AwaitingClose(_) | Phase::Draining(_) => State::Closing,
+            Phase::Refused { .. } | Phase::AwaitingClose(_) | Phase::Draining(_) => State::Closing,
             Phase::Finished => State::Closed,
         }
     }
@@ -234,35 +245,8 @@ impl Endpoint {
 
 /// What follows from what comes in.
 impl Endpoint {
-    fn answer(&mut self, request: Request, now: Instant) {
-        let answer = answer(&request, &self.config);
-        self.events.push_back(Event::Request(Box::new(request)));
-        match answer {
-            Answer::Accept { opening, accepted, deflate, response } => {
-                self.outbox.push(&response);
-                if let Some(agreement) = deflate {
-                    self.incoming.expect_deflate(agreement);
-                    let takes_over = agreement.takes_over(Side::Server);
-                    self.deflater = Deflater::new(takes_over, agreement.window_bits(Side::Server));
-                }
-                let interval = self.config.ping_interval.filter(|interval| !interval.is_zero());
-                self.keepalive = interval.map(|interval| Keepalive::new(interval, now));
-                self.phase = Phase::Open;
-                self.events.push_back(Event::Opened(Box::new(opening), accepted));
-            }
-            Answer::Page(response) => {
-                self.outbox.push(&response);
-                self.events.push_back(Event::Page);
-                self.drain(now);
-            }
-            Answer::Refuse(refusal) => self.refuse(&refusal, now),
-        }
-    }
-
-    fn refuse(&mut self, refusal: &Refusal, now: Instant) {
-        self.outbox.push(&refusal.response());
-        self.events.push_back(Event::Refused { status: Some(refusal.status), reason: refusal.reason.clone() });
-        self.drain(now);
+    const fn peer(&self) -> Side {
+        self.role.side().other()
     }
 
     fn arrived(&mut self, arrival: Arrival, now: Instant) {
@@ -277,7 +261,7 @@ impl Endpoint {
             },
             Arrival::Ping(payload) if is_open && self.config.auto_pong => {
                 let header = Header::new(Opcode::PONG, None, payload.len() as u64);
-                self.outbox.push_frame(&header, &payload, Origin::Endpoint);
+                self.queue(&header, &payload, Origin::Endpoint);
             }
             Arrival::Pong { solicited: true } => {
                 if let Some(keepalive) = &mut self.keepalive {
@@ -288,7 +272,7 @@ impl Endpoint {
             Arrival::Close(body) => {
                 self.received = Some(CloseFrame::read(&body));
                 // whose Close came first is whose frame was first complete here
-                let by = if self.sent.is_some() { Side::Server } else { Side::Client };
+                let by = if self.sent.is_some() { self.role.side() } else { self.peer() };
                 self.queue_close(&reply_to_close(&body), Origin::Endpoint);
                 self.conclude(by, How::Handshake, now);
             }
@@ -306,7 +290,7 @@ impl Endpoint {
                 // no code is made for this; 1011 is what the common servers send
                 let body = CloseBody::encode(CloseCode::INTERNAL_ERROR, "keepalive ping timeout");
                 self.queue_close(&body, Origin::Endpoint);
-                self.conclude(Side::Server, How::Timeout, now);
+                self.conclude(self.role.side(), How::Timeout, now);
             }
             Tick::Wait => {}
         }
@@ -317,118 +301,6 @@ impl Endpoint {
         let code = finding.rule.close_code().unwrap_or(CloseCode::PROTOCOL_ERROR);
         let body = CloseBody::encode(code, &format!("{}: {}", finding.rule.id(), finding.sees()));
         self.queue_close(&body, Origin::Endpoint);
-        self.conclude(Side::Server, How::Failed(finding), now);
-    }
-}
-
-/// What goes out, and the way to the end.
-impl Endpoint {
-    /// Whether so much waits to be written that nothing more is taken: see [`Config::high_water`].
-    pub fn is_full(&self) -> bool {
-        self.outbox.load() >= self.config.high_water
-    }
-
-    pub(super) fn queue(&mut self, header: &Header, payload: &[u8], origin: Origin) {
-        if header.opcode == Opcode::PING {
-            self.incoming.expect_pong(payload);
-        }
-        self.outbox.push_frame(header, payload, origin);
-    }
-
-    /// Queues a message in `count` frames of about equal size, compressed if that was agreed on: small ones too, so that
-    /// who looks on sees it. After its first frame, if others follow, `between` may queue control frames.
-    pub(super) fn queue_message(
-        &mut self,
-        opcode: Opcode,
-        payload: &[u8],
-        count: u16,
-        origin: Origin,
-        between: impl FnOnce(&mut Self),
-    ) {
-        let compressed = self.deflater.as_mut().map(|deflater| {
-            let mut compressed = Vec::new();
-            deflater.message(payload, &mut compressed);
-            compressed
-        });
-        let mut between = Some(between);
-        for (part, last, fragment) in fragments(opcode, compressed.as_deref().unwrap_or(payload), count) {
-            let is_first = part == opcode;
-            let rsv = if is_first && compressed.is_some() { Rsv::RSV1 } else { Rsv::NONE };
-            let header = Header { rsv, ..Header::new(part, None, fragment.len() as u64).with_fin(last) };
-            self.queue(&header, fragment, origin);
-            if let Some(between) = between.take_if(|_| !last) {
-                between(self);
-            }
-        }
-    }
-
-    /// Queues a frame of the user as it is, and has the endpoint know what that means to the peer.
-    pub(super) fn queue_composed(&mut self, header: &Header, payload: &[u8], now: Instant) {
-        self.queue(header, payload, Origin::User);
-        if header.rsv.rsv1()
-            && let Some(deflater) = &mut self.deflater
-        {
-            // the peer's window has this message in it, ours has not
-            deflater.forget();
-        }
-        if header.opcode == Opcode::CLOSE && self.sent.is_none() {
-            self.sent = Some(CloseFrame::read(payload));
-            self.phase = Phase::AwaitingClose(Deadline::renewable(now, self.config.close_timeout));
-        }
-    }
-
-    /// Starts the closing handshake (RFC 6455 7.1.2) and waits for the peer's Close.
-    pub(super) fn start_close(&mut self, code: CloseCode, reason: &str, origin: Origin, now: Instant) {
-        let body = if code == CloseCode::NO_STATUS { Vec::new() } else { CloseBody::encode(code, reason) };
-        self.queue_close(&body, origin);
-        self.phase = Phase::AwaitingClose(Deadline::renewable(now, self.config.close_timeout));
-    }
-
-    /// Queues our Close, unless it was sent before: there is only one.
-    fn queue_close(&mut self, body: &[u8], origin: Origin) {
-        if self.sent.is_none() {
-            self.sent = Some(CloseFrame::read(body));
-            self.outbox.push_frame(&Header::new(Opcode::CLOSE, None, body.len() as u64), body, origin);
-        }
-    }
-
-    /// Settles the fate of a connection that was OPEN.
-    fn conclude(&mut self, by: Side, how: How, now: Instant) {
-        let end = End { by, how, sent: self.sent.clone(), received: self.received.clone() };
-        self.end = Some(end.clone());
-        self.events.push_back(Event::Closed(end));
-        self.drain(now);
-    }
-
-    fn drain(&mut self, now: Instant) {
-        // a deadline that was made final stays so
-        let deadline = match self.phase {
-            Phase::AwaitingClose(deadline) if deadline.is_final() => deadline,
-            _ => Deadline::renewable(now, self.config.close_timeout),
-        };
-        self.phase = Phase::Draining(deadline);
-        self.keepalive = None;
-    }
-
-    fn finish_if_done(&mut self) {
-        if self.peer_ended && self.wants_shutdown() {
-            self.finish();
-        }
-    }
-
-    fn finish(&mut self) {
-        self.phase = Phase::Finished;
-        self.keepalive = None;
-        self.deflater = None;
-        self.outbox.clear();
-    }
-}
-
-/// The body of the Close that answers one with `body` (RFC 6455 5.5.1): the same code, or none. A code that must not be
-/// sent comes here only where no rule is enforced; it is not sent back.
-fn reply_to_close(body: &[u8]) -> Vec<u8> {
-    match CloseBody::parse(body).code() {
-        Some(code) if code.class() != CloseCodeClass::Forbidden => CloseBody::encode(code, ""),
-        _ => Vec::new(),
+        self.conclude(self.role.side(), How::Failed(finding), now);
     }
 }

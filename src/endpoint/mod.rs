@@ -1,6 +1,7 @@
-//! Our own end of a connection: the server of RFC 6455, from the first byte of the request to the last of the answer.
+//! Our own end of a connection: the server of RFC 6455 or its client, from the first byte of the request to the last of
+//! the closing handshake.
 //!
-//! Sans-IO: received bytes and the time are handed in; bytes to be sent and events are taken out. Nothing here reads a
+//! Sans-IO: received bytes, the time and a client's masking keys are handed in; bytes to be sent and events are taken out. Nothing here reads a
 //! clock, a socket or a random source, so that a whole session is a script that a test can read aloud.
 //!
 //! ```text
@@ -21,6 +22,7 @@
 //! 270 KiB at the first message sent, and a window of 32 KiB at the first one received; where no context is taken over,
 //! nothing between messages.
 
+mod asking;
 mod config;
 mod deadline;
 mod event;
@@ -30,12 +32,15 @@ mod machine;
 mod opening;
 mod outbox;
 mod refusal;
+mod role;
 mod send;
 
+pub use asking::Ask;
 pub use config::{Config, Page, Reply};
 pub use event::{CloseFrame, End, Event, How, State};
 pub use machine::Endpoint;
 pub use outbox::{FrameNote, Origin};
+pub use role::MaskingKeys;
 pub use send::NotSent;
 
 #[cfg(test)]

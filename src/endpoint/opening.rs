@@ -83,7 +83,7 @@ const fn status(rule: Rule) -> u16 {
     }
 }
 
-fn explained(finding: &Finding) -> String {
+pub(super) fn explained(finding: &Finding) -> String {
     let rule = finding.rule;
     format!("{} {} ({}, rule {})", finding.sees(), rule.sentence(), rule.section(), rule.id())
 }

@@ -8,6 +8,8 @@ pub mod jsonl;
 #[cfg(feature = "program")]
 mod messages;
 mod paper;
+#[cfg(feature = "program")]
+pub mod plain;
 pub mod sanitize;
 #[cfg(feature = "program")]
 pub mod text;

@@ -70,11 +70,15 @@ pub(super) fn start<S: Future<Output = ()> + Send + 'static>(
 ) -> Server {
     let Entrance { listener, tls, max_connections, vantage, clock, recorder } = entrance;
     let (stop, stopped) = watch::channel(false);
-    let shared = Shared { clock, vantage, recorder, registry: Arc::default(), stop: stopped, tls: tls.map(Arc::new) };
+    let shared = Shared { tls: tls.map(Arc::new), ..Shared::new(clock, vantage, recorder, stopped) };
     Server { stop, tasks: tokio::spawn(run(Door::new(listener, max_connections), shared, commands, Arc::new(session))) }
 }
 
 impl Shared {
+    pub(super) fn new(clock: Clock, vantage: Vantage, recorder: Recorder, stop: watch::Receiver<bool>) -> Self {
+        Self { clock, vantage, recorder, registry: Arc::default(), stop, tls: None }
+    }
+
     /// Carries out the handshake of TLS with a client that begins one, and tells of it. None if nothing comes of it, or
     /// the server is told to stop.
     async fn greet(&self, id: ConnectionId, stream: TcpStream) -> Option<Socket> {
@@ -106,7 +110,7 @@ impl Shared {
         }
     }
 
-    async fn record(&self, connection: ConnectionId, kind: EventKind) {
+    pub(super) async fn record(&self, connection: ConnectionId, kind: EventKind) {
         self.recorder.record(Event { connection, time: self.clock.now(), kind }).await;
     }
 }

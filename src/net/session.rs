@@ -1,4 +1,4 @@
-//! One connection of the server: its socket on one side, its endpoint on the other, and the recorder between them.
+//! One connection of ours: its socket on one side, its endpoint on the other, and the recorder between them.
 
 use std::future::pending;
 use std::io::{self, ErrorKind};
@@ -8,6 +8,7 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 use tokio::io::Interest;
 
+use super::feed::{Fed, Feed};
 use super::pacing::Pacing;
 use super::pump::is_temporary;
 use super::registry::Inbox;
@@ -15,10 +16,10 @@ use super::server::{Shared, stopped};
 use super::socket::Socket;
 use crate::capture::{Cause, ConnectionId, Event, EventKind, Note, Origin, SocketEnd};
 use crate::control::Outgoing;
-use crate::endpoint::{self, Config, Endpoint, FrameNote, NotSent};
+use crate::endpoint::{self, Config, End, Endpoint, FrameNote, NotSent, State};
 use crate::wire::{CloseCode, Message, Side};
 
-/// Runs the connection to its end.
+/// Runs a connection that came in to its end.
 pub(super) async fn run(
     id: ConnectionId,
     stream: Socket,
@@ -28,15 +29,36 @@ pub(super) async fn run(
     began: Instant,
 ) {
     let endpoint = Endpoint::new(config, began);
-    let buffer = BytesMut::new();
-    let pacing = Pacing::default();
-    let session =
-        Session { id, stream, inbox, shared, endpoint, buffer, wish: None, pacing, failed: false, cause: None };
-    session.run().await;
+    // how it ended is seen where everything is seen
+    let _ = Session::new(id, Side::Server, stream, inbox, shared, endpoint).run().await;
 }
 
-struct Session {
+/// Runs a connection that we made to its end, and sends what is fed in; how it ended.
+pub(super) async fn run_as_client(
     id: ConnectionId,
+    stream: Socket,
+    inbox: Inbox,
+    shared: Shared,
+    endpoint: Endpoint,
+    feed: Option<&mut Feed>,
+) -> Option<Fate> {
+    let session = Session::new(id, Side::Client, stream, inbox, shared, endpoint);
+    Session { feed, ..session }.run().await
+}
+
+/// What came of a connection.
+#[derive(Clone, Debug)]
+pub(super) enum Fate {
+    /// It never was open: why, the beginning of the answer's body, and whether another time may be better.
+    Refused { reason: String, body: Vec<u8>, transient: bool },
+    /// It was open.
+    Ended(End),
+}
+
+struct Session<'a> {
+    id: ConnectionId,
+    /// Which end is ours.
+    side: Side,
     stream: Socket,
     inbox: Inbox,
     shared: Shared,
@@ -44,11 +66,14 @@ struct Session {
     buffer: BytesMut,
     /// A wish of the user's that waits until the peer has read more.
     wish: Option<Outgoing>,
+    /// Messages that are to be sent, one after the other.
+    feed: Option<&'a mut Feed>,
     /// How much of the outbox may be written by now.
     pacing: Pacing,
     /// The socket is of no use any more.
     failed: bool,
     cause: Option<Cause>,
+    fate: Option<Fate>,
 }
 
 /// What a session waited for has come.
@@ -56,16 +81,36 @@ enum Wake {
     Ready { readable: bool },
     Timeout,
     Wish(Outgoing),
+    Fed,
     Broadcast(Arc<Message>),
     TooSlow,
     Stop,
 }
 
-impl Session {
-    async fn run(mut self) {
+impl<'a> Session<'a> {
+    fn new(id: ConnectionId, side: Side, stream: Socket, inbox: Inbox, shared: Shared, endpoint: Endpoint) -> Self {
+        Self {
+            id,
+            side,
+            stream,
+            inbox,
+            shared,
+            endpoint,
+            buffer: BytesMut::new(),
+            wish: None,
+            feed: None,
+            pacing: Pacing::default(),
+            failed: false,
+            cause: None,
+            fate: None,
+        }
+    }
+
+    async fn run(mut self) -> Option<Fate> {
+        let (ours, theirs) = (self.side, self.side.other());
         let mut stopping = false;
-        let mut client_ended = false;
-        let mut server_ended = false;
+        let mut they_ended = false;
+        let mut we_ended = false;
         while !self.endpoint.is_finished() {
             // most of the time the socket takes everything at once
             self.write().await;
@@ -74,26 +119,27 @@ impl Session {
                 self.take_events();
                 break;
             }
-            if self.endpoint.wants_shutdown() && !server_ended {
-                server_ended = true;
+            if self.endpoint.wants_shutdown() && !we_ended {
+                we_ended = true;
                 self.stream.shutdown().await;
-                self.record(EventKind::Ended { from: Side::Server, how: SocketEnd::Fin }).await;
+                self.record(EventKind::Ended { from: ours, how: SocketEnd::Fin }).await;
                 continue;
             }
-            match self.wait(stopping, client_ended).await {
+            match self.wait(stopping, they_ended).await {
                 Wake::Ready { readable: true } => {
                     if !self.read().await {
-                        client_ended = true;
+                        they_ended = true;
                         if self.stream.is_truncated() {
-                            self.record(EventKind::Truncated { from: Side::Client }).await;
+                            self.record(EventKind::Truncated { from: theirs }).await;
                         }
-                        self.record(EventKind::Ended { from: Side::Client, how: SocketEnd::Fin }).await;
+                        self.record(EventKind::Ended { from: theirs, how: SocketEnd::Fin }).await;
                         self.endpoint.receive_end(Instant::now());
                     }
                 }
                 Wake::Ready { readable: false } => {}
                 Wake::Timeout => self.endpoint.handle_timeout(Instant::now()),
                 Wake::Wish(outgoing) => self.send(outgoing),
+                Wake::Fed => {}
                 Wake::Broadcast(message) => {
                     // as in `send`; the inbox is not looked at while the endpoint is full
                     let _ = self.endpoint.send_message(&message, endpoint::Origin::Endpoint);
@@ -114,16 +160,21 @@ impl Session {
                 self.send(outgoing);
             }
             self.take_events();
+            self.send_what_is_fed();
         }
-        if !server_ended && !self.failed {
-            self.record(EventKind::Ended { from: Side::Server, how: SocketEnd::Fin }).await;
+        if !we_ended && !self.failed {
+            if self.side == Side::Client {
+                self.stream.shutdown().await;
+            }
+            self.record(EventKind::Ended { from: ours, how: SocketEnd::Fin }).await;
         }
         let cause = self.cause;
         self.record(EventKind::Closed { cause }).await;
+        self.fate
     }
 
-    async fn wait(&mut self, stopping: bool, client_ended: bool) -> Wake {
-        let wants_read = self.endpoint.wants_read() && !client_ended;
+    async fn wait(&mut self, stopping: bool, they_ended: bool) -> Wake {
+        let wants_read = self.endpoint.wants_read() && !they_ended;
         let has_bytes = !self.endpoint.outbox().is_empty() && self.pacing.until().is_none();
         let wants_write = has_bytes || !self.stream.is_flushed();
         let interest = match (wants_read, wants_write) {
@@ -134,6 +185,14 @@ impl Session {
         };
         let deadline = [self.endpoint.next_timeout(), self.pacing.until()].into_iter().flatten().min();
         let full = self.endpoint.is_full();
+        let is_open = self.endpoint.state() == State::Open;
+        let feed = self.feed.as_deref_mut().filter(|feed| is_open && feed.is_hungry());
+        let feeding = async {
+            match feed {
+                Some(feed) => feed.take_in().await,
+                None => pending().await,
+            }
+        };
         let stream = &self.stream;
         let ready = async {
             match interest {
@@ -157,6 +216,7 @@ impl Session {
             }
             command = self.inbox.wishes.next(), if self.wish.is_none() => Wake::Wish(command.send),
             message = self.inbox.broadcasts.next(), if !full => Wake::Broadcast(message),
+            () = feeding => Wake::Fed,
             () = self.inbox.too_slow.notified() => Wake::TooSlow,
             () = stopped(&mut self.shared.stop), if !stopping => Wake::Stop,
             () = timeout => Wake::Timeout,
@@ -169,7 +229,7 @@ impl Session {
             Ok(0) => false,
             Ok(_) => {
                 let bytes = self.buffer.split().freeze();
-                self.record_chunk(Side::Client, bytes.clone(), Vec::new()).await;
+                self.record_chunk(self.side.other(), bytes.clone(), Vec::new()).await;
                 self.endpoint.receive(&bytes, Instant::now());
                 true
             }
@@ -198,7 +258,7 @@ impl Session {
                     self.pacing.written(written, Instant::now());
                     let bytes = Bytes::copy_from_slice(&self.endpoint.outbox()[..written]);
                     let notes = self.endpoint.written(written, Instant::now()).into_iter().map(note).collect();
-                    self.record_chunk(Side::Server, bytes, notes).await;
+                    self.record_chunk(self.side, bytes, notes).await;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -236,16 +296,43 @@ impl Session {
         // where it was not sent for another reason, the connection is on its way out, which is to be seen
     }
 
+    /// Sends as much of what is fed in as the peer takes, and closes after the last of it.
+    fn send_what_is_fed(&mut self) {
+        let Some(feed) = &mut self.feed else { return };
+        while self.endpoint.state() == State::Open && !self.endpoint.is_full() {
+            match feed.next() {
+                Some(Fed::Message(message)) => {
+                    // there is room, and the connection is open
+                    let _ = self.endpoint.send_message(&message, endpoint::Origin::User);
+                }
+                Some(Fed::End) => {
+                    // the connection is open
+                    let _ = self.endpoint.dismiss(CloseCode::NORMAL, "", Instant::now());
+                }
+                None => return,
+            }
+        }
+    }
+
     fn take_events(&mut self) {
         while let Some(event) = self.endpoint.poll_event() {
             match event {
                 endpoint::Event::Message(message) => self.shared.registry.broadcast(&Arc::new(message)),
-                endpoint::Event::Refused { status: Some(408), .. } => self.cause = Some(Cause::HandshakeTooSlow),
-                endpoint::Event::Closed(end) if end.how == endpoint::How::Timeout => {
-                    let by_ping = end.sent.as_ref().is_some_and(|close| close.code == Some(CloseCode::INTERNAL_ERROR));
-                    self.cause = Some(if by_ping { Cause::PingUnanswered } else { Cause::CloseUnanswered });
+                endpoint::Event::Refused { status, reason, body, transient } => {
+                    if status == Some(408) && self.side == Side::Server {
+                        self.cause = Some(Cause::HandshakeTooSlow);
+                    }
+                    self.fate = Some(Fate::Refused { reason, body, transient });
                 }
-                _ => {}
+                endpoint::Event::Closed(end) => {
+                    if end.how == endpoint::How::Timeout {
+                        let code = end.sent.as_ref().and_then(|close| close.code);
+                        let by_ping = code == Some(CloseCode::INTERNAL_ERROR);
+                        self.cause = Some(if by_ping { Cause::PingUnanswered } else { Cause::CloseUnanswered });
+                    }
+                    self.fate = Some(Fate::Ended(end));
+                }
+                endpoint::Event::Request(_) | endpoint::Event::Opened(..) | endpoint::Event::Page => {}
             }
         }
     }
@@ -255,7 +342,7 @@ impl Session {
         self.failed = true;
         match error.kind() {
             ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
-                self.record(EventKind::Ended { from: Side::Client, how: SocketEnd::Reset }).await;
+                self.record(EventKind::Ended { from: self.side.other(), how: SocketEnd::Reset }).await;
             }
             _ => self.cause = Some(Cause::SocketFailed),
         }

@@ -16,12 +16,15 @@ mod layout;
 mod list;
 mod listing;
 mod model;
+mod navigate;
 mod offscreen;
 mod overlay;
+mod pointer;
 mod prompt;
 mod recorded;
 mod rows;
 mod run;
+mod sending;
 mod snapshot;
 mod terminal;
 #[cfg(test)]

@@ -87,6 +87,8 @@ pub(super) struct Model {
     pub(super) heartbeats: u64,
     /// Whom the next send goes to, where we stand in the middle.
     pub(super) towards: Option<Side>,
+    /// Whom everything goes to where there is no choice: the other end, where one is ours.
+    pub(super) peer: Side,
 }
 
 /// A line that says what was just done; it goes away by itself.
@@ -151,12 +153,13 @@ impl Model {
             quit: false,
             heartbeats: 0,
             towards: None,
+            peer: Side::Client,
         }
     }
 
     /// The command that sends something on `connection`.
     pub(super) fn command(&self, connection: ConnectionId, send: Outgoing) -> Command {
-        Command { connection, to: self.towards.unwrap_or(Side::Client), send }
+        Command { connection, to: self.towards.unwrap_or(self.peer), send }
     }
 
     /// Where everything stands; `None` where the terminal is too small.

@@ -17,9 +17,14 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
-    /// Reads frame `n` back, to be sent on `connection`: to where it went, if we stand `between` two others; else to the
-    /// client, unmasked if it was the client's.
-    pub(super) fn read(capture: &Capture, n: u64, connection: ConnectionId, between: bool) -> Result<Self, String> {
+    /// Reads frame `n` back, to be sent on `connection`: to where it went, or to `peer` if there is nobody else. What that
+    /// one sent itself goes back to it masked as what others send to it.
+    pub(super) fn read(
+        capture: &Capture,
+        n: u64,
+        connection: ConnectionId,
+        peer: Option<Side>,
+    ) -> Result<Self, String> {
         let entry = *capture.index().frame(n).ok_or_else(|| format!("frame {n} is gone"))?;
         let header = entry.header();
         if header.length > Composed::MAX_PAYLOAD as u64 {
@@ -33,9 +38,10 @@ impl Recorded {
         if !entry.is_complete() || payload.len() as u64 != header.length {
             return Err(format!("frame {n} is not whole and can't be sent again"));
         }
-        let to = if between { entry.from().other() } else { Side::Client };
+        let to = peer.unwrap_or(entry.from().other());
         let stays = entry.from() == to.other();
-        let masking_key = if header.masking_key.is_some() && stays { Some(fresh_key()?) } else { None };
+        let is_masked = if stays { header.masking_key.is_some() } else { to == Side::Server };
+        let masking_key = if is_masked { Some(fresh_key()?) } else { None };
         let frame = ComposedFrame { header: Header { masking_key, ..header }, payload };
         Ok(Self { n, connection, to, frame })
     }

@@ -33,6 +33,8 @@ pub struct Screen {
     pub title: String,
     /// Whether we stand between two others, and have a choice whom to send to.
     pub between: bool,
+    /// Whom we send to where we have none.
+    pub peer: Side,
     /// What is being recorded, if anything is.
     pub recording: Option<Arc<Recording>>,
     /// How far the file is read that was opened, if one was.
@@ -102,6 +104,7 @@ pub fn run(screen: Screen) -> io::Result<Outcome> {
     let recording = screen.recording.as_ref().and_then(|recording| recording.name());
     let mut model = Model::new(screen.title.clone(), recording.map(|path| work::name(&path)), theme, size);
     model.towards = screen.between.then_some(Side::Server);
+    model.peer = screen.peer;
     model.live = screen.control.is_some();
     model.frames.follow = screen.follow;
     model.reading.clone_from(&screen.reading);

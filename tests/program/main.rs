@@ -8,6 +8,8 @@ mod clients;
 mod clients_tls;
 mod command_line;
 mod compose;
+mod connect;
+mod connect_failures;
 mod deflate;
 mod endings;
 mod explain;

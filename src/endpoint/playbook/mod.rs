@@ -1,6 +1,8 @@
 //! Whole sessions as scripts: what the endpoint hears, what it says, what it tells, and the time that passes between.
 
+mod asking;
 mod broken;
+mod client;
 mod closing;
 mod deflate;
 mod keepalive;

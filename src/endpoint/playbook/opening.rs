@@ -9,7 +9,7 @@ fn refusal(config: Config, request: impl AsRef<[u8]>) -> (u16, String) {
     let mut play = Play::connected(config);
     play.hears(request);
     let response = String::from_utf8(play.takes()).unwrap();
-    let Some(Event::Refused { status: Some(status), reason }) = play.events().pop() else { panic!("{response}") };
+    let Some(Event::Refused { status: Some(status), reason, .. }) = play.events().pop() else { panic!("{response}") };
     assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{response}");
     let (head, body) = response.split_once("\r\n\r\n").unwrap();
     assert_eq!(body, format!("{reason}\n"));
@@ -132,7 +132,7 @@ fn a_head_that_trickles_in_has_the_time_of_one_that_does_not_come() {
         slow.hears([byte]).waits(SECOND / 10);
     }
     assert!(slow.takes().starts_with(b"HTTP/1.1 408 Request Timeout\r\n"));
-    let Some(Event::Refused { status: Some(408), reason }) = slow.event() else { panic!() };
+    let Some(Event::Refused { status: Some(408), reason, .. }) = slow.event() else { panic!() };
     assert_eq!(reason, "The head of the request was not whole after 10s.");
     slow.hangs_up();
 }

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -250,6 +250,56 @@ impl Program {
 }
 
 impl Drop for Program {
+    fn drop(&mut self) {
+        // it has ended already if the test went well
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `wsinspect` with pipes at its standard input and output. It is killed when this is dropped.
+pub(crate) struct Piped {
+    child: Child,
+    /// Nothing more comes once this is gone.
+    pub(crate) stdin: Option<ChildStdin>,
+    pub(crate) stdout: Option<ChildStdout>,
+    pub(crate) stderr: Lines,
+    _home: TempDir,
+}
+
+impl Piped {
+    /// `wsinspect ARGUMENTS`
+    #[track_caller]
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let home = TempDir::new().unwrap();
+        let mut child = command(home.path())
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let stderr = Lines::follow(child.stderr.take().unwrap());
+        Self { stdin: child.stdin.take(), stdout: child.stdout.take(), stderr, child, _home: home }
+    }
+
+    /// Reads its output from now on.
+    #[track_caller]
+    pub(crate) fn lines(&mut self) -> Lines {
+        Lines::follow(self.stdout.take().expect("nobody reads it yet"))
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the program still runs");
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        wait(&mut self.child, PATIENCE).code()
+    }
+}
+
+impl Drop for Piped {
     fn drop(&mut self) {
         // it has ended already if the test went well
         let _ = self.child.kill();
