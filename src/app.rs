@@ -22,7 +22,7 @@ use crate::endpoint::{self, Page};
 use crate::formats::{jsonl, text};
 use crate::headless::{Form, Printer};
 use crate::lint::Limits;
-use crate::net::{self, RelayOptions, Rewriting, ServeOptions, Server};
+use crate::net::{self, Dialler, ProxyOptions, RelayOptions, Rewriting, ServeOptions, Server};
 use crate::tui::{self, Outcome, Screen, StopScreen};
 use crate::wire::DeflateAgreement;
 
@@ -36,6 +36,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(serve) => run_live(&Live::Serve(serve)),
         Command::Relay(relay) => run_live(&Live::Relay(relay)),
+        Command::Proxy(proxy) => run_live(&Live::Proxy(proxy)),
         Command::Open(open) => open::run(&open),
         Command::Explain(explain) => cli::run_explain(&explain),
         Command::Rules(rules) => cli::run_rules(&rules),
@@ -48,6 +49,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 enum Live {
     Serve(cli::Serve),
     Relay(cli::Relay),
+    Proxy(cli::Proxy),
 }
 
 impl Live {
@@ -55,6 +57,7 @@ impl Live {
         match self {
             Self::Serve(serve) => &serve.common,
             Self::Relay(relay) => &relay.common,
+            Self::Proxy(proxy) => &proxy.common,
         }
     }
 
@@ -62,6 +65,7 @@ impl Live {
         match self {
             Self::Serve(serve) => &serve.listen,
             Self::Relay(relay) => &relay.listen,
+            Self::Proxy(proxy) => &proxy.listen,
         }
     }
 
@@ -73,6 +77,7 @@ impl Live {
                 let arrow = if relay.common.show.look.ascii { "<->" } else { "⇄" };
                 format!("relay {address} {arrow} {}", relay.upstream)
             }
+            Self::Proxy(_) => format!("proxy {address}"),
         }
     }
 
@@ -81,6 +86,7 @@ impl Live {
         match self {
             Self::Serve(_) => format!("listening on ws://{address}"),
             Self::Relay(relay) => format!("listening on ws://{address}, relaying to {}", relay.upstream),
+            Self::Proxy(_) => format!("listening on http://{address}, a proxy: HTTP_PROXY=http://{address}"),
         }
     }
 
@@ -93,8 +99,15 @@ impl Live {
             }
             Self::Relay(relay) => {
                 let rewriting = Rewriting { host: !relay.keep_host, origin: relay.rewrite_origin };
-                let options = RelayOptions { upstream: relay.upstream.clone(), rewriting, clock, max_connections };
+                let upstream = relay.upstream.clone();
+                let dialler = Dialler { proxy: relay.upstream_proxy.clone() };
+                let options = RelayOptions { upstream, rewriting, dialler, clock, max_connections };
                 net::relay(listener, options, recorder, commands)
+            }
+            Self::Proxy(proxy) => {
+                let dialler = Dialler { proxy: proxy.upstream_proxy.clone() };
+                let options = ProxyOptions { only: proxy.only.clone(), dialler, clock, max_connections };
+                net::proxy(listener, options, recorder, commands)
             }
         }
     }
@@ -161,7 +174,7 @@ async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {
         control: Some(control),
         clock,
         title: live.title(address),
-        between: matches!(live, Live::Relay(_)),
+        between: matches!(live, Live::Relay(_) | Live::Proxy(_)),
         recording: Some(recording.clone()),
         reading: None,
         marker: Some(marker),

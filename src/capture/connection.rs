@@ -7,6 +7,7 @@ use super::deflation::Deflated;
 use super::event::{Account, Cause, ConnectionId, Delay, Origin, SentOn, SocketEnd, Timestamp, Vantage};
 use super::file::Position;
 use super::pings::PingLedger;
+use super::tunnel::{Tunnel, Unopened};
 use crate::lint::{Finding, Rule};
 use crate::wire::http::Unclear;
 use crate::wire::{CloseCode, DeflateAgreement, Side};
@@ -74,6 +75,10 @@ pub struct Connection {
     pub sent_on: Option<Arc<SentOn>>,
     /// Why its request could not be sent on.
     pub not_sent_on: Option<Arc<str>>,
+    /// The tunnel through us that its client asked for, where we are a proxy.
+    pub tunnel: Option<Arc<Tunnel>>,
+    /// What crosses that is not looked into.
+    pub unopened: Option<Arc<Unopened>>,
     /// What the archive that it is from says of its end.
     pub account: Option<Arc<Account>>,
     /// How long the bytes of each side stayed with us, where we stand in the middle.
@@ -102,6 +107,8 @@ pub enum ConnectionState {
     Refused,
     /// An ordinary HTTP request.
     Http,
+    /// A tunnel that is not looked into.
+    Tunnel,
 }
 
 impl ConnectionState {
@@ -114,6 +121,7 @@ impl ConnectionState {
             Self::Closed => "closed",
             Self::Refused => "refused",
             Self::Http => "http",
+            Self::Tunnel => "tunnel",
         }
     }
 }
@@ -168,6 +176,8 @@ impl Connection {
             cause: None,
             sent_on: None,
             not_sent_on: None,
+            tunnel: None,
+            unopened: None,
             account: None,
             delays: [Delay::default(); 2],
             latest: began,

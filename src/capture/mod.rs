@@ -34,6 +34,7 @@ mod requests;
 mod resync;
 mod statistics;
 mod tcp;
+mod tunnel;
 mod verdict;
 
 use std::io;
@@ -60,6 +61,7 @@ pub use pings::PingLedger;
 pub use recorder::{Marker, Recorder, RecorderThread, start};
 pub use recording::{KeepError, Leftovers, Recording, RecordingError, leftovers};
 pub use statistics::{Histogram, Statistics, Tally, Timeline};
+pub use tunnel::{Tunnel, Unopened};
 pub use verdict::{By, How, Verdict};
 
 use self::checkpoints::Checkpoints;

@@ -8,6 +8,7 @@ use super::mark::Mark;
 use super::pcapng;
 use super::remark::Remark;
 use super::tcp::{Conversation, MAX_SEGMENT, Segment, write_note};
+use super::tunnel::{Tunnel, Unopened};
 use crate::wire::Side;
 
 /// Makes the blocks of a pcapng file of what happens.
@@ -59,10 +60,12 @@ impl PacketWriter {
         match &event.kind {
             EventKind::Opened { .. } | EventKind::Account(_) | EventKind::Mark(_) => {}
             // of the client's conversation alone packets are made: here it learns that its request has come
-            EventKind::SentOn(_) | EventKind::NotSentOn(_) => {
+            EventKind::SentOn(_) | EventKind::NotSentOn(_) | EventKind::Tunnelled(_) | EventKind::Unopened(_) => {
                 let remark = match &event.kind {
                     EventKind::SentOn(sent) => Remark::SentOn(SentOn::clone(sent)),
                     EventKind::NotSentOn(why) => Remark::NotSentOn(why.to_string()),
+                    EventKind::Tunnelled(tunnel) => Remark::Tunnel(Tunnel::clone(tunnel)),
+                    EventKind::Unopened(unopened) => Remark::Unopened(Unopened::clone(unopened)),
                     _ => return 0,
                 };
                 let comment = [remark.to_string()];

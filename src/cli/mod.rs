@@ -16,7 +16,7 @@ pub use values::{FilterArgument, HeaderArgument, ListenAddress};
 use values::{parse_client_window, parse_duration, parse_keep, parse_server_window, parse_size};
 
 use crate::formats::export::Kind;
-use crate::net::Upstream;
+use crate::net::{HostPattern, Upstream, UpstreamProxy};
 use crate::wire::Side;
 
 /// What is on my WebSocket? An interactive terminal inspector that shows every frame live, byte-exact and explained.
@@ -35,6 +35,8 @@ pub enum Command {
     Serve(Serve),
     /// Stand in the middle: pass every byte on to a server and back as it came, show every frame, put in your own
     Relay(Relay),
+    /// Be a proxy for browsers and programs (HTTP_PROXY): pass everything on, show every frame of the WebSockets in it
+    Proxy(Proxy),
     /// Show a recording, or any capture of plain WebSocket traffic
     Open(Open),
     /// Take frames or an opening handshake apart and print every field
@@ -134,6 +136,31 @@ pub struct Relay {
     /// Make the Origin header the server's too, for a server that checks it
     #[arg(long)]
     pub rewrite_origin: bool,
+
+    /// Connect to the server through a proxy: http://[USER:PASSWORD@]HOST:PORT or socks5://…
+    #[arg(long, value_name = "URL")]
+    pub upstream_proxy: Option<UpstreamProxy>,
+
+    /// Options of every command that shows live traffic.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `wsinspect proxy`
+#[derive(Debug, Args)]
+pub struct Proxy {
+    /// Where to listen: a port, or host and port; 127.0.0.1 unless a host is given; port 0 takes a free one
+    #[arg(value_name = "[HOST:]PORT")]
+    pub listen: ListenAddress,
+
+    /// Look only at what goes to this host (repeatable): example.com, *.example.com for all below it, each with :PORT or
+    /// without; everything else is passed on and counted, and not recorded
+    #[arg(long, value_name = "HOST-PATTERN")]
+    pub only: Vec<HostPattern>,
+
+    /// Connect to servers through another proxy: http://[USER:PASSWORD@]HOST:PORT or socks5://…
+    #[arg(long, value_name = "URL")]
+    pub upstream_proxy: Option<UpstreamProxy>,
 
     /// Options of every command that shows live traffic.
     #[command(flatten)]

@@ -1,10 +1,14 @@
 //! Sockets: the only place that has any. Every byte that crosses one is handed to the recorder as it was.
 
+mod absolute;
 mod borders;
+mod dial;
 mod injection;
 mod leg;
 mod listen;
+mod only;
 mod pacing;
+mod proxy;
 mod pump;
 mod registry;
 mod relay;
@@ -12,10 +16,16 @@ mod serve;
 mod server;
 mod session;
 mod socket;
+mod tunnel;
 mod upstream;
+mod upstream_proxy;
 
+pub use dial::{DialError, Dialler};
 pub use listen::{ListenError, listen};
+pub use only::HostPattern;
+pub use proxy::{ProxyOptions, proxy};
 pub use relay::{RelayOptions, relay};
 pub use serve::{ServeOptions, serve};
 pub use server::Server;
 pub use upstream::{Rewriting, Upstream};
+pub use upstream_proxy::UpstreamProxy;

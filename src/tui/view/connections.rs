@@ -182,7 +182,7 @@ fn details(connection: &Connection, snapshot: &Snapshot, width: usize, theme: Th
         pair("sent on", format!("{} {arrow} {}", sent.from, sent.to));
         pair(
             "",
-            match sent.lines.len() {
+            match sent.lines.len() + sent.removed.len() {
                 0 => "the request byte for byte".to_owned(),
                 1 => "with another line: see the handshake".to_owned(),
                 lines => format!("with {lines} other lines: see the handshake"),
@@ -312,5 +312,6 @@ const fn state_sentence(state: ConnectionState) -> &'static str {
         ConnectionState::Closed => "Closed.",
         ConnectionState::Refused => "The opening handshake came to nothing.",
         ConnectionState::Http => "Ordinary HTTP, not a WebSocket.",
+        ConnectionState::Tunnel => "A tunnel that is passed on, and not looked into.",
     }
 }
