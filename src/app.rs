@@ -1,6 +1,7 @@
 //! Builds the parts of the program, joins them and takes them down.
 
 mod open;
+mod tls;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
@@ -22,7 +23,10 @@ use crate::endpoint::{self, Page};
 use crate::formats::{jsonl, text};
 use crate::headless::{Form, Printer};
 use crate::lint::Limits;
-use crate::net::{self, Dialler, ProxyOptions, RelayOptions, Rewriting, ServeOptions, Server};
+use crate::net::{
+    self, ClientTls, Dialler, KeyLog, ProxyOptions, ProxyTls, RelayOptions, Rewriting, ServeOptions, Server, ServerTls,
+    TlsSetupError,
+};
 use crate::tui::{self, Outcome, Screen, StopScreen};
 use crate::wire::DeflateAgreement;
 
@@ -72,10 +76,12 @@ impl Live {
     /// What runs, for the top of the screen.
     fn title(&self, address: SocketAddr) -> String {
         match self {
-            Self::Serve(_) => format!("serve {address}"),
+            Self::Serve(serve) => format!("serve {}{address}", if serve.tls.tls { "wss://" } else { "" }),
             Self::Relay(relay) => {
                 let arrow = if relay.common.show.look.ascii { "<->" } else { "⇄" };
-                format!("relay {address} {arrow} {}", relay.upstream)
+                let from = if relay.tls.tls { "wss://" } else { "" };
+                let trust = if relay.trust.insecure { " (not verified)" } else { "" };
+                format!("relay {from}{address} {arrow} {}{trust}", relay.upstream)
             }
             Self::Proxy(_) => format!("proxy {address}"),
         }
@@ -84,33 +90,79 @@ impl Live {
     /// What is said on standard error where there is no screen.
     fn announcement(&self, address: SocketAddr) -> String {
         match self {
-            Self::Serve(_) => format!("listening on ws://{address}"),
-            Self::Relay(relay) => format!("listening on ws://{address}, relaying to {}", relay.upstream),
-            Self::Proxy(_) => format!("listening on http://{address}, a proxy: HTTP_PROXY=http://{address}"),
+            Self::Serve(serve) => format!("listening on {}{address}", schemes(&serve.tls)),
+            Self::Relay(relay) => {
+                let trust = if relay.trust.insecure { ", whose certificate is not verified" } else { "" };
+                format!("listening on {}{address}, relaying to {}{trust}", schemes(&relay.tls), relay.upstream)
+            }
+            Self::Proxy(proxy) => {
+                let trust = if proxy.trust.insecure { "; servers' certificates are not verified" } else { "" };
+                format!("listening on http://{address}, a proxy: HTTP_PROXY=http://{address}{trust}")
+            }
         }
     }
 
-    fn start(&self, listener: TcpListener, recorder: Recorder, commands: Commands, clock: Clock) -> Server {
+    /// What TLS needs on either leg.
+    fn tls(&self) -> Result<Tls, TlsSetupError> {
+        let is_used = match self {
+            Self::Serve(serve) => serve.tls.tls,
+            Self::Relay(relay) => relay.tls.tls || relay.upstream.tls,
+            Self::Proxy(_) => true,
+        };
+        let key_log = if is_used { KeyLog::from_environment(self.common().record_secrets)? } else { KeyLog::default() };
+        let key_log = Arc::new(key_log);
+        Ok(match self {
+            Self::Serve(serve) => Tls { clients: tls::listen(&serve.tls, &key_log)?, ..Tls::default() },
+            Self::Relay(relay) => Tls {
+                clients: tls::listen(&relay.tls, &key_log)?,
+                server: relay.upstream.tls.then(|| tls::trust(&relay.trust, key_log)).transpose()?,
+                ..Tls::default()
+            },
+            Self::Proxy(proxy) => Tls { tunnels: tls::open(&proxy.trust, key_log)?, ..Tls::default() },
+        })
+    }
+
+    fn start(&self, listener: TcpListener, tls: Tls, recorder: Recorder, commands: Commands, clock: Clock) -> Server {
         let max_connections = self.common().max_connections as usize;
         match self {
             Self::Serve(serve) => {
                 let endpoint = Arc::new(endpoint_config(serve, serve.common.show.limits()));
-                net::serve(listener, ServeOptions { endpoint, clock, max_connections }, recorder, commands)
+                let options = ServeOptions { endpoint, tls: tls.clients, clock, max_connections };
+                net::serve(listener, options, recorder, commands)
             }
             Self::Relay(relay) => {
-                let rewriting = Rewriting { host: !relay.keep_host, origin: relay.rewrite_origin };
-                let upstream = relay.upstream.clone();
-                let dialler = Dialler { proxy: relay.upstream_proxy.clone() };
-                let options = RelayOptions { upstream, rewriting, dialler, clock, max_connections };
+                let options = RelayOptions {
+                    upstream: relay.upstream.clone(),
+                    rewriting: Rewriting { host: !relay.keep_host, origin: relay.rewrite_origin },
+                    dialler: Dialler { proxy: relay.upstream_proxy.clone() },
+                    tls: tls.clients,
+                    upstream_tls: tls.server,
+                    clock,
+                    max_connections,
+                };
                 net::relay(listener, options, recorder, commands)
             }
             Self::Proxy(proxy) => {
                 let dialler = Dialler { proxy: proxy.upstream_proxy.clone() };
-                let options = ProxyOptions { only: proxy.only.clone(), dialler, clock, max_connections };
+                let options =
+                    ProxyOptions { only: proxy.only.clone(), dialler, tls: tls.tunnels, clock, max_connections };
                 net::proxy(listener, options, recorder, commands)
             }
         }
     }
+}
+
+/// How clients are spoken to by TLS, how the server is, and how tunnels are opened.
+#[derive(Default)]
+struct Tls {
+    clients: Option<ServerTls>,
+    server: Option<ClientTls>,
+    tunnels: ProxyTls,
+}
+
+/// How an address is written that clients connect to.
+const fn schemes(tls: &cli::ListenTls) -> &'static str {
+    if tls.tls { "ws:// and wss://" } else { "ws://" }
 }
 
 fn run_live(live: &Live) -> anyhow::Result<ExitCode> {
@@ -141,6 +193,7 @@ async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {
         let error = "a recording is not written to a terminal; pipe it on, for example to wireshark -k -i -";
         return Err(UsageError(error.to_owned()).into());
     }
+    let tls = live.tls()?;
     let listener = net::listen(&live.listen().host, live.listen().port).await?;
     let address = listener.local_addr().context("cannot tell which address is listened on")?;
     let is_named = common.record.is_some() && !streams;
@@ -168,7 +221,7 @@ async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {
     let (control, commands) = Control::new();
     let clock = Clock::start();
     let marker = recorder.marker();
-    let server = live.start(listener, recorder, commands, clock);
+    let server = live.start(listener, tls, recorder, commands, clock);
     let parts = Parts {
         capture: capture.clone(),
         control: Some(control),

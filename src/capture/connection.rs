@@ -7,6 +7,7 @@ use super::deflation::Deflated;
 use super::event::{Account, Cause, ConnectionId, Delay, Origin, SentOn, SocketEnd, Timestamp, Vantage};
 use super::file::Position;
 use super::pings::PingLedger;
+use super::tls::Tls;
 use super::tunnel::{Tunnel, Unopened};
 use crate::lint::{Finding, Rule};
 use crate::wire::http::Unclear;
@@ -75,6 +76,12 @@ pub struct Connection {
     pub sent_on: Option<Arc<SentOn>>,
     /// Why its request could not be sent on.
     pub not_sent_on: Option<Arc<str>>,
+    /// What was agreed on by TLS with the peer on each side, where there is TLS.
+    pub tls: [Option<Arc<Tls>>; 2],
+    /// Why nothing came of the client's TLS handshake.
+    pub no_tls: Option<Arc<str>>,
+    /// Which sides' TLS ended without an end of its own.
+    pub truncated: [bool; 2],
     /// The tunnel through us that its client asked for, where we are a proxy.
     pub tunnel: Option<Arc<Tunnel>>,
     /// What crosses that is not looked into.
@@ -176,6 +183,9 @@ impl Connection {
             cause: None,
             sent_on: None,
             not_sent_on: None,
+            tls: [None, None],
+            no_tls: None,
+            truncated: [false; 2],
             tunnel: None,
             unopened: None,
             account: None,
@@ -205,7 +215,7 @@ impl Connection {
 
     /// Why an opening handshake came to nothing, in a sentence.
     pub fn refusal(&self) -> String {
-        if let Some(sentence) = &self.not_sent_on {
+        if let Some(sentence) = self.no_tls.as_ref().or(self.not_sent_on.as_ref()) {
             return sentence.to_string();
         }
         if let Some(sentence) = self.archived_refusal() {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 
 use super::mark::Mark;
+use super::tls::Tls;
 use super::tunnel::{Tunnel, Unopened};
 use crate::wire::{CloseCode, Side};
 
@@ -186,6 +187,22 @@ pub enum EventKind {
     },
     /// There is nobody to send a request on to: why, in a sentence.
     NotSentOn(Arc<str>),
+    /// TLS stands with the peer on that side; what follows is what it carries.
+    Tls {
+        /// With whom.
+        with: Side,
+        /// What was agreed on.
+        tls: Arc<Tls>,
+    },
+    /// Nothing came of the client's TLS handshake: why, in a sentence.
+    NoTls(Arc<str>),
+    /// What one side sent by TLS ended without the end that TLS has of its own.
+    Truncated {
+        /// Which.
+        from: Side,
+    },
+    /// Secrets of TLS sessions, in the format of a key log, for whoever has a capture of what crossed the wire.
+    Secrets(Arc<str>),
     /// Bytes crossed the wire and were not seen.
     Gap {
         /// Who sent them.

@@ -34,6 +34,7 @@ mod requests;
 mod resync;
 mod statistics;
 mod tcp;
+mod tls;
 mod tunnel;
 mod verdict;
 
@@ -61,6 +62,7 @@ pub use pings::PingLedger;
 pub use recorder::{Marker, Recorder, RecorderThread, start};
 pub use recording::{KeepError, Leftovers, Recording, RecordingError, leftovers};
 pub use statistics::{Histogram, Statistics, Tally, Timeline};
+pub use tls::{Certificate, Tls};
 pub use tunnel::{Tunnel, Unopened};
 pub use verdict::{By, How, Verdict};
 

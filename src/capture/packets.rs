@@ -8,6 +8,7 @@ use super::mark::Mark;
 use super::pcapng;
 use super::remark::Remark;
 use super::tcp::{Conversation, MAX_SEGMENT, Segment, write_note};
+use super::tls::Tls;
 use super::tunnel::{Tunnel, Unopened};
 use crate::wire::Side;
 
@@ -50,6 +51,10 @@ impl PacketWriter {
                 write_mark(out, time, mark);
                 return 0;
             }
+            EventKind::Secrets(secrets) => {
+                pcapng::write_secrets(out, secrets.as_bytes());
+                return 0;
+            }
             _ => {}
         }
         let Some(Tracked { conversation, vantage, owes, delays, missing }) =
@@ -58,14 +63,23 @@ impl PacketWriter {
             return 0;
         };
         match &event.kind {
-            EventKind::Opened { .. } | EventKind::Account(_) | EventKind::Mark(_) => {}
+            EventKind::Opened { .. } | EventKind::Account(_) | EventKind::Mark(_) | EventKind::Secrets(_) => {}
             // of the client's conversation alone packets are made: here it learns that its request has come
-            EventKind::SentOn(_) | EventKind::NotSentOn(_) | EventKind::Tunnelled(_) | EventKind::Unopened(_) => {
+            EventKind::SentOn(_)
+            | EventKind::NotSentOn(_)
+            | EventKind::Tunnelled(_)
+            | EventKind::Unopened(_)
+            | EventKind::Tls { .. }
+            | EventKind::NoTls(_)
+            | EventKind::Truncated { .. } => {
                 let remark = match &event.kind {
                     EventKind::SentOn(sent) => Remark::SentOn(SentOn::clone(sent)),
                     EventKind::NotSentOn(why) => Remark::NotSentOn(why.to_string()),
                     EventKind::Tunnelled(tunnel) => Remark::Tunnel(Tunnel::clone(tunnel)),
                     EventKind::Unopened(unopened) => Remark::Unopened(Unopened::clone(unopened)),
+                    EventKind::Tls { with, tls } => Remark::Tls { with: *with, tls: Tls::clone(tls) },
+                    EventKind::NoTls(why) => Remark::NoTls(why.to_string()),
+                    EventKind::Truncated { from } => Remark::Truncated { from: *from },
                     _ => return 0,
                 };
                 let comment = [remark.to_string()];

@@ -10,6 +10,9 @@ const SNAP_LENGTH: u32 = 256 * 1024;
 pub(super) const SECTION_HEADER: u32 = 0x0A0D_0D0A;
 pub(super) const INTERFACE_DESCRIPTION: u32 = 1;
 pub(super) const ENHANCED_PACKET: u32 = 6;
+pub(super) const DECRYPTION_SECRETS: u32 = 10;
+/// Secrets of TLS, as a key log has them.
+const TLS_KEY_LOG: u32 = 0x544C_534B;
 
 /// A block that we have put in the place of what is gone: of a type for local use, which others pass over.
 pub(super) const GONE: u32 = 0x8000_0001;
@@ -44,6 +47,15 @@ pub(super) fn write_start(out: &mut Vec<u8>, program: &str, command: &str) {
         write_option(body, OPT_INTERFACE_NAME, b"wsinspect");
         write_option(body, OPT_TIMESTAMP_RESOLUTION, &[9]);
         write_option(body, 0, b"");
+    });
+}
+
+/// Appends lines of a key log, with which others decrypt what crossed the wire.
+pub(super) fn write_secrets(out: &mut Vec<u8>, lines: &[u8]) {
+    write_block(out, DECRYPTION_SECRETS, |body| {
+        body.extend_from_slice(&TLS_KEY_LOG.to_le_bytes());
+        body.extend_from_slice(&(lines.len() as u32).to_le_bytes());
+        body.extend_from_slice(lines);
     });
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::direction::{Before, Unfinished};
 use super::event::{Cause, Delay, Origin, SentOn, Vantage};
+use super::tls::Tls;
 use super::tunnel::{Tunnel, Unopened};
 use crate::wire::{Opcode, Side};
 
@@ -28,6 +29,12 @@ pub(super) enum Remark {
     SentOn(SentOn),
     /// On a packet of its own: a request can't be sent on, and why.
     NotSentOn(String),
+    /// On a packet of its own: TLS stands with that peer, and what was agreed on, in JSON.
+    Tls { with: Side, tls: Tls },
+    /// On a packet of its own: nothing came of the client's TLS handshake, and why.
+    NoTls(String),
+    /// On a packet of its own: TLS ended without an end of its own.
+    Truncated { from: Side },
     /// On the next packet that there is: how long bytes have stayed with us.
     Delayed { from: Side, delay: Delay },
     /// On its last packet: the connection is over.
@@ -79,6 +86,12 @@ impl fmt::Display for Remark {
                 removed.iter().try_for_each(|line| write!(f, "\n{REMOVED}{line}"))
             }
             Self::NotSentOn(why) => write!(f, "not sent on: {why}"),
+            Self::Tls { with, tls } => {
+                // strings and numbers alone can't fail to be written
+                write!(f, "TLS with={with} {}", serde_json::to_string(tls).unwrap_or_default())
+            }
+            Self::NoTls(why) => write!(f, "no TLS: {why}"),
+            Self::Truncated { from } => write!(f, "TLS truncated from={from}"),
             Self::Delayed { from, delay: Delay { reads, total, most } } => {
                 write!(f, "delay from={from} reads={reads} total={total}ns most={most}ns")
             }
@@ -147,6 +160,17 @@ impl Remark {
         if let Some(why) = text.strip_prefix("not sent on: ") {
             return Some(Self::NotSentOn(why.to_owned()));
         }
+        if let Some(rest) = text.strip_prefix("TLS with=") {
+            let (with, tls) = rest.split_once(' ')?;
+            let with = Side::BOTH.into_iter().find(|side| side.name() == with)?;
+            return Some(Self::Tls { with, tls: serde_json::from_str(tls).ok()? });
+        }
+        if let Some(why) = text.strip_prefix("no TLS: ") {
+            return Some(Self::NoTls(why.to_owned()));
+        }
+        if let Some(from) = text.strip_prefix("TLS truncated from=") {
+            return Some(Self::Truncated { from: Side::BOTH.into_iter().find(|side| side.name() == from)? });
+        }
         if let Some(rest) = text.strip_prefix("delay from=") {
             let (from, rest) = rest.split_once(" reads=")?;
             let (reads, rest) = rest.split_once(" total=")?;
@@ -163,6 +187,7 @@ impl Remark {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::Certificate;
 
     #[test]
     fn what_is_written_is_read_back() {
@@ -183,6 +208,12 @@ mod tests {
             to: "[::1]:443".parse().unwrap(),
             request: request.iter().map(|&line| line.to_owned()).collect(),
         };
+        let tls = Tls {
+            version: "TLSv1.3".to_owned(),
+            alpn: Some("http/1.1".to_owned()),
+            chain: vec![Certificate { subject: "CN=\"a\"\n".to_owned(), not_after: -1, ..Certificate::default() }],
+            ..Tls::default()
+        };
         for remark in [
             Remark::Tunnel(tunnel(&[])),
             Remark::Tunnel(tunnel(&["CONNECT example.com:443 HTTP/1.1", "Host: example.com:443"])),
@@ -202,6 +233,10 @@ mod tests {
             Remark::SentOn(sent_on(&[], &["Proxy-Connection: close"])),
             Remark::SentOn(sent_on(&["GET / HTTP/1.1", "Host:  a \u{fffd}"], &["A: b", "C: d"])),
             Remark::NotSentOn("Nothing listens there.".to_owned()),
+            Remark::Tls { with: Side::Server, tls: Tls::default() },
+            Remark::Tls { with: Side::Client, tls },
+            Remark::NoTls("The client does not trust it.".to_owned()),
+            Remark::Truncated { from: Side::Client },
             Remark::Delayed { from: Side::Server, delay: Delay { reads: 1, total: 20, most: 300 } },
             Remark::Closed { cause: None },
             Remark::Closed { cause: Some(Cause::PingUnanswered) },

@@ -158,6 +158,9 @@ impl Connection {
                 format!("The {first} ended its side of the TCP connection (FIN), and then the {side} reset it (RST)")
             }
             (Some(side), _) => format!("The {side} reset the TCP connection (RST)"),
+            (None, Some(side)) if self.truncated[side as usize] => {
+                format!("The {side} ended the TCP connection (FIN) in the middle of TLS, without close_notify,")
+            }
             (None, Some(side)) => format!("The {side} ended the TCP connection (FIN)"),
             (None, None) => "wsinspect ended the TCP connection".to_owned(),
         }

@@ -104,9 +104,41 @@ pub struct Serve {
     #[arg(long)]
     pub tolerant: bool,
 
+    /// How clients are spoken to.
+    #[command(flatten)]
+    pub tls: ListenTls,
+
     /// Options of every command that shows live traffic.
     #[command(flatten)]
     pub common: Common,
+}
+
+/// How a listener speaks TLS.
+#[derive(Debug, Args)]
+pub struct ListenTls {
+    /// Take TLS too (wss://), on the same port; with a certificate of the local authority, see wsinspect ca
+    #[arg(long)]
+    pub tls: bool,
+
+    /// The certificate to answer with, and those that vouch for it (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls", requires = "key")]
+    pub cert: Option<PathBuf>,
+
+    /// The certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+}
+
+/// Whom we trust where we are the client of TLS.
+#[derive(Debug, Args)]
+pub struct ServerTrust {
+    /// Trust the certificates in FILE (PEM) beside the system's
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+
+    /// Accept any certificate of the server, and say what is wrong with it
+    #[arg(short = 'k', long, conflicts_with = "ca")]
+    pub insecure: bool,
 }
 
 /// `--deflate`
@@ -125,7 +157,8 @@ pub struct Relay {
     #[arg(value_name = "[HOST:]PORT")]
     pub listen: ListenAddress,
 
-    /// The server to relay to: localhost:9003, or ws://localhost:9003; a path after it replaces the one asked for
+    /// The server to relay to: localhost:9003, ws://localhost:9003 or wss://example.com; a path after it replaces the one
+    /// asked for
     #[arg(value_name = "UPSTREAM")]
     pub upstream: Upstream,
 
@@ -140,6 +173,14 @@ pub struct Relay {
     /// Connect to the server through a proxy: http://[USER:PASSWORD@]HOST:PORT or socks5://…
     #[arg(long, value_name = "URL")]
     pub upstream_proxy: Option<UpstreamProxy>,
+
+    /// How clients are spoken to.
+    #[command(flatten)]
+    pub tls: ListenTls,
+
+    /// Whom we trust.
+    #[command(flatten)]
+    pub trust: ServerTrust,
 
     /// Options of every command that shows live traffic.
     #[command(flatten)]
@@ -161,6 +202,10 @@ pub struct Proxy {
     /// Connect to servers through another proxy: http://[USER:PASSWORD@]HOST:PORT or socks5://…
     #[arg(long, value_name = "URL")]
     pub upstream_proxy: Option<UpstreamProxy>,
+
+    /// Whom we trust.
+    #[command(flatten)]
+    pub trust: ServerTrust,
 
     /// Options of every command that shows live traffic.
     #[command(flatten)]
@@ -194,6 +239,12 @@ pub struct Common {
     /// oldest frames go first
     #[arg(long, value_name = "SIZE", value_parser = parse_keep, default_value = "4GiB", conflicts_with = "record")]
     pub keep: u64,
+
+    /// Keep the secrets of TLS sessions in the recording too, so that a capture of the wire, made beside it by tcpdump,
+    /// can be decrypted; SSLKEYLOGFILE is honoured in any case
+    #[arg(long)]
+    pub record_secrets: bool,
+
     /// The most connections at once; whoever comes then is answered with 503
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), default_value_t = 10_000)]
     pub max_connections: u32,
@@ -398,8 +449,10 @@ impl Cli {
         let cli = Self::try_parse_from(arguments).map_err(|error| {
             if error.use_stderr() { Usage::Wrong(one_line(&error)) } else { Usage::Asked(error.render().to_string()) }
         })?;
-        if let Command::Serve(serve) = &cli.command {
-            serve.check_deflate()?;
+        match &cli.command {
+            Command::Serve(serve) => serve.check_deflate()?,
+            Command::Relay(relay) => relay.check_trust()?,
+            _ => {}
         }
         Ok(cli)
     }
@@ -417,6 +470,21 @@ impl Serve {
         match given.into_iter().find(|(_, is_given)| *is_given) {
             Some((option, _)) if self.deflate == Switch::Off => Err(Usage::Wrong(format!(
                 "{option} is about compression, which --deflate off turns off: leave out one of the two; see wsinspect --help"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Relay {
+    /// Whom to trust makes no sense without TLS.
+    fn check_trust(&self) -> Result<(), Usage> {
+        let given = [("--insecure", self.trust.insecure), ("--ca", self.trust.ca.is_some())];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            Some((option, _)) if !self.upstream.tls => Err(Usage::Wrong(format!(
+                "{option} is about the server's certificate, and {} has none: leave it out, or relay to wss://{}; see \
+                 wsinspect --help",
+                self.upstream, self.upstream.authority
             ))),
             _ => Ok(()),
         }
@@ -493,7 +561,15 @@ mod tests {
             ("wsinspect serve 9002 -Y opcode==", "--filter <EXPR>': column 9: expected a value after \"==\""),
             ("wsinspect relay 9002", "required arguments were not provided: <UPSTREAM>"),
             ("wsinspect relay 9002 localhost", "expected a server such as localhost:9003"),
-            ("wsinspect relay 9002 wss://localhost", "a server behind TLS can't be relayed to yet"),
+            (
+                "wsinspect relay 9002 localhost:1 -k",
+                "--insecure is about the server's certificate, and ws://localhost:1 has",
+            ),
+            ("wsinspect relay 9002 localhost:1 --ca a.pem", "relay to wss://localhost:1"),
+            ("wsinspect relay 9002 wss://localhost -k --ca a.pem", "cannot be used with"),
+            ("wsinspect serve 9002 --tls --cert a.pem", "--key <FILE>"),
+            ("wsinspect serve 9002 --tls --key a.pem", "--cert <FILE>"),
+            ("wsinspect serve 9002 --cert a.pem --key a.pem", "--tls"),
         ] {
             match read(line) {
                 Err(Usage::Wrong(error)) => {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::absolute::{Asked, Destination};
 use super::relay::{PATIENCE, RelayOptions};
 use super::server::Shared;
+use super::socket::Socket;
 use super::upstream::{Rewritten, rewrite};
 use crate::capture::{ConnectionId, Event, EventKind, Note, Unopened};
 use crate::wire::Side;
@@ -167,6 +168,11 @@ impl Leg {
     pub(super) fn answer_due(&self) -> Option<Instant> {
         let http = self.http();
         http.asked.filter(|_| http.exchanges.awaits_upgrade()).map(|asked| asked + PATIENCE)
+    }
+
+    /// Tells what was agreed on with the peer on that side, if that is TLS.
+    pub(super) async fn tell_tls(&self, with: Side, socket: &Socket, secrets: String) {
+        self.shared.tell_tls(self.id, with, socket, secrets).await;
     }
 
     pub(super) async fn record(&self, kind: EventKind) {

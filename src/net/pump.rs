@@ -8,9 +8,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use rustix::net::{Shutdown, shutdown};
-use tokio::io::Interest;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -18,7 +15,7 @@ use super::borders::Borders;
 use super::injection::Injection;
 use super::leg::{Elsewhere, Leg};
 use super::relay::PATIENCE;
-use super::socket::read_some;
+use super::socket::Socket;
 use super::upstream::Rewritten;
 use crate::capture::{Delay, EventKind, Origin, SentOn, SocketEnd};
 use crate::control::Outgoing;
@@ -28,8 +25,8 @@ use crate::wire::{CloseCode, Side};
 /// One direction.
 pub(super) struct Pump<'a> {
     from: Side,
-    source: &'a TcpStream,
-    sink: &'a TcpStream,
+    source: &'a Socket,
+    sink: &'a Socket,
     leg: &'a Leg,
     borders: Borders,
     /// Frames come from here on.
@@ -88,7 +85,7 @@ impl<'a> Pump<'a> {
     pub(super) fn new(
         leg: &'a Leg,
         from: Side,
-        (source, sink): (&'a TcpStream, &'a TcpStream),
+        (source, sink): (&'a Socket, &'a Socket),
         asks: mpsc::UnboundedReceiver<Ask>,
     ) -> Self {
         Self {
@@ -159,7 +156,7 @@ impl<'a> Pump<'a> {
 
     /// Reads once and passes it on; tells whether more may come.
     async fn read(&mut self) -> Result<bool, Abort> {
-        match read_some(self.source, &mut self.buffer) {
+        match self.source.read_some(&mut self.buffer) {
             Ok(0) => Ok(false),
             Ok(_) => {
                 let read = Instant::now();
@@ -295,7 +292,7 @@ impl<'a> Pump<'a> {
     }
 
     async fn tell_sent_on(&self, lines: Vec<String>, removed: Vec<String>) {
-        if let (Ok(from), Ok(to)) = (self.sink.local_addr(), self.sink.peer_addr()) {
+        if let (Ok(from), Ok(to)) = (self.sink.tcp().local_addr(), self.sink.tcp().peer_addr()) {
             self.leg.record(EventKind::SentOn(Arc::new(SentOn { from, to, lines, removed }))).await;
         }
     }
@@ -315,9 +312,17 @@ impl<'a> Pump<'a> {
         if self.held_since.is_some() {
             self.let_go().await?;
         }
+        let is_truncated = self.source.is_truncated();
+        if is_truncated {
+            self.leg.record(EventKind::Truncated { from: self.from }).await;
+        }
         self.leg.record(EventKind::Ended { from: self.from, how: SocketEnd::Fin }).await;
-        // a peer that is gone already needs no end
-        let _ = shutdown(self.sink, Shutdown::Write);
+        if is_truncated {
+            // the other side is to see what we saw
+            self.sink.shutdown_tcp();
+        } else {
+            self.sink.shutdown().await;
+        }
         Ok(())
     }
 
@@ -376,7 +381,7 @@ impl<'a> Pump<'a> {
             tokio::select! {
                 () = sleep_until(until) => break,
                 Some(ask) = self.asks.recv() => self.take(ask),
-                error = broken(self.source) => return Err(Abort::of(&error, self.from)),
+                error = self.source.broken() => return Err(Abort::of(&error, self.from)),
             }
         }
         Ok(())
@@ -394,15 +399,27 @@ impl<'a> Pump<'a> {
     async fn write_some(&self, bytes: &[u8]) -> Result<usize, Abort> {
         loop {
             match self.sink.try_write(bytes) {
-                Ok(written) => return Ok(written),
-                Err(error) if is_temporary(&error) => {}
+                Ok(written) => {
+                    while !self.sink.is_flushed() {
+                        match self.sink.flush() {
+                            Err(error) if is_temporary(&error) => self.room().await?,
+                            flushed => flushed.map_err(|error| Abort::of(&error, self.from.other()))?,
+                        }
+                    }
+                    return Ok(written);
+                }
+                Err(error) if is_temporary(&error) => self.room().await?,
                 Err(error) => return Err(Abort::of(&error, self.from.other())),
             }
-            tokio::select! {
-                // an error shows again in the write that follows
-                _ = self.sink.writable() => {}
-                error = broken(self.source) => return Err(Abort::of(&error, self.from)),
-            }
+        }
+    }
+
+    /// Waits until the sink takes something.
+    async fn room(&self) -> Result<(), Abort> {
+        tokio::select! {
+            // an error shows again in the write that follows
+            _ = self.sink.writable() => Ok(()),
+            error = self.source.broken() => Err(Abort::of(&error, self.from)),
         }
     }
 }
@@ -428,18 +445,4 @@ pub(super) async fn at(deadline: Option<Instant>) {
 
 pub(super) fn is_temporary(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
-}
-
-/// Waits until a connection that nobody reads from breaks.
-pub(super) async fn broken(stream: &TcpStream) -> io::Error {
-    loop {
-        if let Err(error) = stream.ready(Interest::ERROR).await {
-            return error;
-        }
-        match stream.take_error() {
-            Ok(Some(error)) | Err(error) => return error,
-            // whoever read or wrote has taken it: wait for the next
-            Ok(None) => drop(stream.try_io(Interest::ERROR, || Err::<(), _>(ErrorKind::WouldBlock.into()))),
-        }
-    }
 }

@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use rustix::net::{Shutdown, shutdown};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use super::dial::{DialError, Dialler};
 use super::leg::{Elsewhere, Leg, Way};
-use super::pump::{Abort, Ask, Part, Pump, at, broken, is_temporary};
+use super::pump::{Abort, Ask, Part, Pump, at, is_temporary};
 use super::registry::Inbox;
-use super::server::{self, Server, Shared, stopped};
-use super::socket::READ_SIZE;
+use super::server::{self, Entrance, Server, Shared, stopped};
+use super::socket::Socket;
+use super::tls::{ClientTls, ServerTls};
 use super::upstream::{Rewriting, Upstream};
 use crate::capture::{Cause, Clock, ConnectionId, EventKind, Recorder, SocketEnd, Vantage};
 use crate::control::Commands;
@@ -35,6 +35,10 @@ pub struct RelayOptions {
     pub rewriting: Rewriting,
     /// Makes the connections there.
     pub dialler: Dialler,
+    /// How clients speak TLS, if they may.
+    pub tls: Option<ServerTls>,
+    /// How the server is spoken to by TLS, if it is.
+    pub upstream_tls: Option<ClientTls>,
     /// Tells the time of what is recorded.
     pub clock: Clock,
     /// The most connections at once.
@@ -44,14 +48,19 @@ pub struct RelayOptions {
 /// Accepts connections on `listener` until it is stopped, and relays each. What crosses the client's socket goes to
 /// `recorder`; what the user puts in comes from `commands`.
 pub fn relay(listener: TcpListener, options: RelayOptions, recorder: Recorder, commands: Commands) -> Server {
-    let (clock, most) = (options.clock, options.max_connections);
+    let entrance = Entrance {
+        listener,
+        tls: options.tls.clone(),
+        max_connections: options.max_connections,
+        vantage: Vantage::Beside,
+        clock: options.clock,
+        recorder,
+    };
     let options = Arc::new(options);
-    server::start(listener, (clock, recorder, Vantage::Beside), most, commands, move |id, client, inbox, shared| {
-        run(id, client, inbox, shared, options.clone())
-    })
+    server::start(entrance, commands, move |id, client, inbox, shared| run(id, client, inbox, shared, options.clone()))
 }
 
-async fn run(id: ConnectionId, client: TcpStream, mut inbox: Inbox, mut shared: Shared, options: Arc<RelayOptions>) {
+async fn run(id: ConnectionId, client: Socket, mut inbox: Inbox, mut shared: Shared, options: Arc<RelayOptions>) {
     let leg = Leg::new(id, shared.clone(), Way::Relay(options.clone()));
     let mut stop = shared.stop.clone();
     let cause = tokio::select! {
@@ -72,34 +81,33 @@ async fn run(id: ConnectionId, client: TcpStream, mut inbox: Inbox, mut shared: 
 }
 
 /// How the client begins: what is sent on first, and what it sent after that.
+#[derive(Default)]
 pub(super) struct Opening {
     pub(super) first: Vec<Part>,
     pub(super) rest: Bytes,
+    /// What the server said already; this has been recorded, too.
+    pub(super) said: Bytes,
 }
 
 /// Reads the first request and makes the connection that it is sent on by; `None` where that can't be made, which has
 /// been answered then.
-async fn open(
-    leg: &Leg,
-    client: &TcpStream,
-    RelayOptions { upstream, dialler, .. }: &RelayOptions,
-) -> Result<Option<(TcpStream, Opening)>, Abort> {
+async fn open(leg: &Leg, client: &Socket, options: &RelayOptions) -> Result<Option<(Socket, Opening)>, Abort> {
     let opening = read_request(leg, client).await?;
     let connected = tokio::select! {
-        connected = dialler.dial(&upstream.host, upstream.port, upstream) => connected,
-        error = broken(client) => return Err(Abort::of(&error, Side::Client)),
+        connected = connect(leg, options) => connected,
+        error = client.broken() => return Err(Abort::of(&error, Side::Client)),
     };
     match connected {
         Ok(server) => Ok(Some((server, opening))),
         Err(error) => {
-            answer(leg, client, error.into()).await;
+            answer(leg, client, error).await;
             Ok(None)
         }
     }
 }
 
 /// Reads up to the end of the head. Where there is none within its bounds, what came is passed on as it is.
-async fn read_request(leg: &Leg, client: &TcpStream) -> Result<Opening, Abort> {
+pub(super) async fn read_request(leg: &Leg, client: &Socket) -> Result<Opening, Abort> {
     let mut came = BytesMut::new();
     // a browser may connect long before it asks for anything
     let mut deadline = None;
@@ -110,8 +118,7 @@ async fn read_request(leg: &Leg, client: &TcpStream) -> Result<Opening, Abort> {
             () = at(deadline) => break,
         }
         let before = came.len();
-        came.reserve(READ_SIZE);
-        match client.try_read_buf(&mut came) {
+        match client.read_some(&mut came) {
             // whoever passes on what came reads this end once more
             Ok(0) => break,
             Ok(_) => {
@@ -123,7 +130,7 @@ async fn read_request(leg: &Leg, client: &TcpStream) -> Result<Opening, Abort> {
                     ClientStep::Head(request) => {
                         let rest = Bytes::copy_from_slice(input);
                         let Some(head) = leg.sent_on(&request) else { break };
-                        return Ok(Opening { first: vec![Part::Head(head)], rest });
+                        return Ok(Opening { first: vec![Part::Head(head)], rest, ..Opening::default() });
                     }
                     _ => break,
                 }
@@ -133,7 +140,7 @@ async fn read_request(leg: &Leg, client: &TcpStream) -> Result<Opening, Abort> {
         }
     }
     leg.http().exchanges.give_up();
-    Ok(Opening { first: vec![Part::Bytes(came.freeze())], rest: Bytes::new() })
+    Ok(Opening { first: vec![Part::Bytes(came.freeze())], ..Opening::default() })
 }
 
 /// There is no server to send on to.
@@ -144,13 +151,37 @@ pub(super) struct Unreachable {
 
 impl From<DialError> for Unreachable {
     fn from(error: DialError) -> Self {
-        let status = if error.is_timeout() { "504 Gateway Timeout" } else { "502 Bad Gateway" };
+        let status = if error.is_timeout() { "504 Gateway Timeout" } else { BAD_GATEWAY };
         Self { status, sentence: error.to_string() }
     }
 }
 
+const BAD_GATEWAY: &str = "502 Bad Gateway";
+
+async fn connect(leg: &Leg, options: &RelayOptions) -> Result<Socket, Unreachable> {
+    let RelayOptions { upstream, dialler, upstream_tls, .. } = options;
+    let server = dialler.dial(&upstream.host, upstream.port, upstream).await?;
+    match upstream_tls {
+        Some(tls) => begin_tls(leg, tls, server, &upstream.host).await,
+        None => Ok(Socket::Plain(server)),
+    }
+}
+
+/// TLS with a server, and what was agreed on with it.
+pub(super) async fn begin_tls(
+    leg: &Leg,
+    tls: &ClientTls,
+    server: TcpStream,
+    host: &str,
+) -> Result<Socket, Unreachable> {
+    let connected = tls.connect(server, host).await;
+    let socket = connected.map_err(|error| Unreachable { status: BAD_GATEWAY, sentence: error.sentence() })?;
+    leg.tell_tls(Side::Server, &socket, tls.take_secrets()).await;
+    Ok(socket)
+}
+
 /// Tells the client in the server's place that there is none.
-pub(super) async fn answer(leg: &Leg, client: &TcpStream, Unreachable { status, sentence }: Unreachable) {
+pub(super) async fn answer(leg: &Leg, client: &Socket, Unreachable { status, sentence }: Unreachable) {
     let response = server::response(status, &sentence);
     leg.record(EventKind::NotSentOn(sentence.into())).await;
     let response = Bytes::from(response);
@@ -162,14 +193,14 @@ pub(super) async fn answer(leg: &Leg, client: &TcpStream, Unreachable { status, 
 }
 
 /// Ends the connection to the client in order.
-pub(super) async fn leave(leg: &Leg, client: &TcpStream) {
+pub(super) async fn leave(leg: &Leg, client: &Socket) {
     end(leg, client, Side::Server).await;
     // what the client still sends is read, lest what it was sent be lost over it
     let _ = timeout(FAREWELL, async {
         let mut buffer = BytesMut::new();
         while client.readable().await.is_ok() {
             buffer.clear();
-            match client.try_read_buf(&mut buffer) {
+            match client.read_some(&mut buffer) {
                 Ok(0) => {
                     leg.record(EventKind::Ended { from: Side::Client, how: SocketEnd::Fin }).await;
                     return;
@@ -184,17 +215,16 @@ pub(super) async fn leave(leg: &Leg, client: &TcpStream) {
 }
 
 /// Ends what `from` sends, in order.
-async fn end(leg: &Leg, stream: &TcpStream, from: Side) {
+async fn end(leg: &Leg, stream: &Socket, from: Side) {
     leg.record(EventKind::Ended { from, how: SocketEnd::Fin }).await;
-    // a peer that is gone already needs no end
-    let _ = shutdown(stream, Shutdown::Write);
+    stream.shutdown().await;
 }
 
 /// A connection with both its legs.
 pub(super) struct Relayed<'a> {
     pub(super) leg: &'a Leg,
-    pub(super) client: &'a TcpStream,
-    pub(super) server: TcpStream,
+    pub(super) client: &'a Socket,
+    pub(super) server: Socket,
 }
 
 /// What came of relaying.
@@ -213,9 +243,9 @@ impl Relayed<'_> {
         let (asks_up, up) = mpsc::unbounded_channel();
         let (asks_down, down) = mpsc::unbounded_channel();
         leg.ask();
-        let Opening { first, rest } = opening;
+        let Opening { first, rest, said } = opening;
         let up = Pump::new(leg, Side::Client, (client, server), up).run(first, rest);
-        let down = Pump::new(leg, Side::Server, (server, client), down).run(Vec::new(), Bytes::new());
+        let down = Pump::new(leg, Side::Server, (server, client), down).run(Vec::new(), said);
         tokio::pin!(up, down);
         let mut running = [true; 2];
         let mut deadline = None;
@@ -223,8 +253,8 @@ impl Relayed<'_> {
             let ended = tokio::select! {
                 ended = &mut up, if running[0] => ended.map(|()| running[0] = false),
                 ended = &mut down, if running[1] => ended.map(|()| running[1] = false),
-                error = broken(client), if !running[0] => Err(Abort::of(&error, Side::Client)),
-                error = broken(server), if !running[1] => Err(Abort::of(&error, Side::Server)),
+                error = client.broken(), if !running[0] => Err(Abort::of(&error, Side::Client)),
+                error = server.broken(), if !running[1] => Err(Abort::of(&error, Side::Server)),
                 command = inbox.wishes.next() => {
                     let asks = match command.to {
                         Side::Client => &asks_down,
@@ -244,7 +274,7 @@ impl Relayed<'_> {
                     Ok(())
                 }
                 () = leg.passed.notified(), if !running[0] => Ok(()),
-                () = at(deadline) => return End::Over(self.part(Some(Cause::CloseUnanswered))),
+                () = at(deadline) => return End::Over(self.part(Some(Cause::CloseUnanswered)).await),
             };
             if let Err(abort) = ended {
                 break Some(abort);
@@ -258,12 +288,12 @@ impl Relayed<'_> {
                 }
                 if leg.http().exchanges.unclear().is_some() {
                     // where its answers end can't be told: it is to say so itself
-                    let _ = shutdown(server, Shutdown::Write);
+                    server.shutdown().await;
                 }
             }
         };
         End::Over(match abort {
-            None => self.part(None),
+            None => self.part(None).await,
             Some(Abort::Silent) => {
                 let sentence = format!("The server did not answer within {} seconds.", PATIENCE.as_secs());
                 answer(leg, client, Unreachable { status: "504 Gateway Timeout", sentence }).await;
@@ -277,20 +307,19 @@ impl Relayed<'_> {
     }
 
     /// Ends both legs in order, as far as they have not ended.
-    fn part(&self, cause: Option<Cause>) -> Option<Cause> {
+    async fn part(&self, cause: Option<Cause>) -> Option<Cause> {
         for stream in [self.client, &self.server] {
-            // a peer that is gone already needs no end
-            let _ = shutdown(stream, Shutdown::Write);
+            stream.shutdown().await;
         }
         cause
     }
 }
 
 /// Passes on that one side is gone without a word: the other one, if there is one, is reset too.
-pub(super) async fn abandon(leg: &Leg, abort: Abort, other: Option<&TcpStream>) -> Option<Cause> {
+pub(super) async fn abandon(leg: &Leg, abort: Abort, other: Option<&Socket>) -> Option<Cause> {
     if let Some(other) = other {
         // where that can't be set, it ends in order
-        let _ = other.set_zero_linger();
+        let _ = other.tcp().set_zero_linger();
     }
     match abort {
         Abort::Reset(from) => {

@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use tokio::net::TcpListener;
 
-use super::server::{self, Server};
+use super::server::{self, Entrance, Server};
 use super::session;
+use super::tls::ServerTls;
 use crate::capture::{Clock, Recorder, Vantage};
 use crate::control::Commands;
 use crate::endpoint::Config;
@@ -17,6 +18,8 @@ use crate::wire::Side;
 pub struct ServeOptions {
     /// How each connection's endpoint behaves.
     pub endpoint: Arc<Config>,
+    /// How clients speak TLS, if they may.
+    pub tls: Option<ServerTls>,
     /// Tells the time of what is recorded.
     pub clock: Clock,
     /// The most connections at once.
@@ -26,12 +29,10 @@ pub struct ServeOptions {
 /// Accepts connections on `listener` until it is stopped. What crosses them goes to `recorder`; what the user asks for
 /// comes from `commands`.
 pub fn serve(listener: TcpListener, options: ServeOptions, recorder: Recorder, commands: Commands) -> Server {
-    let ServeOptions { endpoint, clock, max_connections } = options;
-    server::start(
-        listener,
-        (clock, recorder, Vantage::End(Side::Server)),
-        max_connections,
-        commands,
-        move |id, stream, inbox, shared| session::run(id, stream, inbox, shared, endpoint.clone(), Instant::now()),
-    )
+    let ServeOptions { endpoint, tls, clock, max_connections } = options;
+    let vantage = Vantage::End(Side::Server);
+    let entrance = Entrance { listener, tls, max_connections, vantage, clock, recorder };
+    server::start(entrance, commands, move |id, socket, inbox, shared| {
+        session::run(id, socket, inbox, shared, endpoint.clone(), Instant::now())
+    })
 }

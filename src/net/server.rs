@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use rustix::net::{Shutdown, shutdown};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::registry::{Inbox, Registry};
+use super::socket::Socket;
+use super::tls::ServerTls;
 use crate::capture::{Clock, ConnectionId, Event, EventKind, Recorder, SocketEnd, Vantage};
 use crate::control::Commands;
 use crate::wire::Side;
@@ -43,23 +44,66 @@ pub(super) struct Shared {
     pub(super) recorder: Recorder,
     pub(super) registry: Arc<Registry>,
     pub(super) stop: watch::Receiver<bool>,
+    /// How clients speak TLS, if they may.
+    tls: Option<Arc<ServerTls>>,
 }
 
-/// Accepts connections on `listener` until it is stopped, and runs a `session` on each. What the user asks for comes from
-/// `commands`.
+/// How connections come in.
+pub(super) struct Entrance {
+    pub(super) listener: TcpListener,
+    /// Clients may speak TLS, by this.
+    pub(super) tls: Option<ServerTls>,
+    pub(super) max_connections: usize,
+    /// From where they are seen.
+    pub(super) vantage: Vantage,
+    pub(super) clock: Clock,
+    pub(super) recorder: Recorder,
+}
+
+/// Accepts connections until it is stopped, and runs a `session` on each. What the user asks for comes from `commands`.
 pub(super) fn start<S: Future<Output = ()> + Send + 'static>(
-    listener: TcpListener,
-    (clock, recorder, vantage): (Clock, Recorder, Vantage),
-    max_connections: usize,
+    entrance: Entrance,
     commands: Commands,
-    session: impl Fn(ConnectionId, TcpStream, Inbox, Shared) -> S + Send + 'static,
+    session: impl Fn(ConnectionId, Socket, Inbox, Shared) -> S + Send + Sync + 'static,
 ) -> Server {
+    let Entrance { listener, tls, max_connections, vantage, clock, recorder } = entrance;
     let (stop, stopped) = watch::channel(false);
-    let shared = Shared { clock, vantage, recorder, registry: Arc::default(), stop: stopped };
-    Server { stop, tasks: tokio::spawn(run(Door::new(listener, max_connections), shared, commands, session)) }
+    let shared = Shared { clock, vantage, recorder, registry: Arc::default(), stop: stopped, tls: tls.map(Arc::new) };
+    Server { stop, tasks: tokio::spawn(run(Door::new(listener, max_connections), shared, commands, Arc::new(session))) }
 }
 
 impl Shared {
+    /// Carries out the handshake of TLS with a client that begins one, and tells of it. None if nothing comes of it, or
+    /// the server is told to stop.
+    async fn greet(&self, id: ConnectionId, stream: TcpStream) -> Option<Socket> {
+        let Some(tls) = &self.tls else { return Some(Socket::Plain(stream)) };
+        let mut stop = self.stop.clone();
+        let greeted = tokio::select! {
+            greeted = tls.greet(stream) => greeted,
+            () = stopped(&mut stop) => return None,
+        };
+        match greeted {
+            Ok(socket) => {
+                self.tell_tls(id, Side::Client, &socket, tls.take_secrets()).await;
+                Some(socket)
+            }
+            Err(error) => {
+                self.record(id, EventKind::NoTls(error.sentence().into())).await;
+                None
+            }
+        }
+    }
+
+    /// Tells what was agreed on with the peer on that side, if that is TLS.
+    pub(super) async fn tell_tls(&self, id: ConnectionId, with: Side, socket: &Socket, secrets: String) {
+        if !secrets.is_empty() {
+            self.record(id, EventKind::Secrets(secrets.into())).await;
+        }
+        if let Some(tls) = socket.tls() {
+            self.record(id, EventKind::Tls { with, tls: tls.clone() }).await;
+        }
+    }
+
     async fn record(&self, connection: ConnectionId, kind: EventKind) {
         self.recorder.record(Event { connection, time: self.clock.now(), kind }).await;
     }
@@ -78,7 +122,7 @@ async fn run<S: Future<Output = ()> + Send + 'static>(
     mut door: Door,
     shared: Shared,
     mut commands: Commands,
-    session: impl Fn(ConnectionId, TcpStream, Inbox, Shared) -> S,
+    session: Arc<impl Fn(ConnectionId, Socket, Inbox, Shared) -> S + Send + Sync + 'static>,
 ) {
     let mut sessions = JoinSet::new();
     let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
@@ -97,17 +141,23 @@ async fn run<S: Future<Output = ()> + Send + 'static>(
                 let _ = stream.set_nodelay(true);
                 match admitted {
                     Ok(permit) => {
-                        let session = session(id, stream, shared.registry.join(id), shared.clone());
+                        let inbox = shared.registry.join(id);
+                        let (shared, session) = (shared.clone(), session.clone());
                         sessions.spawn(async move {
-                            session.await;
+                            match shared.greet(id, stream).await {
+                                Some(socket) => session(id, socket, inbox, shared).await,
+                                None => shared.record(id, EventKind::Closed { cause: None }).await,
+                            }
                             drop(permit);
                         });
                     }
                     Err(sentence) => {
                         let (shared, permit) = (shared.clone(), refusals.clone().try_acquire_owned());
                         sessions.spawn(async move {
-                            if permit.is_ok() {
-                                refuse(id, &stream, &shared, &sentence).await;
+                            if permit.is_ok()
+                                && let Some(socket) = shared.greet(id, stream).await
+                            {
+                                refuse(id, &socket, &shared, &sentence).await;
                             }
                             shared.record(id, EventKind::Closed { cause: None }).await;
                         });
@@ -186,7 +236,7 @@ pub(super) fn no_descriptors(error: &io::Error) -> bool {
 }
 
 /// Tells a client that there is no room for it, once it has asked for something.
-async fn refuse(id: ConnectionId, stream: &TcpStream, shared: &Shared, sentence: &str) {
+async fn refuse(id: ConnectionId, stream: &Socket, shared: &Shared, sentence: &str) {
     let response = Bytes::from(response("503 Service Unavailable", sentence));
     let mut answered = false;
     let mut stop = shared.stop.clone();
@@ -200,7 +250,7 @@ async fn refuse(id: ConnectionId, stream: &TcpStream, shared: &Shared, sentence:
             return;
         }
         let mut buffer = BytesMut::with_capacity(4096);
-        let ended = match stream.try_read_buf(&mut buffer) {
+        let ended = match stream.read_some(&mut buffer) {
             Ok(0) => true,
             Ok(_) => {
                 let chunk = EventKind::Chunk { from: Side::Client, bytes: buffer.freeze(), notes: Vec::new() };
@@ -222,8 +272,7 @@ async fn refuse(id: ConnectionId, stream: &TcpStream, shared: &Shared, sentence:
                 shared.record(id, chunk).await;
             }
             shared.record(id, EventKind::Ended { from: Side::Server, how: SocketEnd::Fin }).await;
-            // a peer that is gone already needs no end
-            let _ = shutdown(stream, Shutdown::Write);
+            stream.shutdown().await;
         }
         if ended {
             return;

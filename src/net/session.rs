@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncWriteExt, Interest};
-use tokio::net::TcpStream;
+use tokio::io::Interest;
 
 use super::pacing::Pacing;
+use super::pump::is_temporary;
 use super::registry::Inbox;
 use super::server::{Shared, stopped};
-use super::socket::read_some;
+use super::socket::Socket;
 use crate::capture::{Cause, ConnectionId, Event, EventKind, Note, Origin, SocketEnd};
 use crate::control::Outgoing;
 use crate::endpoint::{self, Config, Endpoint, FrameNote, NotSent};
@@ -21,7 +21,7 @@ use crate::wire::{CloseCode, Message, Side};
 /// Runs the connection to its end.
 pub(super) async fn run(
     id: ConnectionId,
-    stream: TcpStream,
+    stream: Socket,
     inbox: Inbox,
     shared: Shared,
     config: Arc<Config>,
@@ -37,7 +37,7 @@ pub(super) async fn run(
 
 struct Session {
     id: ConnectionId,
-    stream: TcpStream,
+    stream: Socket,
     inbox: Inbox,
     shared: Shared,
     endpoint: Endpoint,
@@ -76,8 +76,7 @@ impl Session {
             }
             if self.endpoint.wants_shutdown() && !server_ended {
                 server_ended = true;
-                // a peer that is gone already needs no end
-                let _ = self.stream.shutdown().await;
+                self.stream.shutdown().await;
                 self.record(EventKind::Ended { from: Side::Server, how: SocketEnd::Fin }).await;
                 continue;
             }
@@ -85,6 +84,9 @@ impl Session {
                 Wake::Ready { readable: true } => {
                     if !self.read().await {
                         client_ended = true;
+                        if self.stream.is_truncated() {
+                            self.record(EventKind::Truncated { from: Side::Client }).await;
+                        }
                         self.record(EventKind::Ended { from: Side::Client, how: SocketEnd::Fin }).await;
                         self.endpoint.receive_end(Instant::now());
                     }
@@ -122,7 +124,8 @@ impl Session {
 
     async fn wait(&mut self, stopping: bool, client_ended: bool) -> Wake {
         let wants_read = self.endpoint.wants_read() && !client_ended;
-        let wants_write = !self.endpoint.outbox().is_empty() && self.pacing.until().is_none();
+        let has_bytes = !self.endpoint.outbox().is_empty() && self.pacing.until().is_none();
+        let wants_write = has_bytes || !self.stream.is_flushed();
         let interest = match (wants_read, wants_write) {
             (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
             (true, false) => Some(Interest::READABLE),
@@ -162,7 +165,7 @@ impl Session {
 
     /// Reads once; tells whether more may come.
     async fn read(&mut self) -> bool {
-        match read_some(&self.stream, &mut self.buffer) {
+        match self.stream.read_some(&mut self.buffer) {
             Ok(0) => false,
             Ok(_) => {
                 let bytes = self.buffer.split().freeze();
@@ -170,7 +173,7 @@ impl Session {
                 self.endpoint.receive(&bytes, Instant::now());
                 true
             }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => true,
+            Err(error) if is_temporary(&error) => true,
             Err(error) => {
                 self.failed(&error).await;
                 true
@@ -180,6 +183,11 @@ impl Session {
 
     /// Writes as much as the socket takes now.
     async fn write(&mut self) {
+        match self.stream.flush() {
+            Err(error) if is_temporary(&error) => return,
+            Err(error) => return self.failed(&error).await,
+            Ok(()) => {}
+        }
         while let waiting @ [_, ..] = self.endpoint.outbox() {
             let now = self.pacing.room(waiting.len(), Instant::now());
             if now == 0 {

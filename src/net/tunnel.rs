@@ -1,11 +1,11 @@
 //! What crosses a tunnel, by its first bytes.
 
 use bytes::BytesMut;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::pump::{Abort, at, is_temporary};
 use super::relay::PATIENCE;
+use super::socket::Socket;
 use crate::wire::Side;
 
 /// What it is.
@@ -25,10 +25,13 @@ const LONGEST_LINE: usize = 8 * 1024;
 const LONGEST_METHOD: usize = 20;
 
 /// Waits for as much of what the client sends as tells what it is; that is put behind what is in `came`. No longer than 10
-/// seconds, and only until the server says something: whoever awaits a greeting of the server says nothing before.
-pub(super) async fn look(client: &TcpStream, server: &TcpStream, came: &mut BytesMut) -> Result<Contents, Abort> {
+/// seconds, and only until the server says something, which is put into `said`: whoever awaits a greeting of the server
+/// says nothing before.
+pub(super) async fn look(
+    (client, came): (&Socket, &mut BytesMut),
+    (server, said): (&Socket, &mut BytesMut),
+) -> Result<Contents, Abort> {
     let deadline = Some(Instant::now() + PATIENCE);
-    let mut byte = [0];
     loop {
         if let Some(contents) = judge(came) {
             return Ok(contents);
@@ -37,16 +40,18 @@ pub(super) async fn look(client: &TcpStream, server: &TcpStream, came: &mut Byte
             biased;
             // an error shows again, and in full, in the read that follows
             _ = client.readable() => {}
-            spoke = server.peek(&mut byte) => {
-                let is_end = matches!(spoke, Ok(0) | Err(_));
-                return Ok(Contents::Unknown(if is_end { "the server ended it" } else { "the server spoke first" }));
-            }
+            _ = server.readable() => match server.read_some(said) {
+                Ok(0) => return Ok(Contents::Unknown("the server ended it first")),
+                Ok(_) => return Ok(Contents::Unknown("the server spoke first")),
+                Err(error) if is_temporary(&error) => continue,
+                Err(error) => return Err(Abort::of(&error, Side::Server)),
+            },
             () = at(deadline) => {
                 let sentence = if came.is_empty() { "nothing came for 10 seconds" } else { NO_REQUEST };
                 return Ok(Contents::Unknown(sentence));
             }
         }
-        match client.try_read_buf(came) {
+        match client.read_some(came) {
             // whoever passes on what came reads this end once more
             Ok(0) => {
                 let sentence = if came.is_empty() { "nothing came before the client's end" } else { NO_REQUEST };

@@ -6,13 +6,15 @@ use std::str::FromStr;
 
 use crate::wire::handshake::Head;
 
-/// The server behind a relay: `localhost:9003`, `ws://localhost:9003/path`.
+/// The server behind a relay: `localhost:9003`, `ws://localhost:9003/path`, `wss://example.com`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     /// A name or an address; an IPv6 address without its brackets.
     pub host: String,
     /// The port.
     pub port: u16,
+    /// Whether it is spoken to by TLS.
+    pub tls: bool,
     /// Host and port as a Host header has them: as they were given.
     pub authority: String,
     /// What replaces the target of every request, if anything does.
@@ -23,16 +25,15 @@ impl FromStr for Upstream {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected =
-            || format!("expected a server such as localhost:9003 or ws://localhost:9003/path, found \"{text}\"");
-        let (has_scheme, rest) = match text.split_once("://") {
-            None => (false, text),
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("ws") => (true, rest),
-            Some((scheme, _)) if scheme.eq_ignore_ascii_case("wss") => {
-                return Err(format!(
-                    "a server behind TLS can't be relayed to yet; expected ws:// or HOST:PORT, found \"{text}\""
-                ));
-            }
+        let expected = || {
+            format!(
+                "expected a server such as localhost:9003, ws://localhost:9003/path or wss://example.com, found \"{text}\""
+            )
+        };
+        let (has_scheme, tls, rest) = match text.split_once("://") {
+            None => (false, false, text),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("ws") => (true, false, rest),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("wss") => (true, true, rest),
             Some(_) => return Err(expected()),
         };
         if text.bytes().any(|byte| byte <= b' ' || byte == 0x7F || byte == b'#' || byte == b'@') {
@@ -45,8 +46,8 @@ impl FromStr for Upstream {
         };
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| expected())?),
-            // the port that RFC 6455 3 gives ws
-            _ if has_scheme => (authority, 80),
+            // the ports that RFC 6455 3 gives ws and wss
+            _ if has_scheme => (authority, if tls { 443 } else { 80 }),
             _ => return Err(expected()),
         };
         let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
@@ -57,13 +58,19 @@ impl FromStr for Upstream {
         if host.is_empty() || port == 0 {
             return Err(expected());
         }
-        Ok(Self { host: host.to_owned(), port, authority: authority.to_owned(), path })
+        Ok(Self { host: host.to_owned(), port, tls, authority: authority.to_owned(), path })
     }
 }
 
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ws://{}{}", self.authority, self.path.as_deref().unwrap_or_default())
+        write!(
+            f,
+            "{}://{}{}",
+            if self.tls { "wss" } else { "ws" },
+            self.authority,
+            self.path.as_deref().unwrap_or_default()
+        )
     }
 }
 
@@ -115,7 +122,8 @@ pub(super) fn rewrite(head: &Head, upstream: &Upstream, rewriting: Rewriting) ->
         header("Host", &upstream.authority);
     }
     if rewriting.origin {
-        header("Origin", &format!("http://{}", upstream.authority));
+        let scheme = if upstream.tls { "https" } else { "http" };
+        header("Origin", &format!("{scheme}://{}", upstream.authority));
     }
     edit(head, edits)
 }
@@ -168,15 +176,17 @@ mod tests {
 
     #[test]
     fn host_and_port_are_required_and_a_path_is_not() {
-        for (text, host, port, authority, path) in [
-            ("localhost:9003", "localhost", 9003, "localhost:9003", None),
-            ("ws://example.com", "example.com", 80, "example.com", None),
-            ("WS://[::1]:9003/chat?a=b", "::1", 9003, "[::1]:9003", Some("/chat?a=b")),
-            ("ws://[::1]", "::1", 80, "[::1]", None),
-            ("ws://a:1?x", "a", 1, "a:1", Some("/?x")),
+        for (text, host, port, tls, authority, path) in [
+            ("localhost:9003", "localhost", 9003, false, "localhost:9003", None),
+            ("ws://example.com", "example.com", 80, false, "example.com", None),
+            ("WS://[::1]:9003/chat?a=b", "::1", 9003, false, "[::1]:9003", Some("/chat?a=b")),
+            ("ws://[::1]", "::1", 80, false, "[::1]", None),
+            ("ws://a:1?x", "a", 1, false, "a:1", Some("/?x")),
+            ("wss://example.com", "example.com", 443, true, "example.com", None),
+            ("WSS://a:1/b", "a", 1, true, "a:1", Some("/b")),
         ] {
             let path = path.map(str::to_owned);
-            let expected = Upstream { host: host.to_owned(), port, authority: authority.to_owned(), path };
+            let expected = Upstream { host: host.to_owned(), port, tls, authority: authority.to_owned(), path };
             assert_eq!(text.parse(), Ok(expected), "{text}");
         }
         for text in [
@@ -194,7 +204,6 @@ mod tests {
             let error = text.parse::<Upstream>().unwrap_err();
             assert!(error.starts_with("expected a server such as localhost:9003"), "{error}");
         }
-        assert!("wss://a".parse::<Upstream>().unwrap_err().contains("TLS"));
     }
 
     fn rewritten(raw: &str, upstream: &str, rewriting: Rewriting) -> (String, Vec<String>) {
@@ -213,6 +222,7 @@ mod tests {
         let (bytes, lines) = rewritten(raw, "ws://new:2/b", BOTH);
         assert_eq!(bytes, "GET /b HTTP/1.1\r\nhOsT:  new:2 \r\nX: y\r\nOrigin: http://new:2\r\n\r\n");
         assert_eq!(lines, ["GET /b HTTP/1.1", "hOsT:  new:2 ", "Origin: http://new:2"]);
+        assert_eq!(rewritten(raw, "wss://new:2", BOTH).1, ["hOsT:  new:2 ", "Origin: https://new:2"]);
         assert_eq!(rewritten(raw, "new:2", Rewriting { host: false, origin: false }), (raw.to_owned(), vec![]));
     }
 

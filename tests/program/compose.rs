@@ -45,6 +45,8 @@ fn each_preset_sent_to_serve_draws_the_finding_that_it_names_and_the_close_code_
     let (recorder, thread) = capture::start(recording.writer("a test").unwrap(), capture, Limits::default()).unwrap();
     let (control, commands) = Control::new();
     let options = RelayOptions {
+        tls: None,
+        upstream_tls: None,
         upstream: server.address().to_string().parse().unwrap(),
         rewriting: Rewriting { host: true, origin: false },
         dialler: Dialler::default(),

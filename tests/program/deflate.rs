@@ -58,6 +58,8 @@ fn messages_put_in_between_compressed_ones_break_nobodys_decompression() {
         capture::start(recording.writer("a test").unwrap(), capture.clone(), Limits::default()).unwrap();
     let (control, commands) = Control::new();
     let options = RelayOptions {
+        tls: None,
+        upstream_tls: None,
         max_connections: 100,
         upstream: upstream.to_string().parse().unwrap(),
         rewriting: Rewriting { host: true, origin: false },

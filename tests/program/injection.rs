@@ -40,6 +40,8 @@ impl Relay {
         let (control, commands) = Control::new();
         let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
         let options = RelayOptions {
+            tls: None,
+            upstream_tls: None,
             upstream: upstream.local_addr().unwrap().to_string().parse().unwrap(),
             rewriting: Rewriting { host: true, origin: false },
             dialler: Dialler::default(),

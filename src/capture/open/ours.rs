@@ -79,6 +79,9 @@ impl Ours {
                 Remark::Unopened(unopened) => told.push(EventKind::Unopened(Arc::new(unopened))),
                 Remark::SentOn(sent) => told.push(EventKind::SentOn(Arc::new(sent))),
                 Remark::NotSentOn(why) => told.push(EventKind::NotSentOn(why.into())),
+                Remark::Tls { with, tls } => told.push(EventKind::Tls { with, tls: Arc::new(tls) }),
+                Remark::NoTls(why) => told.push(EventKind::NoTls(why.into())),
+                Remark::Truncated { from } => told.push(EventKind::Truncated { from }),
                 Remark::Delayed { from, delay } => told.push(EventKind::Delayed { from, delay }),
                 Remark::Closed { cause } => closed = Some(EventKind::Closed { cause }),
             }
