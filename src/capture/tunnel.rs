@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::connection::ConnectionState;
+use super::connection::{Connection, ConnectionState};
 use super::dissector::{Dissector, Phase, Steps};
 use super::event::{SocketEnd, Timestamp, Vantage};
 use super::exchange::Exchange;
@@ -34,14 +34,21 @@ pub struct Unopened {
 }
 
 impl Tunnel {
-    /// The host of it, without the port.
-    pub fn host(&self) -> &str {
-        self.target.rsplit_once(':').map_or(&self.target, |(host, _)| host)
-    }
-
     /// `CONNECT`, as sent, or what stands for requests that are not shown.
     pub fn method(&self) -> &str {
         self.request.first().and_then(|line| line.split(' ').next()).unwrap_or("HTTP")
+    }
+}
+
+impl Connection {
+    /// Whom its client asked for, where we are a proxy: host and port, as far as they were given.
+    pub fn asked_of(&self) -> Option<&str> {
+        if let Some(tunnel) = &self.tunnel {
+            return Some(&tunnel.target);
+        }
+        let (_, rest) = self.target.split_once("://").filter(|(scheme, _)| !scheme.contains('/'))?;
+        let authority = rest.split(['/', '?']).next().unwrap_or(rest);
+        Some(authority.rsplit_once('@').map_or(authority, |(_, authority)| authority))
     }
 }
 

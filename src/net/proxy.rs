@@ -144,7 +144,7 @@ struct TlsTunnel {
     destination: Destination,
     server: TcpStream,
     /// What has been read of the client's first bytes.
-    come: Bytes,
+    hello: Bytes,
     clients: ServerTls,
     servers: ClientTls,
 }
@@ -152,8 +152,8 @@ struct TlsTunnel {
 const BAD_REQUEST: &str = "400 Bad Request";
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 /// What to do about a client that does not trust us.
-const DISTRUST: &str = " If it does not trust the certificate authority of wsinspect, make it: wsinspect ca says how; or leave \
-    its host alone: --only HOST opens others alone.";
+const DISTRUST: &str = " Make it trust the certificate authority of wsinspect, as wsinspect ca says, or leave its host \
+    alone by naming others with --only.";
 const NOT_AMONG: &str = "its host is not among those of --only";
 /// As much of the request for a tunnel as is told of.
 const MOST_LINES: usize = 32;
@@ -238,8 +238,8 @@ impl Session<'_> {
         };
         match (contents, &self.options.tls, server) {
             (Contents::Tls, ProxyTls::Opened { clients, servers }, Socket::Plain(server)) => {
-                let (clients, servers, come) = (clients.clone(), servers.clone(), came.freeze());
-                Ok(Next::OpenTls(Box::new(TlsTunnel { destination, server, come, clients, servers })))
+                let (clients, servers, hello) = (clients.clone(), servers.clone(), came.freeze());
+                Ok(Next::OpenTls(Box::new(TlsTunnel { destination, server, hello, clients, servers })))
             }
             (contents, _, server) => Ok(self.relay_contents(server, contents, (came, said)).await),
         }
@@ -247,8 +247,8 @@ impl Session<'_> {
 
     /// Opens a tunnel of TLS from both ends; `None` if nothing comes of that with the client.
     async fn open_tls(&mut self, tcp: TcpStream, tunnel: TlsTunnel) -> Option<(Socket, Result<Next, Abort>)> {
-        let TlsTunnel { destination, server, come, clients, servers } = tunnel;
-        let client = match clients.accept(tcp, &come, Some(&destination.host)).await {
+        let TlsTunnel { destination, server, hello, clients, servers } = tunnel;
+        let client = match clients.accept(tcp, &hello, Some(&destination.host)).await {
             Ok(client) => client,
             Err(error) => {
                 let advice = if error.is_distrust() { DISTRUST } else { "" };
