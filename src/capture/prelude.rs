@@ -119,17 +119,17 @@ impl<'a> Opening<'a> {
             .map(|from| Remark::Gone { from: *from, before: going.sides[*from as usize].before }.to_string())
             .collect();
         let has_heads = self.heads[0].is_some();
-        let mut begun: Vec<String> = Vec::new();
-        begun.extend(connection.tunnel.as_deref().map(|tunnel| Remark::Tunnel(tunnel.clone()).to_string()));
-        begun.extend(connection.unopened.as_deref().map(|unopened| Remark::Unopened(unopened.clone()).to_string()));
+        let mut first: Vec<String> = Vec::new();
+        first.extend(connection.tunnel.as_deref().map(|tunnel| Remark::Tunnel(tunnel.clone()).to_string()));
+        first.extend(connection.unopened.as_deref().map(|unopened| Remark::Unopened(unopened.clone()).to_string()));
         if !has_heads {
-            begun.extend_from_slice(&gone);
+            first.extend_from_slice(&gone);
         }
         let out = &mut anew.packets;
         for (from, segment, comments) in [
             (Side::Client, Segment::Syn, &[number][..]),
             (Side::Server, Segment::SynAck, &[]),
-            (Side::Client, Segment::Ack, &begun[..]),
+            (Side::Client, Segment::Ack, &first[..]),
         ] {
             pcapng::write_packet(out, began, comments, |packet| conversation.write(packet, from, segment));
         }

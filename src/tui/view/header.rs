@@ -23,7 +23,7 @@ pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut 
     let mut title = model.theme.clean(&model.title);
     if let Some(server) = &snapshot.asked_of {
         let server = fit(&model.theme.clean(server), LONGEST_SERVER, model.theme.ellipsis());
-        title.push_str(&format!(" {} {server}", model.theme.sign("⇄", "<->")));
+        title = format!("{title} {} {server}", model.theme.sign("⇄", "<->"));
     }
     let mut left = Line::from(vec![Span::styled(" wsinspect ", Theme::strong()), Span::raw(format!(" {title}"))]);
     let reading = reading(snapshot, room.saturating_sub(title.chars().count() + 1));
