@@ -8,6 +8,7 @@ use super::event::{Account, Cause, ConnectionId, Delay, Origin, SentOn, SocketEn
 use super::file::Position;
 use super::pings::PingLedger;
 use super::tls::Tls;
+use super::tunnel::{Tunnel, Unopened};
 use crate::lint::{Finding, Rule};
 use crate::wire::http::Unclear;
 use crate::wire::{CloseCode, DeflateAgreement, Side};
@@ -81,6 +82,10 @@ pub struct Connection {
     pub no_tls: Option<Arc<str>>,
     /// Which sides' TLS ended without an end of its own.
     pub truncated: [bool; 2],
+    /// The tunnel through us that its client asked for, where we are a proxy.
+    pub tunnel: Option<Arc<Tunnel>>,
+    /// What crosses that is not looked into.
+    pub unopened: Option<Arc<Unopened>>,
     /// What the archive that it is from says of its end.
     pub account: Option<Arc<Account>>,
     /// How long the bytes of each side stayed with us, where we stand in the middle.
@@ -109,6 +114,8 @@ pub enum ConnectionState {
     Refused,
     /// An ordinary HTTP request.
     Http,
+    /// A tunnel that is not looked into.
+    Tunnel,
 }
 
 impl ConnectionState {
@@ -121,6 +128,7 @@ impl ConnectionState {
             Self::Closed => "closed",
             Self::Refused => "refused",
             Self::Http => "http",
+            Self::Tunnel => "tunnel",
         }
     }
 }
@@ -178,6 +186,8 @@ impl Connection {
             tls: [None, None],
             no_tls: None,
             truncated: [false; 2],
+            tunnel: None,
+            unopened: None,
             account: None,
             delays: [Delay::default(); 2],
             latest: began,

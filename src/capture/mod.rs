@@ -35,6 +35,7 @@ mod resync;
 mod statistics;
 mod tcp;
 mod tls;
+mod tunnel;
 mod verdict;
 
 use std::io;
@@ -62,6 +63,7 @@ pub use recorder::{Marker, Recorder, RecorderThread, start};
 pub use recording::{KeepError, Leftovers, Recording, RecordingError, leftovers};
 pub use statistics::{Histogram, Statistics, Tally, Timeline};
 pub use tls::{Certificate, Tls};
+pub use tunnel::{Tunnel, Unopened};
 pub use verdict::{By, How, Verdict};
 
 use self::checkpoints::Checkpoints;

@@ -10,6 +10,7 @@ use super::pcapng;
 use super::remark::Remark;
 use super::tcp::{Conversation, MAX_SEGMENT, Segment, write_note};
 use super::tls::Tls;
+use super::tunnel::{Tunnel, Unopened};
 use crate::wire::{Opcode, Side};
 
 /// Makes the blocks of a pcapng file of what happens.
@@ -76,12 +77,16 @@ impl PacketWriter {
             // of the client's conversation alone packets are made: here it learns that its request has come
             EventKind::SentOn(_)
             | EventKind::NotSentOn(_)
+            | EventKind::Tunnelled(_)
+            | EventKind::Unopened(_)
             | EventKind::Tls { .. }
             | EventKind::NoTls(_)
             | EventKind::Truncated { .. } => {
                 let remark = match &event.kind {
                     EventKind::SentOn(sent) => Remark::SentOn(SentOn::clone(sent)),
                     EventKind::NotSentOn(why) => Remark::NotSentOn(why.to_string()),
+                    EventKind::Tunnelled(tunnel) => Remark::Tunnel(Tunnel::clone(tunnel)),
+                    EventKind::Unopened(unopened) => Remark::Unopened(Unopened::clone(unopened)),
                     EventKind::Tls { with, tls } => Remark::Tls { with: *with, tls: Tls::clone(tls) },
                     EventKind::NoTls(why) => Remark::NoTls(why.to_string()),
                     EventKind::Truncated { from } => Remark::Truncated { from: *from },

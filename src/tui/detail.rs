@@ -212,7 +212,8 @@ fn changed(head: &Head, sent: &SentOn) -> Vec<(String, String)> {
     let before = |line: &str, nth: usize| {
         let name = line.split_once(':').map_or("", |(name, _)| name);
         let found = head.lines(name).nth(nth).map(|line| head.text(&line.line).into_owned());
-        found.unwrap_or_else(|| head.start_line().into_owned())
+        let is_start_line = name.is_empty() || name.contains(' ');
+        found.unwrap_or_else(|| if is_start_line { head.start_line().into_owned() } else { "(not there)".to_owned() })
     };
     sent.lines
         .iter()
@@ -222,6 +223,7 @@ fn changed(head: &Head, sent: &SentOn) -> Vec<(String, String)> {
             seen.push(name);
             (before(line, nth), line.clone())
         })
+        .chain(sent.removed.iter().map(|line| (line.clone(), "(not sent on)".to_owned())))
         .collect()
 }
 

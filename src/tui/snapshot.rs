@@ -49,6 +49,8 @@ pub(super) struct Snapshot {
     pub(super) rule_counts: Option<Arc<[u64]>>,
     /// Whom the next send goes to.
     pub(super) target: Option<ConnectionId>,
+    /// Whom a proxy's client asked for on the connection that the view is about.
+    pub(super) asked_of: Option<String>,
 }
 
 /// The most requests of a connection that are listed.
@@ -81,6 +83,8 @@ impl SnapshotReader {
             target: model.target(&index),
             ..Snapshot::default()
         };
+        let about = model.selected_connection(&index).and_then(|id| index.connection(id));
+        snapshot.asked_of = about.and_then(Connection::asked_of).map(str::to_owned);
         if !model.view.lists_frames() {
             let all = model.shown_connections(&index);
             let start = (model.connections.top.saturating_sub(1) as usize).min(all.len());
