@@ -182,6 +182,7 @@ impl Dissector {
             let begun = &mut http.begun[from as usize];
             *begun = if *begun == Some(old) { new } else { *begun };
         }
+        self.connection.move_growing(from, old, new);
         self.directions[from as usize].move_begun(old, new)
     }
 
@@ -258,6 +259,7 @@ impl Dissector {
                 steps.push(Step::Checkpoint(from, end, place));
             }
         });
+        connection.growing[from as usize] = direction.growing(connection, chunk.time);
     }
 
     fn gap(&mut self, from: Side, bytes: u64, time: Timestamp, steps: &mut Steps) {
@@ -270,7 +272,9 @@ impl Dissector {
         }
         connection.bytes[from as usize] += bytes;
         self.directions[from.other() as usize].expect_any_pong();
-        if let Some((frame, findings)) = self.directions[from as usize].gap(bytes) {
+        let cut = self.directions[from as usize].gap(bytes);
+        connection.growing[from as usize] = self.directions[from as usize].growing(connection, time);
+        if let Some((frame, findings)) = cut {
             connection.frames[from as usize] += 1;
             connection.broken_frames += u64::from(!findings.is_empty());
             steps.frame(NewFrame { connection: connection.id, time, ..frame }, findings);
@@ -280,6 +284,7 @@ impl Dissector {
     fn close(&mut self, time: Timestamp, steps: &mut Steps) {
         self.connection.ended = Some(time);
         self.end_unopened(time, steps);
+        self.connection.growing = [None, None];
         if matches!(self.phase, Phase::Http(_)) {
             self.end_exchanges(time, false, steps);
         }
