@@ -13,6 +13,7 @@ use super::pump::is_temporary;
 use super::registry::Inbox;
 use super::server::{Shared, stopped};
 use super::socket::Socket;
+use super::tls::session_failure;
 use crate::capture::{Cause, ConnectionId, Event, EventKind, Note, Origin, SocketEnd};
 use crate::control::Outgoing;
 use crate::endpoint::{self, Config, Endpoint, FrameNote, NotSent};
@@ -253,6 +254,9 @@ impl Session {
     /// The socket failed: by a reset of the peer's, or otherwise.
     async fn failed(&mut self, error: &io::Error) {
         self.failed = true;
+        if let Some(why) = session_failure(error, Side::Client) {
+            self.record(EventKind::NoTls(why.into())).await;
+        }
         match error.kind() {
             ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
                 self.record(EventKind::Ended { from: Side::Client, how: SocketEnd::Reset }).await;

@@ -34,7 +34,7 @@ pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, area: Rect, buffer: &
 
 fn lines(detail: &HandshakeDetail, width: usize, theme: Theme) -> Vec<Line<'static>> {
     const SIDE_BY_SIDE: usize = 120;
-    if let Some(why) = &detail.connection.no_tls {
+    if let (Some(why), [None, None]) = (&detail.connection.no_tls, &detail.heads) {
         return wrap(&theme.clean(why), width).into_iter().map(|line| Line::styled(line, theme.alarm())).collect();
     }
     let side = |side: Side, width| match &detail.heads[side as usize] {

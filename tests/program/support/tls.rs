@@ -171,6 +171,11 @@ impl Duplex {
         self.tcp.shutdown(Shutdown::Write).unwrap();
     }
 
+    /// Sends bytes past TLS.
+    pub(crate) fn send_raw(&self, bytes: &[u8]) {
+        (&*self.tcp).write_all(bytes).unwrap();
+    }
+
     /// It is torn down once this is dropped.
     pub(crate) fn reset(&self) {
         rustix::net::sockopt::set_socket_linger(&*self.tcp, Some(Duration::ZERO)).unwrap();
