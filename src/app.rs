@@ -84,8 +84,8 @@ impl Live {
             Self::Relay(relay) => {
                 let arrow = if relay.common.show.look.ascii { "<->" } else { "⇄" };
                 let from = if relay.tls.tls { "wss://" } else { "" };
-                let trust = if relay.trust.insecure { " (not verified)" } else { "" };
-                format!("relay {from}{address} {arrow} {}{trust}", relay.upstream)
+                let trust = if relay.trust.insecure { "unverified " } else { "" };
+                format!("relay {from}{address} {arrow} {trust}{}", relay.upstream)
             }
             Self::Proxy(_) => format!("proxy {address}"),
         }

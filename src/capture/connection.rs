@@ -81,7 +81,7 @@ pub struct Connection {
     pub not_sent_on: Option<Arc<str>>,
     /// What was agreed on by TLS with the peer on each side, where there is TLS.
     pub tls: [Option<Arc<Tls>>; 2],
-    /// Why nothing came of the client's TLS handshake.
+    /// Why nothing came of the client's TLS handshake, or why TLS failed later, in a sentence.
     pub no_tls: Option<Arc<str>>,
     /// Which sides' TLS ended without an end of its own.
     pub truncated: [bool; 2],

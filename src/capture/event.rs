@@ -194,7 +194,7 @@ pub enum EventKind {
         /// What was agreed on.
         tls: Arc<Tls>,
     },
-    /// Nothing came of the client's TLS handshake: why, in a sentence.
+    /// Nothing came of the client's TLS handshake, or TLS failed later: why, in a sentence.
     NoTls(Arc<str>),
     /// What one side sent by TLS ended without the end that TLS has of its own.
     Truncated {

@@ -31,7 +31,7 @@ pub(super) enum Remark {
     NotSentOn(String),
     /// On a packet of its own: TLS stands with that peer, and what was agreed on, in JSON.
     Tls { with: Side, tls: Tls },
-    /// On a packet of its own: nothing came of the client's TLS handshake, and why.
+    /// On a packet of its own: nothing came of the client's TLS handshake, or TLS failed later, and why.
     NoTls(String),
     /// On a packet of its own: TLS ended without an end of its own.
     Truncated { from: Side },

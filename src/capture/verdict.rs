@@ -148,6 +148,9 @@ impl Connection {
 
     /// Who ended the TCP connection, and how: `The client ended the TCP connection (FIN)`.
     pub(super) fn tcp_end(&self) -> String {
+        if let Some(why) = &self.no_tls {
+            return why.trim_end_matches('.').to_owned();
+        }
         if self.cause == Some(Cause::SocketFailed) {
             return "The TCP connection failed".to_owned();
         }

@@ -68,7 +68,7 @@ impl TextLines {
         if let Some(extensions) = &connection.extensions {
             let _ = write!(line, ", {}", self.text(extensions));
         }
-        if let Some(tls) = tls::summary(connection) {
+        for tls in tls::summary(connection) {
             let _ = write!(line, ", {}", self.text(&tls));
         }
         self.add_findings(&mut line, connection.handshake_findings.iter().flatten());

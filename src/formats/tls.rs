@@ -18,17 +18,14 @@ pub struct Part {
     pub is_bad: bool,
 }
 
-/// `TLSv1.3`, or where we stand in the middle `TLSv1.3 with the client, TLSv1.2 with the server`; `None` without TLS.
-pub fn summary(connection: &Connection) -> Option<String> {
-    let told: Vec<_> = Side::BOTH
-        .into_iter()
-        .filter_map(|with| {
-            let tls = connection.tls[with as usize].as_deref()?;
-            let unverified = tls.unverified.as_ref().map_or_else(String::new, |why| format!(" (not verified: {why})"));
-            Some(format!("{} with the {with}{unverified}", tls.version))
-        })
-        .collect();
-    (!told.is_empty()).then(|| told.join(", "))
+/// `TLSv1.3 with the client`, for each leg that has TLS; with why a certificate would have been refused.
+pub fn summary(connection: &Connection) -> Vec<String> {
+    let leg = |with: Side| {
+        let tls = connection.tls[with as usize].as_deref()?;
+        let unverified = tls.unverified.as_ref().map_or_else(String::new, |why| format!(", not verified: {why}"));
+        Some(format!("{} with the {with}{unverified}", tls.version))
+    };
+    Side::BOTH.into_iter().filter_map(leg).collect()
 }
 
 /// All of it, in the order in which it is agreed on.

@@ -16,6 +16,7 @@ use super::injection::Injection;
 use super::leg::{Elsewhere, Leg};
 use super::relay::PATIENCE;
 use super::socket::Socket;
+use super::tls::session_failure;
 use super::upstream::Rewritten;
 use crate::capture::{Delay, EventKind, Origin, SentOn, SocketEnd};
 use crate::control::Outgoing;
@@ -168,7 +169,12 @@ impl<'a> Pump<'a> {
                 Ok(true)
             }
             Err(error) if is_temporary(&error) => Ok(true),
-            Err(error) => Err(Abort::of(&error, self.from)),
+            Err(error) => {
+                if let Some(why) = session_failure(&error, self.from) {
+                    self.leg.record(EventKind::NoTls(why.into())).await;
+                }
+                Err(Abort::of(&error, self.from))
+            }
         }
     }
 

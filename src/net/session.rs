@@ -14,6 +14,7 @@ use super::pump::is_temporary;
 use super::registry::Inbox;
 use super::server::{Shared, stopped};
 use super::socket::Socket;
+use super::tls::session_failure;
 use crate::capture::{Cause, ConnectionId, Event, EventKind, Note, Origin, SocketEnd};
 use crate::control::Outgoing;
 use crate::endpoint::{self, Config, End, Endpoint, FrameNote, NotSent, State};
@@ -340,6 +341,9 @@ impl<'a> Session<'a> {
     /// The socket failed: by a reset of the peer's, or otherwise.
     async fn failed(&mut self, error: &io::Error) {
         self.failed = true;
+        if let Some(why) = session_failure(error, Side::Client) {
+            self.record(EventKind::NoTls(why.into())).await;
+        }
         match error.kind() {
             ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
                 self.record(EventKind::Ended { from: self.side.other(), how: SocketEnd::Reset }).await;

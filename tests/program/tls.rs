@@ -241,6 +241,20 @@ fn an_end_without_close_notify_is_told_of_and_passed_on_as_it_is() {
 }
 
 #[test]
+fn tls_that_fails_later_is_told_of() {
+    let (program, authority) = serve(&[]);
+    let mut stream = connect(&program, &authority);
+    open(&mut stream);
+    // a record that nobody can decrypt
+    stream.send_raw(&[0x17, 3, 3, 0, 32].iter().copied().chain([7; 32]).collect::<Vec<_>>());
+    let verdict = program.close_event(1)["verdict"].as_str().unwrap().to_owned();
+    assert!(
+        verdict.starts_with("TLS with the client failed: cannot decrypt peer's message without a close"),
+        "{verdict}"
+    );
+}
+
+#[test]
 fn whoever_has_no_room_is_told_so_by_tls_too() {
     let (program, authority) = serve(&["--max-connections", "1"]);
     let first = Client::open(program.address());

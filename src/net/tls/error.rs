@@ -9,6 +9,7 @@ use rustls::{AlertDescription, CertificateError};
 
 use crate::capture::Certificate;
 use crate::formats::tls;
+use crate::wire::Side;
 
 /// Why a TLS handshake came to nothing.
 #[derive(Debug)]
@@ -196,7 +197,7 @@ fn protocol(peer: &str, error: &rustls::Error) -> String {
                     format!("{peer} asks for a certificate of ours, and there is none (alert {name})")
                 }
                 AlertDescription::UnrecognisedName => format!("{peer} has no certificate for that name (alert {name})"),
-                _ => format!("{peer} refused the TLS handshake (alert {name})"),
+                _ => format!("{peer} refused to go on by TLS (alert {name})"),
             }
         }
         E::InvalidMessage(_) => format!("{peer} does not speak TLS there: what came is something else"),
@@ -221,6 +222,19 @@ fn alert_name(alert: AlertDescription) -> String {
         out.push(c.to_ascii_lowercase());
     }
     out
+}
+
+/// What `error` says of the TLS session with the peer on that side, in a sentence, if it was TLS that failed.
+pub(in crate::net) fn session_failure(error: &io::Error, side: Side) -> Option<String> {
+    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    let peer = match side {
+        Side::Client => "The client",
+        Side::Server => "The server",
+    };
+    Some(match error {
+        rustls::Error::AlertReceived(_) => format!("{}.", protocol(peer, error)),
+        error => format!("TLS with the {side} failed: {error}."),
+    })
 }
 
 /// What keeps TLS from being set up at all, for the command line.

@@ -19,6 +19,7 @@ use rustls::pki_types::CertificateDer;
 pub use authority::LocalAuthority;
 pub use client::{ClientTls, ClientTlsOptions};
 pub use error::TlsSetupError;
+pub(super) use error::session_failure;
 pub use key_log::KeyLog;
 pub use server::{ServerTls, ServerTlsOptions};
 pub(super) use stream::TlsStream;

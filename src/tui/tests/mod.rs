@@ -8,6 +8,7 @@ mod keys;
 mod looks;
 mod reading;
 mod safety;
+mod tls;
 mod views;
 
 use std::net::SocketAddr;

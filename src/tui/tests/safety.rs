@@ -3,6 +3,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::*;
+use crate::capture::{Certificate, Tls};
 use crate::formats::sanitize::is_unsafe;
 
 const HOSTILE: &[&str] = &[
@@ -21,6 +22,23 @@ fn hostile_panel(width: u16, height: u16) -> (Tester, TempDir) {
     let mut traffic = Traffic::new();
     let extra = "Sec-WebSocket-Protocol: \x1b[31mred\u{202e}\r\nX-Evil: \u{9b}2J\x07\r\n\r\n";
     traffic.open_with(1, &RESPONSE.replace("\r\n\r\n", &format!("\r\n{extra}")));
+    let evil = HOSTILE.join(" ");
+    let certificate = Certificate {
+        subject: evil.clone(),
+        issuer: evil.clone(),
+        names: vec![evil.clone()],
+        ..Certificate::default()
+    };
+    let tls = Tls {
+        sni: Some(evil.clone()),
+        alpn: Some(evil.clone()),
+        chain: vec![certificate],
+        unverified: Some(evil),
+        ..Tls::default()
+    };
+    for with in Side::BOTH {
+        traffic.event(1, EventKind::Tls { with, tls: tls.clone().into() });
+    }
     for text in HOSTILE {
         traffic.text(1, Side::Client, text);
         traffic.frame(1, Side::Server, Opcode::BINARY, true, text.as_bytes());

@@ -12,6 +12,7 @@ use super::frame::{finding_lines, indented};
 use super::pane::Pane;
 use crate::capture::{Connection, ConnectionState, Exchange, PingLedger, Timestamp};
 use crate::formats::text::outcome;
+use crate::formats::tls;
 use crate::tui::layout;
 use crate::tui::model::Model;
 use crate::tui::snapshot::{MOST_EXCHANGES, Snapshot};
@@ -208,6 +209,9 @@ fn details(connection: &Connection, snapshot: &Snapshot, width: usize, theme: Th
             let (mean, most) = (duration(mean), duration(delay.most));
             pair(name, format!("from the {side} {mean} on the average, {most} at most"));
         }
+    }
+    for (i, tls) in tls::summary(connection).into_iter().enumerate() {
+        pair(if i == 0 { "TLS" } else { "" }, tls);
     }
     pair("target", connection.target.clone());
     pair("age", duration(age(connection, snapshot.now)));

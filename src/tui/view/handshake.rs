@@ -34,6 +34,9 @@ pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, area: Rect, buffer: &
 
 fn lines(detail: &HandshakeDetail, width: usize, theme: Theme) -> Vec<Line<'static>> {
     const SIDE_BY_SIDE: usize = 120;
+    if let (Some(why), [None, None]) = (&detail.connection.no_tls, &detail.heads) {
+        return wrap(&theme.clean(why), width).into_iter().map(|line| Line::styled(line, theme.alarm())).collect();
+    }
     let side = |side: Side, width| match &detail.heads[side as usize] {
         Some(head) => head_lines(head, side, width, theme),
         None if detail.connection.is_archived() => vec![Line::styled(untold(side), Theme::quiet())],
@@ -48,10 +51,6 @@ fn lines(detail: &HandshakeDetail, width: usize, theme: Theme) -> Vec<Line<'stat
         lines.extend(side(Side::Server, width));
         lines
     };
-    if let Some(why) = &detail.connection.no_tls {
-        lines = wrap(&theme.clean(why), width).into_iter().map(|line| Line::styled(line, theme.alarm())).collect();
-        return lines;
-    }
     lines.extend(sent_on(detail, width, theme));
     lines.push(Line::default());
     lines.extend(derivation(detail, width, theme));
@@ -63,6 +62,7 @@ fn lines(detail: &HandshakeDetail, width: usize, theme: Theme) -> Vec<Line<'stat
         }
     }
     lines.extend(tls::lines(&detail.connection, width, theme));
+    lines.splice(..0, tls::heading(&detail.connection, width, theme));
     lines
 }
 

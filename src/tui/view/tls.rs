@@ -4,10 +4,23 @@ use ratatui::text::{Line, Span};
 
 use super::handshake::beside;
 use crate::capture::{Connection, Tls};
-use crate::formats::tls::{Part, in_words};
+use crate::formats::tls::{Part, in_words, summary};
 use crate::tui::text::{glued, wrap};
 use crate::tui::theme::Theme;
 use crate::wire::Side;
+
+/// That there is TLS, if there is any, and what is wrong with it; more comes below.
+pub(super) fn heading(connection: &Connection, width: usize, theme: Theme) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    for (leg, text) in connection.tls.iter().flatten().zip(summary(connection)) {
+        let style = if leg.unverified.is_some() { theme.alarm() } else { Theme::quiet() };
+        lines.extend(wrap(&theme.clean(&text), width).into_iter().map(|line| Line::styled(line, style)));
+    }
+    if !lines.is_empty() {
+        lines.push(Line::default());
+    }
+    lines
+}
 
 /// What is shown of it, if there is any: one leg beside the other where there is room.
 pub(super) fn lines(connection: &Connection, width: usize, theme: Theme) -> Vec<Line<'static>> {

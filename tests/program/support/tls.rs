@@ -65,7 +65,9 @@ impl Authority {
 
     /// One that nobody else vouches for.
     pub(crate) fn self_signed(&self, names: &[&str]) -> Certified {
-        let (params, key) = (params(names, 1, 1), KeyPair::generate().unwrap());
+        let (mut params, key) = (params(names, 1, 1), KeyPair::generate().unwrap());
+        // as openssl makes them
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let made = params.self_signed(&key).unwrap();
         self.keep(&made, &key)
     }
@@ -167,6 +169,11 @@ impl Duplex {
     /// The same without a word of TLS.
     pub(crate) fn end_tcp(&self) {
         self.tcp.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Sends bytes past TLS.
+    pub(crate) fn send_raw(&self, bytes: &[u8]) {
+        (&*self.tcp).write_all(bytes).unwrap();
     }
 
     /// It is torn down once this is dropped.
