@@ -1,5 +1,6 @@
 //! Builds the parts of the program, joins them and takes them down.
 
+mod ca;
 mod open;
 mod tls;
 
@@ -42,6 +43,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Relay(relay) => run_live(&Live::Relay(relay)),
         Command::Proxy(proxy) => run_live(&Live::Proxy(proxy)),
         Command::Open(open) => open::run(&open),
+        Command::Ca => ca::run(),
         Command::Explain(explain) => cli::run_explain(&explain),
         Command::Rules(rules) => cli::run_rules(&rules),
         Command::Completions(completions) => cli::run_completions(&completions),
@@ -90,10 +92,10 @@ impl Live {
     /// What is said on standard error where there is no screen.
     fn announcement(&self, address: SocketAddr) -> String {
         match self {
-            Self::Serve(serve) => format!("listening on {}{address}", schemes(&serve.tls)),
+            Self::Serve(serve) => format!("listening on {}", listening(address, &serve.tls)),
             Self::Relay(relay) => {
                 let trust = if relay.trust.insecure { ", whose certificate is not verified" } else { "" };
-                format!("listening on {}{address}, relaying to {}{trust}", schemes(&relay.tls), relay.upstream)
+                format!("listening on {}, relaying to {}{trust}", listening(address, &relay.tls), relay.upstream)
             }
             Self::Proxy(proxy) => {
                 let trust = if proxy.trust.insecure { "; servers' certificates are not verified" } else { "" };
@@ -160,9 +162,9 @@ struct Tls {
     tunnels: ProxyTls,
 }
 
-/// How an address is written that clients connect to.
-const fn schemes(tls: &cli::ListenTls) -> &'static str {
-    if tls.tls { "ws:// and wss://" } else { "ws://" }
+/// What clients connect to.
+fn listening(address: SocketAddr, tls: &cli::ListenTls) -> String {
+    if tls.tls { format!("ws://{address} and wss://{address}") } else { format!("ws://{address}") }
 }
 
 fn run_live(live: &Live) -> anyhow::Result<ExitCode> {

@@ -1,4 +1,4 @@
-//! TLS as the command line asks for it, and `wsinspect ca`.
+//! TLS as the command line asks for it.
 
 use std::sync::Arc;
 

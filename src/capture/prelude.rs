@@ -11,6 +11,7 @@ use super::file::Position;
 use super::pcapng;
 use super::remark::Remark;
 use super::tcp::{Conversation, MAX_SEGMENT, Segment};
+use super::tls::Tls;
 use crate::wire::Side;
 
 /// A connection that goes on after a border.
@@ -118,6 +119,13 @@ impl<'a> Opening<'a> {
             .filter(|_| going.is_over && connection.unopened.is_none())
             .map(|from| Remark::Gone { from: *from, before: going.sides[*from as usize].before }.to_string())
             .collect();
+        let tls: Vec<String> = Side::BOTH
+            .iter()
+            .filter_map(|&with| {
+                let tls = Tls::clone(connection.tls[with as usize].as_deref()?);
+                Some(Remark::Tls { with, tls }.to_string())
+            })
+            .collect();
         let has_heads = self.heads[0].is_some();
         let mut first: Vec<String> = Vec::new();
         first.extend(connection.tunnel.as_deref().map(|tunnel| Remark::Tunnel(tunnel.clone()).to_string()));
@@ -132,6 +140,11 @@ impl<'a> Opening<'a> {
             (Side::Client, Segment::Ack, &first[..]),
         ] {
             pcapng::write_packet(out, began, comments, |packet| conversation.write(packet, from, segment));
+        }
+        for comment in tls.chunks(1) {
+            pcapng::write_packet(out, began, comment, |packet| {
+                conversation.write(packet, Side::Server, Segment::Ack);
+            });
         }
         let answered = connection.answered.unwrap_or(connection.began).0;
         for (from, time) in [(Side::Client, began), (Side::Server, answered)] {

@@ -39,6 +39,8 @@ pub enum Command {
     Proxy(Proxy),
     /// Show a recording, or any capture of plain WebSocket traffic
     Open(Open),
+    /// Say where the local certificate authority is, which --tls makes certificates with, and how to trust it
+    Ca,
     /// Take frames or an opening handshake apart and print every field
     Explain(Explain),
     /// Print the catalogue of rules: what RFC 6455 and RFC 7692 forbid and how a strict peer answers

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use serde::Serialize;
 
 use crate::capture::{
-    Capture, Connection, Exchange, FrameEntry, Gone, How, Item, MessageReader, SentOn, Timestamp, Tunnel,
+    Capture, Connection, Exchange, FrameEntry, Gone, How, Item, MessageReader, SentOn, Timestamp, Tls, Tunnel,
 };
 use crate::lint::Finding;
 use crate::wire::handshake::Head;
@@ -203,7 +203,7 @@ fn gone(capture: &Capture, frames: &RangeInclusive<u64>) -> GoneJson {
     GoneJson { event: "gone", time, conn: None, first, last, frames: (last + 1).saturating_sub(first) }
 }
 
-fn open(capture: &Capture, connection: &Connection) -> io::Result<OpenJson> {
+fn open<'a>(capture: &Capture, connection: &'a Connection) -> io::Result<OpenJson<'a>> {
     Ok(OpenJson {
         event: "open",
         time: connection.answered.unwrap_or(connection.began).seconds(),
@@ -217,11 +217,12 @@ fn open(capture: &Capture, connection: &Connection) -> io::Result<OpenJson> {
         extensions: connection.extensions.clone(),
         tunnel: connection.tunnel.as_deref().map(|tunnel| tunnel_json(tunnel, None)),
         sent_on: connection.sent_on.as_deref().map(sent_on_json),
+        tls: tls_json(connection),
         findings: connection.handshake_findings.iter().flatten().map(finding_json).collect(),
     })
 }
 
-fn refused(capture: &Capture, connection: &Connection) -> io::Result<RefusedJson> {
+fn refused<'a>(capture: &Capture, connection: &'a Connection) -> io::Result<RefusedJson<'a>> {
     Ok(RefusedJson {
         event: "refused",
         time: connection.answered.or(connection.ended).unwrap_or(connection.began).seconds(),
@@ -232,8 +233,15 @@ fn refused(capture: &Capture, connection: &Connection) -> io::Result<RefusedJson
         request: head_json(capture, connection, Side::Client)?,
         response: head_json(capture, connection, Side::Server)?,
         tunnel: connection.tunnel.as_deref().map(|tunnel| tunnel_json(tunnel, None)),
+        tls: tls_json(connection),
         findings: connection.handshake_findings.iter().flatten().map(finding_json).collect(),
     })
+}
+
+/// What was agreed on by TLS with the peer on each side, if there is TLS.
+fn tls_json(connection: &Connection) -> Option<TlsJson<'_>> {
+    let [client, server] = Side::BOTH.map(|with| connection.tls[with as usize].as_deref());
+    (client.is_some() || server.is_some()).then_some(TlsJson { client, server })
 }
 
 fn http(capture: &Capture, connection: &Connection, exchange: &Exchange) -> io::Result<HttpJson> {
@@ -391,7 +399,7 @@ struct GoneJson {
 }
 
 #[derive(Serialize)]
-struct OpenJson {
+struct OpenJson<'a> {
     event: &'static str,
     time: f64,
     conn: u32,
@@ -406,6 +414,8 @@ struct OpenJson {
     tunnel: Option<TunnelJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sent_on: Option<SentOnJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<TlsJson<'a>>,
     findings: Vec<FindingJson>,
 }
 
@@ -432,7 +442,7 @@ struct TunnelJson {
 }
 
 #[derive(Serialize)]
-struct RefusedJson {
+struct RefusedJson<'a> {
     event: &'static str,
     time: f64,
     conn: u32,
@@ -443,7 +453,15 @@ struct RefusedJson {
     response: Option<HeadJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tunnel: Option<TunnelJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<TlsJson<'a>>,
     findings: Vec<FindingJson>,
+}
+
+#[derive(Serialize)]
+struct TlsJson<'a> {
+    client: Option<&'a Tls>,
+    server: Option<&'a Tls>,
 }
 
 #[derive(Serialize)]

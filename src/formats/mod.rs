@@ -11,5 +11,7 @@ mod paper;
 pub mod sanitize;
 #[cfg(feature = "program")]
 pub mod text;
+#[cfg(feature = "program")]
+pub mod tls;
 
 pub use paper::{Look, wants_color};

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use jiff::tz::TimeZone;
 
 use super::sanitize::{printable, printable_ascii, printable_bytes};
+use super::tls;
 use crate::capture::filter::head_of;
 use crate::capture::{Capture, Connection, Exchange, FrameEntry, Item, MessageReader, Origin, Timestamp};
 use crate::lint::Finding;
@@ -66,6 +67,9 @@ impl TextLines {
         }
         if let Some(extensions) = &connection.extensions {
             let _ = write!(line, ", {}", self.text(extensions));
+        }
+        if let Some(tls) = tls::summary(connection) {
+            let _ = write!(line, ", {}", self.text(&tls));
         }
         self.add_findings(&mut line, connection.handshake_findings.iter().flatten());
         line

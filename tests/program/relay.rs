@@ -1,6 +1,6 @@
 //! The relay: every byte goes on as it came, in both directions, and what the user puts in goes in at a border.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -93,10 +93,10 @@ fn reset(stream: &TcpStream) {
 }
 
 /// Numbers that are the same in every run (xorshift).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -104,7 +104,7 @@ impl Random {
     }
 
     /// Bytes that are nothing, or nearly a request, or frames, legal and not.
-    fn bytes(&mut self) -> Vec<u8> {
+    pub(crate) fn bytes(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for _ in 0..self.below(6) {
             match self.below(7) {
@@ -121,7 +121,7 @@ impl Random {
     }
 
     /// Sends bytes in pieces of any size.
-    fn send(&mut self, stream: &mut TcpStream, mut bytes: &[u8]) {
+    pub(crate) fn send(&mut self, stream: &mut impl Write, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let n = 1 + self.below(bytes.len().min(20_000));
             stream.write_all(&bytes[..n]).unwrap();

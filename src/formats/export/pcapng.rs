@@ -46,6 +46,14 @@ fn write_chosen(walk: &mut Walk<'_>, out: &mut dyn Write) -> Result<(), Stop> {
                 connection.began,
                 EventKind::Opened { client: connection.client, server: connection.server, vantage: connection.vantage },
             )?;
+            for with in Side::BOTH {
+                if let Some(tls) = connection.tls[with as usize].clone() {
+                    packets.event(connection, connection.began, EventKind::Tls { with, tls })?;
+                }
+            }
+            if let Some(why) = connection.no_tls.clone() {
+                packets.event(connection, connection.began, EventKind::NoTls(why))?;
+            }
             for (side, time) in
                 [(Side::Client, connection.began), (Side::Server, connection.answered.unwrap_or(connection.began))]
             {
@@ -173,6 +181,9 @@ impl<'a> Packets<'a> {
         let time = connection.ended.unwrap_or(connection.began);
         let first = connection.socket_ended_first.unwrap_or(Side::Client);
         for from in [first, first.other()] {
+            if connection.truncated[from as usize] {
+                self.event(connection, time, EventKind::Truncated { from })?;
+            }
             if let Some(how) = connection.socket_ends[from as usize] {
                 self.event(connection, time, EventKind::Ended { from, how })?;
             }

@@ -19,6 +19,7 @@ use rustls::sign::CertifiedKey;
 use super::certificate;
 use super::error::TlsSetupError;
 use super::files::{pair_of, read_certificates};
+use crate::capture::Certificate;
 
 const CERTIFICATE: &str = "ca.pem";
 const KEY: &str = "ca-key.pem";
@@ -36,6 +37,7 @@ const MOST_LEAVES: usize = 256;
 #[derive(Debug)]
 pub struct LocalAuthority {
     folder: PathBuf,
+    told: Certificate,
     issuer: Issuer<'static, KeyPair>,
     /// One key for all certificates: they are no more than as good as this process.
     leaf_key: KeyPair,
@@ -85,7 +87,7 @@ impl LocalAuthority {
             return Err(TlsSetupError::file("use the authority's certificate in", &certificate_path, again));
         }
         let leaf_key = KeyPair::generate().map_err(|error| TlsSetupError(format!("cannot make a key: {error}")))?;
-        Ok(Self { folder, issuer: Issuer::new(params(), key), leaf_key, leaves: Mutex::default() })
+        Ok(Self { folder, told, issuer: Issuer::new(params(), key), leaf_key, leaves: Mutex::default() })
     }
 
     /// The file (PEM) with the certificate that clients have to trust.
@@ -96,6 +98,11 @@ impl LocalAuthority {
     /// The file with its key, which nobody else may see.
     pub fn key(&self) -> PathBuf {
         self.folder.join(KEY)
+    }
+
+    /// What its certificate says.
+    pub const fn told(&self) -> &Certificate {
+        &self.told
     }
 
     /// A certificate for `names`, and its key; made at the first time.

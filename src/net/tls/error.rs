@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustls::{AlertDescription, CertificateError};
 
 use crate::capture::Certificate;
+use crate::formats::tls;
 
 /// Why a TLS handshake came to nothing.
 #[derive(Debug)]
@@ -149,6 +150,11 @@ pub(super) fn refusal(host: &str, certificate: &Certificate, error: &Certificate
              by --ca FILE if it is the right one",
             certificate.issuer
         ),
+        E::BadSignature => format!(
+            "the certificate of {host} says that {} issued it, but the one of that name that is trusted here did not sign \
+             it: look whether the issuer has been made anew",
+            certificate.issuer
+        ),
         E::Revoked => format!("the certificate of {host} was revoked: the server needs a new one"),
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => {
             format!("the certificate of {host} is not one for servers: the server needs another one")
@@ -165,10 +171,8 @@ fn list(names: &[String]) -> String {
     }
 }
 
-/// The day, in UTC.
 fn date(seconds: i64) -> String {
-    let time = jiff::Timestamp::from_second(seconds).unwrap_or_default();
-    format!("{} (UTC)", time.strftime("%Y-%m-%d"))
+    format!("{} (UTC)", tls::day(seconds))
 }
 
 /// What went wrong between us and `peer` other than its certificate.
@@ -183,7 +187,10 @@ fn protocol(peer: &str, error: &rustls::Error) -> String {
                 | AlertDescription::CertificateUnknown
                 | AlertDescription::UnsupportedCertificate
                 | AlertDescription::CertificateExpired => {
-                    format!("{peer} does not trust the certificate that it was shown (alert {name})")
+                    format!(
+                        "{peer} does not trust the certificate that it was shown (alert {name}); if the local authority \
+                         made it, wsinspect ca says how to trust that"
+                    )
                 }
                 AlertDescription::CertificateRequired => {
                     format!("{peer} asks for a certificate of ours, and there is none (alert {name})")

@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 
 use super::frame::{finding_lines, indented};
 use super::pane::Pane;
+use super::tls;
 use crate::anatomy::Field;
 use crate::tui::detail::{HandshakeDetail, HeadDetail};
 use crate::tui::model::Model;
@@ -47,6 +48,10 @@ fn lines(detail: &HandshakeDetail, width: usize, theme: Theme) -> Vec<Line<'stat
         lines.extend(side(Side::Server, width));
         lines
     };
+    if let Some(why) = &detail.connection.no_tls {
+        lines = wrap(&theme.clean(why), width).into_iter().map(|line| Line::styled(line, theme.alarm())).collect();
+        return lines;
+    }
     lines.extend(sent_on(detail, width, theme));
     lines.push(Line::default());
     lines.extend(derivation(detail, width, theme));
@@ -57,6 +62,7 @@ fn lines(detail: &HandshakeDetail, width: usize, theme: Theme) -> Vec<Line<'stat
             lines.extend(indented(&theme.clean(sentence), width));
         }
     }
+    lines.extend(tls::lines(&detail.connection, width, theme));
     lines
 }
 

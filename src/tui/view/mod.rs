@@ -19,6 +19,7 @@ mod rails;
 mod row;
 mod rules;
 mod statistics;
+mod tls;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};

@@ -1,11 +1,14 @@
-// Chromium on the test page, driven through its DevTools pipe: browser.cjs CHROMIUM PROFILE PAGE
+// Chromium on the test page, driven through its DevTools pipe: browser.cjs CHROMIUM PROFILE PAGE [PROXY]
 const { spawn } = require("node:child_process");
 
-const [, , chromium, profile, page] = process.argv;
+const [, , chromium, profile, page, proxy] = process.argv;
 const flags = [
   "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--remote-debugging-pipe",
-  `--user-data-dir=${profile}`, "about:blank",
+  `--user-data-dir=${profile}`,
+  // a proxy is not used for this machine's own addresses unless that is asked for
+  ...(proxy ? [`--proxy-server=${proxy}`, "--proxy-bypass-list=<-loopback>"] : []),
+  "about:blank",
 ];
 const browser = spawn(chromium, flags, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
 browser.on("error", (error) => fail(error));
@@ -39,7 +42,7 @@ async function session() {
   const submit = (form) => element(form).requestSubmit();
   const state = () => element("state").dataset.state;
   const logged = (text) => element("log").textContent.includes(text);
-  await until("the page", () => element("url").value.startsWith("ws://"));
+  await until("the page", () => /^wss?:/.test(element("url").value));
   submit("connect-form");
   await until("the connection", () => state() === "open");
   element("text").value = "from the page";

@@ -3,11 +3,13 @@
 mod client;
 mod program;
 mod terminal;
+mod tls;
 mod tools;
 
 pub(crate) use client::{Client, KEY, Response, UPGRADE, exchange, masked, request};
 pub(crate) use program::{Lines, Output, Program, run, run_unread, run_with};
 pub(crate) use terminal::Terminal;
+pub(crate) use tls::{Authority, Certified, Duplex, client_config, server_config};
 pub(crate) use tools::{have, node_modules, python, skip};
 
 use std::time::{Duration, Instant};

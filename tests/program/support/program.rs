@@ -108,7 +108,24 @@ impl Program {
     /// `wsinspect relay LISTEN ARGUMENTS --headless`, the server among the arguments.
     #[track_caller]
     pub(crate) fn relay(listen: &str, arguments: &[&str]) -> Self {
-        let mut program = Self::spawn(&[&["relay", listen, "--headless"], arguments].concat(), &[], Stdio::piped());
+        Self::relay_in(listen, arguments, &[])
+    }
+
+    /// The same with more in the environment.
+    #[track_caller]
+    pub(crate) fn relay_in(listen: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let arguments = [&["relay", listen, "--headless"], arguments].concat();
+        let mut program = Self::spawn(&arguments, environment, Stdio::piped());
+        program.unread = program.child.stdout.take();
+        program.stdout = Lines::follow(program.take_stdout());
+        program
+    }
+
+    /// `wsinspect proxy LISTEN ARGUMENTS --headless --format json`, with more in the environment.
+    #[track_caller]
+    pub(crate) fn proxy(listen: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let arguments = [&["proxy", listen, "--headless", "--format", "json"], arguments].concat();
+        let mut program = Self::spawn(&arguments, environment, Stdio::piped());
         program.unread = program.child.stdout.take();
         program.stdout = Lines::follow(program.take_stdout());
         program
@@ -154,8 +171,9 @@ impl Program {
             .expect("the program starts");
         let stderr = Lines::follow(child.stderr.take().unwrap());
         let address = stderr.wait("the address", |lines| {
-            let line = lines.iter().find_map(|line| line.strip_prefix("listening on ws://"))?;
-            line.split(',').next()?.parse().ok()
+            let line = lines.iter().find_map(|line| line.strip_prefix("listening on "))?;
+            let line = ["ws://", "http://"].iter().find_map(|scheme| line.strip_prefix(scheme))?;
+            line.split([',', ' ']).next()?.parse().ok()
         });
         Self { child, address, stdout: Lines::default(), stderr, unread: None, home }
     }
@@ -303,6 +321,7 @@ fn command(home: &Path) -> Command {
         .env("XDG_STATE_HOME", home)
         .env("XDG_CONFIG_HOME", home)
         .env("XDG_DATA_HOME", home)
+        .env_remove("SSLKEYLOGFILE")
         .env_remove("NO_COLOR")
         .env_remove("CLICOLOR_FORCE")
         .stdin(Stdio::null())

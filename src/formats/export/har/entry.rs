@@ -230,7 +230,8 @@ fn request(head: Option<Head>, connection: &Connection) -> RequestJson {
     let method = words.next().filter(|method| !method.is_empty()).unwrap_or("GET").to_owned();
     let target = head.map(Request::read).map(|request| request.target).unwrap_or_default();
     // a target may be a whole URL (RFC 9112 3.2.2)
-    let url = if target.contains("://") { target.clone() } else { format!("ws://{host}{target}") };
+    let scheme = if connection.tls[Side::Client as usize].is_some() { "wss" } else { "ws" };
+    let url = if target.contains("://") { target.clone() } else { format!("{scheme}://{host}{target}") };
     let http_version = words.next_back().filter(|word| word.starts_with("HTTP/")).unwrap_or("HTTP/1.1").to_owned();
     let query_string = query(&target);
     RequestJson { method, url, http_version, cookies, headers, query_string, headers_size, body_size: 0 }
