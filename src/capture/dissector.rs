@@ -113,7 +113,8 @@ impl Dissector {
     /// not be written.
     pub(super) fn event(&mut self, event: &Event, blocks: &[u64], steps: &mut Steps) {
         match &event.kind {
-            EventKind::Opened { .. } | EventKind::Mark(_) | EventKind::Secrets(_) => {}
+            // TLS is noted by whoever has many of these
+            EventKind::Opened { .. } | EventKind::Mark(_) | EventKind::Secrets(_) | EventKind::Tls { .. } => {}
             EventKind::Chunk { from, bytes, notes } => {
                 self.connection.latest = event.time;
                 let chunk = Chunk { bytes, start: 0, blocks, notes, time: event.time };
@@ -124,7 +125,6 @@ impl Dissector {
             EventKind::SentOn(sent) => self.sent_on(sent),
             EventKind::Delayed { from, delay } => self.connection.delays[*from as usize] = *delay,
             EventKind::NotSentOn(why) => self.connection.not_sent_on = Some(why.clone()),
-            EventKind::Tls { with, tls } => self.connection.tls[*with as usize] = Some(tls.clone()),
             EventKind::NoTls(why) => self.connection.no_tls = Some(why.clone()),
             EventKind::Truncated { from } => self.connection.truncated[*from as usize] = true,
             EventKind::Account(account) => self.connection.account = Some(account.clone()),

@@ -16,6 +16,7 @@ use super::file::{CaptureWriter, Position};
 use super::keep::Keep;
 use super::mark::Mark;
 use super::prelude::Going;
+use super::tls::Tls;
 use super::{Capture, index::Index};
 use crate::lint::Limits;
 use crate::wire::Side;
@@ -156,6 +157,8 @@ pub(super) struct Deriver {
     scratch: Steps,
     /// When the last event was.
     latest: Timestamp,
+    /// What was last agreed on by TLS on each leg.
+    tls: [Option<Arc<Tls>>; 2],
 }
 
 impl Deriver {
@@ -167,6 +170,7 @@ impl Deriver {
             changed: Vec::new(),
             scratch: Steps::default(),
             latest: Timestamp::default(),
+            tls: [None, None],
         }
     }
 
@@ -200,6 +204,12 @@ impl Deriver {
             self.dissectors.insert(id, Dissector::new(connection, self.limits));
         }
         let Some(dissector) = self.dissectors.get_mut(&id) else { return };
+        if let EventKind::Tls { with, tls } = &event.kind {
+            // a server has the same certificates for everyone, most of the time
+            let last = &mut self.tls[*with as usize];
+            let shared = last.take().filter(|last| last == tls).unwrap_or_else(|| tls.clone());
+            dissector.connection.tls[*with as usize] = Some(last.insert(shared).clone());
+        }
         dissector.event(event, blocks, &mut self.scratch);
         self.steps.extend(self.scratch.list.drain(..).map(|step| (id, step)));
         if self.changed.last() != Some(&id) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use wsinspect::tui;
 
-use crate::support::{Client, Program, run};
+use crate::support::{Authority, Client, Program, exchange, request, run};
 
 const README: &str = include_str!("../../README.md");
 
@@ -39,6 +39,8 @@ fn words(command: &'static str) -> Vec<&'static str> {
 #[test]
 fn every_serve_command_serves_and_ends_in_order() {
     let mut served = 0;
+    let authority = Authority::new();
+    let certified = authority.self_signed(&["localhost"]);
     for command in commands().into_iter().filter(|command| command.starts_with("wsinspect serve ")) {
         let words = words(command);
         let folder = tempfile::tempdir().unwrap();
@@ -48,7 +50,12 @@ fn every_serve_command_serves_and_ends_in_order() {
             .iter()
             // the support gives it anyway
             .filter(|&&word| word != "--headless")
-            .map(|&word| if word == "chat.pcapng" { file.to_str().unwrap() } else { word })
+            .map(|&word| match word {
+                "chat.pcapng" => file.to_str().unwrap(),
+                "server.pem" => certified.certificate_file.to_str().unwrap(),
+                "server-key.pem" => certified.key_file.to_str().unwrap(),
+                word => word,
+            })
             .collect();
         let mut program = Program::start(&format!("{host}:0"), &arguments, &[], true);
         let mut address = program.address();
@@ -70,6 +77,11 @@ fn every_serve_command_serves_and_ends_in_order() {
 fn every_relay_command_relays_and_ends_in_order() {
     let server = Program::serve(&[]);
     let upstream = server.address().to_string();
+    let authority = Authority::new();
+    let certified = authority.self_signed(&["localhost"]);
+    let (certificate, key) = (certified.certificate_file.to_str().unwrap(), certified.key_file.to_str().unwrap());
+    let secure = Program::serve(&["--tls", "--cert", certificate, "--key", key]);
+    let secure_upstream = format!("localhost:{}", secure.port());
     let mut relayed = 0;
     for command in commands().into_iter().filter(|command| command.starts_with("wsinspect relay ")) {
         let folder = tempfile::tempdir().unwrap();
@@ -79,14 +91,21 @@ fn every_relay_command_relays_and_ends_in_order() {
             .iter()
             .filter(|&&word| word != "--headless")
             .map(|word| word.replace("localhost:9003", &upstream).replace("chat.pcapng", file.to_str().unwrap()))
+            .map(|word| word.replace("localhost:9443", &secure_upstream).replace("server.pem", certificate))
             .collect();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let mut program = Program::relay(&listen, &arguments);
         let mut address = program.address();
         address.set_ip([127, 0, 0, 1].into());
-        let mut client = Client::open(address);
-        client.echoes("from the README");
-        client.close(wsinspect::wire::CloseCode::NORMAL, "");
+        if command.ends_with("wss://localhost:9443") {
+            // nobody vouches for the server of this test
+            let answer = exchange(address, request("").as_bytes());
+            assert!(String::from_utf8(answer.body).unwrap().contains("is self-signed"), "{command}");
+        } else {
+            let mut client = Client::open(address);
+            client.echoes("from the README");
+            client.close(wsinspect::wire::CloseCode::NORMAL, "");
+        }
         program.signal(Signal::TERM);
         assert_eq!(program.wait(Duration::from_secs(10)).code(), Some(0), "{command}");
         assert_eq!(file.exists(), command.contains("--record"), "{command}");

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
@@ -36,6 +37,8 @@ pub struct ClientTls {
     config: Arc<ClientConfig>,
     /// None where nobody is trusted.
     verifier: Option<Arc<WebPkiServerVerifier>>,
+    /// Those that were given, which are trusted for themselves too.
+    given: Arc<[CertificateDer<'static>]>,
     insecure: bool,
     key_log: Arc<KeyLog>,
 }
@@ -46,24 +49,18 @@ impl ClientTls {
         let mut roots = RootCertStore::empty();
         // those that can't be read are as good as not there
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let mut given = Vec::new();
         if let Some(path) = &options.ca {
-            for der in read_certificates(path)? {
-                roots.add(der).map_err(|error| TlsSetupError::file("trust a certificate in", path, error))?;
+            given = read_certificates(path)?;
+            for der in &given {
+                roots.add(der.clone()).map_err(|error| TlsSetupError::file("trust a certificate in", path, error))?;
             }
         }
-        let verifier = match roots.is_empty() {
-            true if options.insecure => None,
-            true => {
-                return Err(TlsSetupError(
-                    "this system has no certificates that it trusts, so no server can be verified; install them (on \
-                     Debian the package ca-certificates), or give --ca FILE"
-                        .to_owned(),
-                ));
-            }
-            false => {
-                let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build();
-                Some(built.map_err(|error| TlsSetupError(error.to_string()))?)
-            }
+        let verifier = if roots.is_empty() {
+            None
+        } else {
+            let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build();
+            Some(built.map_err(|error| TlsSetupError(error.to_string()))?)
         };
         let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
         let builder = builder.map_err(|error| TlsSetupError(error.to_string()))?;
@@ -73,7 +70,7 @@ impl ClientTls {
         config.key_log = key_log.clone();
         // each connection shows its whole handshake
         config.resumption = Resumption::disabled();
-        Ok(Self { config: Arc::new(config), verifier, insecure: options.insecure, key_log })
+        Ok(Self { config: Arc::new(config), verifier, given: given.into(), insecure: options.insecure, key_log })
     }
 
     /// Carries out the handshake with the server at the other end of `tcp`, which is to be `host`: a name, or an address
@@ -83,6 +80,7 @@ impl ClientTls {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| error(Why::Name))?;
         let witness = Arc::new(Witness {
             verifier: self.verifier.clone(),
+            given: self.given.clone(),
             algorithms: self.config.crypto_provider().signature_verification_algorithms,
             insecure: self.insecure,
             refused: Mutex::default(),
@@ -114,6 +112,7 @@ impl ClientTls {
 #[derive(Debug)]
 struct Witness {
     verifier: Option<Arc<WebPkiServerVerifier>>,
+    given: Arc<[CertificateDer<'static>]>,
     algorithms: WebPkiSupportedAlgorithms,
     insecure: bool,
     refused: Mutex<Option<(CertificateDer<'static>, CertificateError)>>,
@@ -131,6 +130,10 @@ impl ServerCertVerifier for Witness {
         let verified = match &self.verifier {
             Some(verifier) => verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now),
             None => Err(CertificateError::UnknownIssuer.into()),
+        };
+        let verified = match verified {
+            Err(_) if self.given.contains(end_entity) => verify_itself(end_entity, server_name, now),
+            verified => verified,
         };
         let why = match verified {
             Err(Error::InvalidCertificate(why)) => why,
@@ -163,4 +166,23 @@ impl ServerCertVerifier for Witness {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }
+}
+
+/// Verifies a certificate that is trusted for itself, whoever issued it and whether or not it might issue others, as those
+/// that openssl signs by themselves might: its name and its dates count.
+fn verify_itself(
+    certificate: &CertificateDer<'_>,
+    name: &ServerName<'_>,
+    now: UnixTime,
+) -> Result<ServerCertVerified, Error> {
+    verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+    let told = certificate::read(certificate);
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    if now > told.not_after {
+        return Err(CertificateError::Expired.into());
+    }
+    if now < told.not_before {
+        return Err(CertificateError::NotValidYet.into());
+    }
+    Ok(ServerCertVerified::assertion())
 }

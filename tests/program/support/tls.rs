@@ -65,7 +65,9 @@ impl Authority {
 
     /// One that nobody else vouches for.
     pub(crate) fn self_signed(&self, names: &[&str]) -> Certified {
-        let (params, key) = (params(names, 1, 1), KeyPair::generate().unwrap());
+        let (mut params, key) = (params(names, 1, 1), KeyPair::generate().unwrap());
+        // as openssl makes them
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let made = params.self_signed(&key).unwrap();
         self.keep(&made, &key)
     }
