@@ -561,6 +561,9 @@ mod tests {
             ("wsinspect serve 9002 --keep 15MiB", "expected at least 16MiB"),
             ("wsinspect serve 9002 --keep much", "expected a size such as 16MiB, 64k or 1000"),
             ("wsinspect serve 9002 -Y opcode==", "--filter <EXPR>': column 9: expected a value after \"==\""),
+            ("wsinspect proxy 8080 --only *a.com", "expected a host such as example.com"),
+            ("wsinspect proxy 8080 --upstream-proxy a:1", "expected a proxy such as http://localhost:3128"),
+            ("wsinspect relay 9002 a:1 --upstream-proxy ftp://a", "found the scheme \"ftp\""),
             ("wsinspect relay 9002", "required arguments were not provided: <UPSTREAM>"),
             ("wsinspect relay 9002 localhost", "expected a server such as localhost:9003"),
             (

@@ -305,8 +305,9 @@ fn a_partial_request_line_that_never_ends_goes_on_after_a_while() {
     read(&mut server, b"GET");
     server.write_all(b"\0").unwrap();
     read(&mut client.stream, b"\0");
-    client.close_unread();
+    client.stream.shutdown(Shutdown::Write).unwrap();
     drop(server);
+    client.ended();
     assert_eq!(proxy.event("http")["request_length"], 3);
 }
 
