@@ -27,7 +27,7 @@ use crate::headless::{Form, Printer};
 use crate::lint::Limits;
 use crate::net::{
     self, ClientTls, Dialler, KeyLog, ProxyOptions, ProxyTls, RelayOptions, Rewriting, ServeOptions, Server, ServerTls,
-    TlsSetupError,
+    TlsSetupError, UpstreamProxy,
 };
 use crate::tui::{self, Outcome, Screen, StopScreen};
 use crate::wire::{DeflateAgreement, Side};
@@ -85,9 +85,13 @@ impl Live {
                 let arrow = if relay.common.show.look.ascii { "<->" } else { "⇄" };
                 let from = if relay.tls.tls { "wss://" } else { "" };
                 let trust = if relay.trust.insecure { "unverified " } else { "" };
-                format!("relay {from}{address} {arrow} {trust}{}", relay.upstream)
+                let through = through(relay.upstream_proxy.as_ref());
+                format!("relay {from}{address} {arrow} {trust}{}{through}", relay.upstream)
             }
-            Self::Proxy(_) => format!("proxy {address}"),
+            Self::Proxy(proxy) => {
+                let trust = if proxy.trust.insecure { " (not verifying)" } else { "" };
+                format!("proxy {address}{trust}{}", through(proxy.upstream_proxy.as_ref()))
+            }
         }
     }
 
@@ -97,11 +101,17 @@ impl Live {
             Self::Serve(serve) => format!("listening on {}", listening(address, &serve.tls)),
             Self::Relay(relay) => {
                 let trust = if relay.trust.insecure { ", whose certificate is not verified" } else { "" };
-                format!("listening on {}, relaying to {}{trust}", listening(address, &relay.tls), relay.upstream)
+                let through = through(relay.upstream_proxy.as_ref());
+                format!(
+                    "listening on {}, relaying to {}{through}{trust}",
+                    listening(address, &relay.tls),
+                    relay.upstream
+                )
             }
             Self::Proxy(proxy) => {
                 let trust = if proxy.trust.insecure { "; servers' certificates are not verified" } else { "" };
-                format!("listening on http://{address}, a proxy: HTTP_PROXY=http://{address}{trust}")
+                let through = through(proxy.upstream_proxy.as_ref());
+                format!("listening on http://{address}, a proxy{through}: HTTP_PROXY=http://{address}{trust}")
             }
         }
     }
@@ -167,6 +177,11 @@ struct Tls {
 /// What clients connect to.
 fn listening(address: SocketAddr, tls: &cli::ListenTls) -> String {
     if tls.tls { format!("ws://{address} and wss://{address}") } else { format!("ws://{address}") }
+}
+
+/// How connections to servers are made, if not straight.
+fn through(proxy: Option<&UpstreamProxy>) -> String {
+    proxy.map_or_else(String::new, |proxy| format!(" through {proxy}"))
 }
 
 fn run_live(live: &Live) -> anyhow::Result<ExitCode> {

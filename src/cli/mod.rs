@@ -587,6 +587,9 @@ mod tests {
                 "wsinspect connect ws://a --deflate off --server-max-window-bits 8",
                 "--server-max-window-bits is about compression, which --deflate off turns off",
             ),
+            ("wsinspect proxy 8080 --only *a.com", "expected a host such as example.com"),
+            ("wsinspect proxy 8080 --upstream-proxy a:1", "expected a proxy such as http://localhost:3128"),
+            ("wsinspect relay 9002 a:1 --upstream-proxy ftp://a", "found the scheme \"ftp\""),
             ("wsinspect relay 9002", "required arguments were not provided: <UPSTREAM>"),
             ("wsinspect relay 9002 localhost", "expected a server such as localhost:9003"),
             (

@@ -232,8 +232,8 @@ fn refused<'a>(capture: &Capture, connection: &'a Connection) -> io::Result<Refu
         reason: connection.refusal(),
         request: head_json(capture, connection, Side::Client)?,
         response: head_json(capture, connection, Side::Server)?,
-        tls: tls_json(connection),
         tunnel: connection.tunnel.as_deref().map(|tunnel| tunnel_json(tunnel, None)),
+        tls: tls_json(connection),
         findings: connection.handshake_findings.iter().flatten().map(finding_json).collect(),
     })
 }
@@ -452,8 +452,9 @@ struct RefusedJson<'a> {
     request: Option<HeadJson>,
     response: Option<HeadJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tls: Option<TlsJson<'a>>,
     tunnel: Option<TunnelJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<TlsJson<'a>>,
     findings: Vec<FindingJson>,
 }
 

@@ -152,8 +152,8 @@ struct TlsTunnel {
 const BAD_REQUEST: &str = "400 Bad Request";
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 /// What to do about a client that does not trust us.
-const DISTRUST: &str = " Make it trust the certificate authority of wsinspect, as wsinspect ca says, or leave its host \
-    alone by naming others with --only.";
+const DISTRUST: &str = " If it is not to trust the local authority (see wsinspect ca), leave its host alone: name others \
+    with --only.";
 const NOT_AMONG: &str = "its host is not among those of --only";
 /// As much of the request for a tunnel as is told of.
 const MOST_LINES: usize = 32;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use wsinspect::tui;
 
+use crate::proxy::read_head;
 use crate::support::{Authority, Client, Program, exchange, request, run};
 
 const README: &str = include_str!("../../README.md");
@@ -23,7 +24,9 @@ fn commands() -> Vec<&'static str> {
 /// Whether a command shows traffic, live or recorded: others tests are about those.
 fn shows_traffic(command: &str) -> bool {
     CARGO.contains(&command)
-        || ["wsinspect serve ", "wsinspect relay ", "wsinspect open "].iter().any(|one| command.starts_with(one))
+        || ["wsinspect serve ", "wsinspect relay ", "wsinspect proxy ", "wsinspect open "]
+            .iter()
+            .any(|one| command.starts_with(one))
 }
 
 /// The words of a command after `wsinspect`; quotes hold words together.
@@ -82,6 +85,8 @@ fn every_relay_command_relays_and_ends_in_order() {
     let (certificate, key) = (certified.certificate_file.to_str().unwrap(), certified.key_file.to_str().unwrap());
     let secure = Program::serve(&["--tls", "--cert", certificate, "--key", key]);
     let secure_upstream = format!("localhost:{}", secure.port());
+    let another = Program::proxy("0", &[], &[]);
+    let another = another.address().to_string();
     let mut relayed = 0;
     for command in commands().into_iter().filter(|command| command.starts_with("wsinspect relay ")) {
         let folder = tempfile::tempdir().unwrap();
@@ -91,6 +96,7 @@ fn every_relay_command_relays_and_ends_in_order() {
             .iter()
             .filter(|&&word| word != "--headless")
             .map(|word| word.replace("localhost:9003", &upstream).replace("chat.pcapng", file.to_str().unwrap()))
+            .map(|word| word.replace("localhost:3128", &another))
             .map(|word| word.replace("localhost:9443", &secure_upstream).replace("server.pem", certificate))
             .collect();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -112,6 +118,36 @@ fn every_relay_command_relays_and_ends_in_order() {
         relayed += 1;
     }
     assert!(relayed > 3);
+}
+
+#[test]
+fn every_proxy_command_proxies_and_ends_in_order() {
+    let server = Program::serve(&[]);
+    let another = Program::proxy("0", &[], &[]);
+    let another = another.address().to_string();
+    let mut proxied = 0;
+    for command in commands().into_iter().filter(|command| command.starts_with("wsinspect proxy ")) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("chat.pcapng");
+        let arguments: Vec<String> = words(command)[2..]
+            .iter()
+            .map(|word| word.replace("localhost:3128", &another).replace("chat.pcapng", file.to_str().unwrap()))
+            .collect();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let mut program = Program::proxy("0", &arguments, &[]);
+        let mut client = Client::bare(program.address());
+        client.send(format!("CONNECT {} HTTP/1.1\r\n\r\n", server.address()).as_bytes());
+        assert!(read_head(&mut client.stream).starts_with("HTTP/1.1 200 "), "{command}");
+        client.send(request("").as_bytes());
+        client.read_opened();
+        client.echoes("from the README");
+        client.close(wsinspect::wire::CloseCode::NORMAL, "");
+        program.signal(Signal::TERM);
+        assert_eq!(program.wait(Duration::from_secs(10)).code(), Some(0), "{command}");
+        assert_eq!(file.exists(), command.contains("--record"), "{command}");
+        proxied += 1;
+    }
+    assert!(proxied > 3);
 }
 
 #[test]

@@ -1,11 +1,14 @@
-// Chromium on the test page, driven through its DevTools pipe: browser.cjs CHROMIUM PROFILE PAGE
+// Chromium on the test page, driven through its DevTools pipe: browser.cjs CHROMIUM PROFILE PAGE [PROXY]
 const { spawn } = require("node:child_process");
 
-const [, , chromium, profile, page] = process.argv;
+const [, , chromium, profile, page, proxy] = process.argv;
 const flags = [
   "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--remote-debugging-pipe",
-  `--user-data-dir=${profile}`, "about:blank",
+  `--user-data-dir=${profile}`,
+  // a proxy is not used for this machine's own addresses unless that is asked for
+  ...(proxy ? [`--proxy-server=${proxy}`, "--proxy-bypass-list=<-loopback>"] : []),
+  "about:blank",
 ];
 const browser = spawn(chromium, flags, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
 browser.on("error", (error) => fail(error));

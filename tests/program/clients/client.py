@@ -1,4 +1,4 @@
-"""A session of Python's websockets: client.py URL"""
+"""A session of Python's websockets: client.py URL [PROXY]"""
 
 import asyncio
 import sys
@@ -6,8 +6,8 @@ import sys
 from websockets.asyncio.client import connect
 
 
-async def main(url):
-    async with connect(url, max_size=None, proxy=None, ping_interval=None, subprotocols=["chat"]) as ws:
+async def main(url, proxy=None):
+    async with connect(url, max_size=None, proxy=proxy, ping_interval=None, subprotocols=["chat"]) as ws:
         assert ws.subprotocol == "chat", ws.subprotocol
 
         async def echoes(message):
@@ -25,4 +25,4 @@ async def main(url):
         await ws.close(4001, "done, thank you")
 
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))

@@ -121,6 +121,16 @@ impl Program {
         program
     }
 
+    /// `wsinspect proxy LISTEN ARGUMENTS --headless --format json`, with more in the environment.
+    #[track_caller]
+    pub(crate) fn proxy(listen: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let arguments = [&["proxy", listen, "--headless", "--format", "json"], arguments].concat();
+        let mut program = Self::spawn(&arguments, environment, Stdio::piped());
+        program.unread = program.child.stdout.take();
+        program.stdout = Lines::follow(program.take_stdout());
+        program
+    }
+
     /// The same with so many file descriptors and no more.
     #[track_caller]
     pub(crate) fn relay_with_descriptors(descriptors: u64, arguments: &[&str]) -> Self {
@@ -161,7 +171,8 @@ impl Program {
             .expect("the program starts");
         let stderr = Lines::follow(child.stderr.take().unwrap());
         let address = stderr.wait("the address", |lines| {
-            let line = lines.iter().find_map(|line| line.strip_prefix("listening on ws://"))?;
+            let line = lines.iter().find_map(|line| line.strip_prefix("listening on "))?;
+            let line = ["ws://", "http://"].iter().find_map(|scheme| line.strip_prefix(scheme))?;
             line.split([',', ' ']).next()?.parse().ok()
         });
         Self { child, address, stdout: Lines::default(), stderr, unread: None, home }

@@ -133,8 +133,13 @@ impl Duplex {
 
     /// A TLS client that asks for `name`.
     pub(crate) fn connect(address: SocketAddr, config: Arc<ClientConfig>, name: &str) -> io::Result<Self> {
+        Self::connect_over(TcpStream::connect(address)?, config, name)
+    }
+
+    /// The same over a connection that there is.
+    pub(crate) fn connect_over(tcp: TcpStream, config: Arc<ClientConfig>, name: &str) -> io::Result<Self> {
         let connection = ClientConnection::new(config, name.to_owned().try_into().unwrap()).unwrap();
-        Self::plain(TcpStream::connect(address)?).begin(connection.into())
+        Self::plain(tcp).begin(connection.into())
     }
 
     /// A TLS server with a client that has connected.

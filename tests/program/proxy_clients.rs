@@ -1,0 +1,141 @@
+//! Real clients through the proxy, plain and by TLS of the local authority.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::clients::{FOLDER, LIMIT, assert_session, chromium, succeed, websockets};
+use crate::support::{Program, have, node_modules, python, skip};
+
+/// A server that speaks TLS and plain, and a proxy; their certificates come from one authority.
+struct Chain {
+    server: Program,
+    proxy: Program,
+    data: TempDir,
+}
+
+impl Chain {
+    fn start() -> Self {
+        let data = TempDir::new().unwrap();
+        let environment = [("XDG_DATA_HOME", data.path().to_str().unwrap())];
+        let limit = LIMIT.to_string();
+        let arguments = ["--tls", "--format", "json", "--subprotocol", "chat", "--payload-limit", &limit];
+        let server = Program::start("0", &[&arguments[..], &["--deflate", "off"]].concat(), &environment, true);
+        let ca = data.path().join("wsinspect/ca/ca.pem");
+        let proxy = Program::proxy("0", &["--ca", ca.to_str().unwrap(), "--payload-limit", "0"], &environment);
+        Self { server, proxy, data }
+    }
+
+    fn ca(&self) -> PathBuf {
+        self.data.path().join("wsinspect/ca/ca.pem")
+    }
+
+    fn target(&self) -> String {
+        format!("localhost:{}", self.server.port())
+    }
+
+    fn proxy(&self) -> String {
+        format!("http://{}", self.proxy.address())
+    }
+
+    /// Every connection of so many was inspected on its way: the last `sessions` of them as every client's is.
+    #[track_caller]
+    fn assert_sessions(self, count: usize, sessions: usize, has_frames: bool) {
+        let target = self.target();
+        let sockets = websockets(self.server, count);
+        for socket in &sockets[count - sessions..] {
+            assert_session(socket, Some("chat"), has_frames);
+        }
+        for (open, frames, close) in websockets(self.proxy, count) {
+            assert_eq!((&open["tunnel"]["target"], &open["findings"]), (&json!(target), &json!([])), "{open}");
+            assert!(!frames.is_empty());
+            assert_eq!(close["clean"], true, "{close}");
+        }
+    }
+}
+
+#[test]
+fn curl_fetches_through_it_plain_and_by_tls() {
+    if !have("curl", "--version") {
+        return skip("curl through a proxy", "curl");
+    }
+    let chain = Chain::start();
+    let (ca, target) = (chain.ca(), chain.target());
+    // in absolute form, by a tunnel, and by TLS in one
+    for (url, more) in [("http://", &[][..]), ("http://", &["--proxytunnel"]), ("https://", &[])] {
+        let url = format!("{url}{target}/");
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--max-time", "60", "--noproxy", "", "-x", &chain.proxy(), &url]).args(more);
+        let output = curl.arg("--cacert").arg(&ca).output().unwrap();
+        assert!(output.stdout.starts_with(b"<!DOCTYPE html>"), "{url}: {output:?}");
+    }
+    for (n, in_tunnel, by_tls) in [(1, false, false), (2, true, false), (3, true, true)] {
+        let http = chain.proxy.event("the exchange", |event| event["event"] == "http" && event["n"] == n);
+        assert_eq!((&http["status"], &http["complete"]), (&json!(200), &json!(true)));
+        assert_eq!(http["tunnel"].is_object(), in_tunnel, "{http}");
+        assert_eq!(http["target"] == "/", in_tunnel || by_tls, "{http}");
+    }
+}
+
+#[test]
+fn pythons_websockets_goes_through_it_plain_and_by_tls() {
+    let Some(python) = python() else {
+        return skip("Python's websockets through a proxy", "a Python with the package websockets (WSINSPECT_PYTHON)");
+    };
+    let chain = Chain::start();
+    for scheme in ["ws", "wss"] {
+        let mut client = Command::new(&python);
+        client.env("SSL_CERT_FILE", chain.ca()).arg(format!("{FOLDER}/client.py"));
+        succeed(client.arg(format!("{scheme}://{}/", chain.target())).arg(chain.proxy()));
+    }
+    chain.assert_sessions(2, 2, true);
+}
+
+#[test]
+fn nodes_ws_goes_through_it_plain_and_by_tls() {
+    let Some(modules) = node_modules() else {
+        return skip("Node's ws through a proxy", "Node or a folder with ws (WSINSPECT_NODE_MODULES)");
+    };
+    let chain = Chain::start();
+    for scheme in ["ws", "wss"] {
+        let mut node = Command::new("node");
+        node.env("NODE_PATH", &modules).env("NODE_EXTRA_CA_CERTS", chain.ca()).arg(format!("{FOLDER}/tunnel.cjs"));
+        succeed(node.args([&chain.proxy(), &chain.target(), &format!("{scheme}://{}/", chain.target())]));
+    }
+    chain.assert_sessions(2, 0, false);
+}
+
+#[test]
+fn chromium_goes_through_it_plain() {
+    let Some(chromium) = chromium("Chromium through a proxy") else { return };
+    let chain = Chain::start();
+    let home = tempfile::tempdir().unwrap();
+    let mut node = Command::new("node");
+    node.arg(format!("{FOLDER}/browser.cjs")).arg(chromium).arg(home.path().join("profile"));
+    succeed(node.args([&format!("http://{}/", chain.target()), &chain.proxy()]));
+    chain.assert_sessions(2, 1, false);
+}
+
+#[test]
+fn chromium_goes_through_it_by_tls_once_it_trusts_the_authority() {
+    let Some(chromium) = chromium("Chromium through a proxy by TLS") else { return };
+    if Command::new("certutil").stderr(Stdio::null()).status().is_err() {
+        return skip("Chromium through a proxy by TLS", "certutil (libnss3-tools)");
+    }
+    let chain = Chain::start();
+    let home = tempfile::tempdir().unwrap();
+    let database = home.path().join(".pki/nssdb");
+    std::fs::create_dir_all(&database).unwrap();
+    let certutil = |arguments: &[&str]| {
+        let database = format!("sql:{}", database.display());
+        succeed(Command::new("certutil").args(["-d", &database]).args(arguments));
+    };
+    certutil(&["-N", "--empty-password"]);
+    certutil(&["-A", "-t", "C,,", "-n", "wsinspect", "-i", chain.ca().to_str().unwrap()]);
+    let mut node = Command::new("node");
+    node.env("HOME", home.path()).arg(format!("{FOLDER}/browser.cjs")).arg(chromium);
+    succeed(node.arg(home.path().join("profile")).args([&format!("https://{}/", chain.target()), &chain.proxy()]));
+    chain.assert_sessions(2, 1, false);
+}
