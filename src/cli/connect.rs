@@ -56,8 +56,12 @@ pub struct Connect {
     #[arg(long)]
     pub one_message: bool,
 
-    /// Headless: stay when standard input ends, until the server closes
-    #[arg(long)]
+    /// Headless: when standard input has ended, close after the server has been quiet for that long: 30, 500ms
+    #[arg(long, value_name = "SECS", value_parser = parse_duration, default_value = "500ms")]
+    pub linger: Duration,
+
+    /// Headless: don't close when standard input has ended; stay until the server closes
+    #[arg(long, conflicts_with = "linger")]
     pub no_close: bool,
 
     /// Connect again, and again, after a failure that may pass: no server, one that is too busy or goes, a broken

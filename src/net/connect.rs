@@ -42,8 +42,9 @@ pub struct ConnectOptions {
     pub patience: Duration,
     /// Whether to try again after a failure that may pass.
     pub retry: bool,
-    /// Whether to close after the last message that is fed in.
-    pub closes: bool,
+    /// How long the server has to be quiet after the last message that is fed in for the connection to be closed; `None`:
+    /// it is not closed.
+    pub linger: Option<Duration>,
 }
 
 /// A running client.
@@ -66,7 +67,7 @@ pub fn connect(
     let (stop, stopped) = watch::channel(false);
     let (connected, is_connected) = watch::channel(false);
     let shared = Shared::new(options.clock, Vantage::End(Side::Client), recorder, stopped);
-    let feed = messages.map(|messages| Feed::new(messages, options.closes));
+    let feed = messages.map(|messages| Feed::new(messages, options.linger));
     let connector = Connector { options, shared, feed, connected, last: 0 };
     Client { stop, connected: is_connected, task: tokio::spawn(connector.run(commands, tell)) }
 }

@@ -51,7 +51,7 @@ fn a_server_that_is_not_there_is_one_sentence() {
 #[test]
 fn a_server_that_does_not_answer_is_one_sentence() {
     let error = fails(&["--connect-timeout", "500ms"], |server| {
-        server.accept().is_left();
+        server.accept().stays_silent();
     });
     assert!(error.contains("The server did not answer the opening handshake within 500ms."), "{error}");
     let error = fails(&[], |server| server.accept().hang_up());
