@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use crate::support::{Lines, Program, have, node_modules, python, skip};
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/program/clients");
+pub(crate) const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/program/clients");
 /// A client starts slowly on a machine that is busy.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Above the longest payload but the one of 16 MiB, and above Chromium's longest fragment.
-const LIMIT: usize = 140_000;
+pub(crate) const LIMIT: usize = 140_000;
 
 /// The server that the clients find. It compresses nothing, so that every byte of a message shows.
 fn server() -> Program {
@@ -21,7 +21,7 @@ fn server() -> Program {
 
 /// Runs a client to its end, which is a good one.
 #[track_caller]
-fn succeed(command: &mut Command) {
+pub(crate) fn succeed(command: &mut Command) {
     struct Running(Child);
     impl Drop for Running {
         fn drop(&mut self) {
@@ -179,7 +179,7 @@ fn pattern(length: usize) -> Vec<u8> {
 
 /// The WebSockets of a session: opening, frames, close.
 #[track_caller]
-fn websockets(program: Program, count: usize) -> Vec<(Value, Vec<Value>, Value)> {
+pub(crate) fn websockets(program: Program, count: usize) -> Vec<(Value, Vec<Value>, Value)> {
     program.stdout().wait("the last close", |lines| {
         (lines.iter().filter(|line| line.starts_with(r#"{"event":"close""#)).count() == count).then_some(())
     });
@@ -197,7 +197,11 @@ fn websockets(program: Program, count: usize) -> Vec<(Value, Vec<Value>, Value)>
 
 /// A session as every client holds it, with pings and fragments where the client's library lets it.
 #[track_caller]
-fn assert_session((open, frames, close): &(Value, Vec<Value>, Value), subprotocol: Option<&str>, has_frames: bool) {
+pub(crate) fn assert_session(
+    (open, frames, close): &(Value, Vec<Value>, Value),
+    subprotocol: Option<&str>,
+    has_frames: bool,
+) {
     assert_eq!((&open["subprotocol"], &open["extensions"]), (&json!(subprotocol), &Value::Null));
     assert_eq!(open["findings"], json!([]));
     assert_eq!(open["request"]["line"], format!("GET {} HTTP/1.1", open["target"].as_str().unwrap()));
@@ -294,7 +298,7 @@ fn nodes_ws_and_the_server_compress_for_each_other_in_every_way() {
 }
 
 /// Chromium, and Node, which drives it.
-fn chromium(test: &str) -> Option<&'static str> {
+pub(crate) fn chromium(test: &str) -> Option<&'static str> {
     let found = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| have(name, "--version"));
     if found.is_none() {
         skip(test, "Chromium");

@@ -5,6 +5,7 @@ mod support;
 
 mod broken_rules;
 mod clients;
+mod clients_tls;
 mod command_line;
 mod compose;
 mod connect;
@@ -33,4 +34,5 @@ mod relay_http;
 mod relay_tls;
 mod screen;
 mod text;
+mod tls;
 mod traffic;

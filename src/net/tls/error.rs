@@ -134,6 +134,11 @@ pub(super) fn refusal(host: &str, certificate: &Certificate, error: &Certificate
              by --ca FILE if it is the right one",
             certificate.issuer
         ),
+        E::BadSignature => format!(
+            "the certificate of {host} says that {} issued it, but the one of that name that is trusted here did not sign \
+             it: look whether the issuer has been made anew",
+            certificate.issuer
+        ),
         E::Revoked => format!("the certificate of {host} was revoked: the server needs a new one"),
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => {
             format!("the certificate of {host} is not one for servers: the server needs another one")
@@ -166,7 +171,10 @@ fn protocol(peer: &str, error: &rustls::Error) -> String {
                 | AlertDescription::CertificateUnknown
                 | AlertDescription::UnsupportedCertificate
                 | AlertDescription::CertificateExpired => {
-                    format!("{peer} does not trust the certificate that it was shown (alert {name})")
+                    format!(
+                        "{peer} does not trust the certificate that it was shown (alert {name}); if the local authority \
+                         made it, wsinspect ca says how to trust that"
+                    )
                 }
                 AlertDescription::CertificateRequired => {
                     format!("{peer} asks for a certificate of ours, and there is none (alert {name})")

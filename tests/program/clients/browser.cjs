@@ -39,7 +39,7 @@ async function session() {
   const submit = (form) => element(form).requestSubmit();
   const state = () => element("state").dataset.state;
   const logged = (text) => element("log").textContent.includes(text);
-  await until("the page", () => element("url").value.startsWith("ws://"));
+  await until("the page", () => /^wss?:/.test(element("url").value));
   submit("connect-form");
   await until("the connection", () => state() === "open");
   element("text").value = "from the page";

@@ -108,7 +108,14 @@ impl Program {
     /// `wsinspect relay LISTEN ARGUMENTS --headless`, the server among the arguments.
     #[track_caller]
     pub(crate) fn relay(listen: &str, arguments: &[&str]) -> Self {
-        let mut program = Self::spawn(&[&["relay", listen, "--headless"], arguments].concat(), &[], Stdio::piped());
+        Self::relay_in(listen, arguments, &[])
+    }
+
+    /// The same with more in the environment.
+    #[track_caller]
+    pub(crate) fn relay_in(listen: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let arguments = [&["relay", listen, "--headless"], arguments].concat();
+        let mut program = Self::spawn(&arguments, environment, Stdio::piped());
         program.unread = program.child.stdout.take();
         program.stdout = Lines::follow(program.take_stdout());
         program
