@@ -3,8 +3,8 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 
 use anyhow::{Context as _, anyhow};
 use base64::Engine as _;
@@ -63,10 +63,14 @@ async fn run_until_over(connect: &cli::Connect) -> anyhow::Result<ExitCode> {
     let messages =
         if has_screen { None } else { Some(read_standard_input(input).context("cannot read standard input")?) };
     // once there is a screen, nothing is written over it
+    let (notify, notices) = mpsc::channel();
     let screen_is_up = Arc::new(AtomicBool::new(false));
     let quiet = screen_is_up.clone();
     let client = net::connect(options(connect, tls, clock), recorder, commands, messages, move |sentence| {
-        if !quiet.load(Ordering::Relaxed) {
+        if quiet.load(Ordering::Relaxed) {
+            // a screen that is gone shows nothing more
+            let _ = notify.send(sentence);
+        } else {
             let _ = writeln!(io::stderr(), "wsinspect: {sentence}");
         }
     });
@@ -92,6 +96,7 @@ async fn run_until_over(connect: &cli::Connect) -> anyhow::Result<ExitCode> {
             between: false,
             peer: Side::Server,
             recording: Some(recording.clone()),
+            notices: Some(notices),
             reading: None,
             marker: Some(marker),
             follow: true,

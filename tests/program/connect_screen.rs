@@ -65,3 +65,22 @@ fn the_screen_shows_the_connection_and_its_keys_send_masked_frames() {
     assert_eq!(terminal.wait_for_end().code(), Some(1));
     assert!(terminal.screen().contents().contains("The server closed with 4001"), "{}", terminal.screen().contents());
 }
+
+#[test]
+fn the_screen_says_that_a_broken_connection_is_made_again() {
+    let server = Server::bind();
+    let program = Path::new(env!("CARGO_BIN_EXE_wsinspect"));
+    let mut terminal = Terminal::start(program, (120, 30), &["connect", &server.url(), "--retry"]);
+    let mut first = server.open();
+    first.message(Opcode::TEXT, b"the first");
+    terminal.wait_for("the first");
+    first.hang_up();
+    terminal.wait_for("trying again in");
+    let mut second = server.open();
+    second.message(Opcode::TEXT, b"the second");
+    terminal.wait_for("the second");
+    terminal.keys("q");
+    assert_eq!(second.read_close().0, Some(CloseCode::GOING_AWAY));
+    second.end(CloseCode::GOING_AWAY);
+    assert_eq!(terminal.wait_for_end().code(), Some(0));
+}
