@@ -25,7 +25,10 @@ use crate::endpoint::{self, Page};
 use crate::formats::{jsonl, text};
 use crate::headless::{Form, Printer};
 use crate::lint::Limits;
-use crate::net::{self, ClientTls, KeyLog, RelayOptions, Rewriting, ServeOptions, Server, ServerTls, TlsSetupError};
+use crate::net::{
+    self, ClientTls, Dialler, KeyLog, ProxyOptions, ProxyTls, RelayOptions, Rewriting, ServeOptions, Server, ServerTls,
+    TlsSetupError,
+};
 use crate::tui::{self, Outcome, Screen, StopScreen};
 use crate::wire::{DeflateAgreement, Side};
 
@@ -40,6 +43,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(serve) => run_live(&Live::Serve(serve)),
         Command::Relay(relay) => run_live(&Live::Relay(relay)),
         Command::Connect(connect) => connect::run(&connect),
+        Command::Proxy(proxy) => run_live(&Live::Proxy(proxy)),
         Command::Open(open) => open::run(&open),
         Command::Ca => ca::run(),
         Command::Explain(explain) => cli::run_explain(&explain),
@@ -53,6 +57,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 enum Live {
     Serve(cli::Serve),
     Relay(cli::Relay),
+    Proxy(cli::Proxy),
 }
 
 impl Live {
@@ -60,6 +65,7 @@ impl Live {
         match self {
             Self::Serve(serve) => &serve.common,
             Self::Relay(relay) => &relay.common,
+            Self::Proxy(proxy) => &proxy.common,
         }
     }
 
@@ -67,6 +73,7 @@ impl Live {
         match self {
             Self::Serve(serve) => &serve.listen,
             Self::Relay(relay) => &relay.listen,
+            Self::Proxy(proxy) => &proxy.listen,
         }
     }
 
@@ -80,6 +87,7 @@ impl Live {
                 let trust = if relay.trust.insecure { " (not verified)" } else { "" };
                 format!("relay {from}{address} {arrow} {}{trust}", relay.upstream)
             }
+            Self::Proxy(_) => format!("proxy {address}"),
         }
     }
 
@@ -91,6 +99,10 @@ impl Live {
                 let trust = if relay.trust.insecure { ", whose certificate is not verified" } else { "" };
                 format!("listening on {}, relaying to {}{trust}", listening(address, &relay.tls), relay.upstream)
             }
+            Self::Proxy(proxy) => {
+                let trust = if proxy.trust.insecure { "; servers' certificates are not verified" } else { "" };
+                format!("listening on http://{address}, a proxy: HTTP_PROXY=http://{address}{trust}")
+            }
         }
     }
 
@@ -99,15 +111,18 @@ impl Live {
         let is_used = match self {
             Self::Serve(serve) => serve.tls.tls,
             Self::Relay(relay) => relay.tls.tls || relay.upstream.tls,
+            Self::Proxy(_) => true,
         };
         let key_log = if is_used { KeyLog::from_environment(self.common().record_secrets)? } else { KeyLog::default() };
         let key_log = Arc::new(key_log);
         Ok(match self {
-            Self::Serve(serve) => Tls { clients: tls::listen(&serve.tls, &key_log)?, server: None },
+            Self::Serve(serve) => Tls { clients: tls::listen(&serve.tls, &key_log)?, ..Tls::default() },
             Self::Relay(relay) => Tls {
                 clients: tls::listen(&relay.tls, &key_log)?,
                 server: relay.upstream.tls.then(|| tls::trust(&relay.trust, key_log)).transpose()?,
+                ..Tls::default()
             },
+            Self::Proxy(proxy) => Tls { tunnels: tls::open(&proxy.trust, key_log)?, ..Tls::default() },
         })
     }
 
@@ -123,6 +138,7 @@ impl Live {
                 let options = RelayOptions {
                     upstream: relay.upstream.clone(),
                     rewriting: Rewriting { host: !relay.keep_host, origin: relay.rewrite_origin },
+                    dialler: Dialler { proxy: relay.upstream_proxy.clone() },
                     tls: tls.clients,
                     upstream_tls: tls.server,
                     clock,
@@ -130,14 +146,22 @@ impl Live {
                 };
                 net::relay(listener, options, recorder, commands)
             }
+            Self::Proxy(proxy) => {
+                let dialler = Dialler { proxy: proxy.upstream_proxy.clone() };
+                let options =
+                    ProxyOptions { only: proxy.only.clone(), dialler, tls: tls.tunnels, clock, max_connections };
+                net::proxy(listener, options, recorder, commands)
+            }
         }
     }
 }
 
-/// How clients are spoken to by TLS, and how the server is.
+/// How clients are spoken to by TLS, how the server is, and how tunnels are opened.
+#[derive(Default)]
 struct Tls {
     clients: Option<ServerTls>,
     server: Option<ClientTls>,
+    tunnels: ProxyTls,
 }
 
 /// What clients connect to.
@@ -194,7 +218,7 @@ async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {
         control: Some(control),
         clock,
         title: live.title(address),
-        between: matches!(live, Live::Relay(_)),
+        between: matches!(live, Live::Relay(_) | Live::Proxy(_)),
         peer: Side::Client,
         recording: Some(recording.clone()),
         notices: None,

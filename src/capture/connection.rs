@@ -6,8 +6,10 @@ use std::sync::Arc;
 use super::deflation::Deflated;
 use super::event::{Account, Cause, ConnectionId, Delay, Origin, SentOn, SocketEnd, Timestamp, Vantage};
 use super::file::Position;
+use super::frame_entry::FrameEntry;
 use super::pings::PingLedger;
 use super::tls::Tls;
+use super::tunnel::{Tunnel, Unopened};
 use crate::lint::{Finding, Rule};
 use crate::wire::http::Unclear;
 use crate::wire::{CloseCode, DeflateAgreement, Side};
@@ -57,6 +59,8 @@ pub struct Connection {
     pub bytes: [u64; 2],
     /// Bytes that each side sent and that were not seen.
     pub unseen: [u64; 2],
+    /// The frame of each side that is still coming in.
+    pub growing: [Option<Growing>; 2],
     /// Frames that break a rule.
     pub broken_frames: u64,
     /// The pings of each side.
@@ -81,6 +85,10 @@ pub struct Connection {
     pub no_tls: Option<Arc<str>>,
     /// Which sides' TLS ended without an end of its own.
     pub truncated: [bool; 2],
+    /// The tunnel through us that its client asked for, where we are a proxy.
+    pub tunnel: Option<Arc<Tunnel>>,
+    /// What crosses that is not looked into.
+    pub unopened: Option<Arc<Unopened>>,
     /// What the archive that it is from says of its end.
     pub account: Option<Arc<Account>>,
     /// How long the bytes of each side stayed with us, where we stand in the middle.
@@ -109,6 +117,8 @@ pub enum ConnectionState {
     Refused,
     /// An ordinary HTTP request.
     Http,
+    /// A tunnel that is not looked into.
+    Tunnel,
 }
 
 impl ConnectionState {
@@ -121,6 +131,7 @@ impl ConnectionState {
             Self::Closed => "closed",
             Self::Refused => "refused",
             Self::Http => "http",
+            Self::Tunnel => "tunnel",
         }
     }
 }
@@ -136,7 +147,28 @@ pub struct CloseFrame {
     pub origin: Origin,
 }
 
+/// A frame that is still coming in.
+#[derive(Clone, Copy, Debug)]
+pub struct Growing {
+    /// The frame, incomplete; `None` as long as its header is.
+    pub entry: Option<FrameEntry>,
+    /// Bytes of it that have come.
+    pub came: u64,
+    /// When the first of them came.
+    pub began: Timestamp,
+    /// When the last of them came.
+    pub time: Timestamp,
+}
+
 impl Connection {
+    /// What begins at `old` stands at `new` from now on, or is not there any more.
+    pub(super) fn move_growing(&mut self, from: Side, old: Position, new: Option<Position>) {
+        let entry = self.growing[from as usize].as_mut().and_then(|growing| growing.entry.as_mut());
+        if let Some(entry) = entry.filter(|entry| entry.position() == Some(old)) {
+            entry.set_position(new);
+        }
+    }
+
     pub(super) fn new(
         id: ConnectionId,
         client: SocketAddr,
@@ -166,6 +198,7 @@ impl Connection {
             frames: [0, 0],
             bytes: [0, 0],
             unseen: [0, 0],
+            growing: [None, None],
             broken_frames: 0,
             pings: [PingLedger::default(); 2],
             closes: [None, None],
@@ -178,6 +211,8 @@ impl Connection {
             tls: [None, None],
             no_tls: None,
             truncated: [false; 2],
+            tunnel: None,
+            unopened: None,
             account: None,
             delays: [Delay::default(); 2],
             latest: began,

@@ -79,6 +79,8 @@ pub(super) struct Dissector {
     pub(super) connection: Connection,
     pub(super) phase: Phase,
     pub(super) directions: [Direction; 2],
+    /// The tunnel that is not looked into.
+    pub(super) unopened: Option<Box<Exchange>>,
     pings: Pings,
 }
 
@@ -104,7 +106,7 @@ impl Dissector {
         if vantage == Vantage::Archive {
             directions.iter_mut().for_each(Direction::judge_messages_alone);
         }
-        Self { connection, phase, directions, pings: Pings::default() }
+        Self { connection, phase, directions, unopened: None, pings: Pings::default() }
     }
 
     /// Takes the next event in. `blocks` tells where in the file the parts of a chunk stand; it is empty if they could
@@ -117,6 +119,8 @@ impl Dissector {
                 let chunk = Chunk { bytes, start: 0, blocks, notes, time: event.time };
                 self.chunk(*from, chunk, steps);
             }
+            EventKind::Tunnelled(tunnel) => self.tunnelled(tunnel, event.time, steps),
+            EventKind::Unopened(unopened) => self.unopened(unopened, event.time),
             EventKind::SentOn(sent) => self.sent_on(sent),
             EventKind::Delayed { from, delay } => self.connection.delays[*from as usize] = *delay,
             EventKind::NotSentOn(why) => self.connection.not_sent_on = Some(why.clone()),
@@ -178,6 +182,7 @@ impl Dissector {
             let begun = &mut http.begun[from as usize];
             *begun = if *begun == Some(old) { new } else { *begun };
         }
+        self.connection.move_growing(from, old, new);
         self.directions[from as usize].move_begun(old, new)
     }
 
@@ -254,6 +259,7 @@ impl Dissector {
                 steps.push(Step::Checkpoint(from, end, place));
             }
         });
+        connection.growing[from as usize] = direction.growing(connection, chunk.time);
     }
 
     fn gap(&mut self, from: Side, bytes: u64, time: Timestamp, steps: &mut Steps) {
@@ -266,7 +272,9 @@ impl Dissector {
         }
         connection.bytes[from as usize] += bytes;
         self.directions[from.other() as usize].expect_any_pong();
-        if let Some((frame, findings)) = self.directions[from as usize].gap(bytes) {
+        let cut = self.directions[from as usize].gap(bytes);
+        connection.growing[from as usize] = self.directions[from as usize].growing(connection, time);
+        if let Some((frame, findings)) = cut {
             connection.frames[from as usize] += 1;
             connection.broken_frames += u64::from(!findings.is_empty());
             steps.frame(NewFrame { connection: connection.id, time, ..frame }, findings);
@@ -275,6 +283,8 @@ impl Dissector {
 
     fn close(&mut self, time: Timestamp, steps: &mut Steps) {
         self.connection.ended = Some(time);
+        self.end_unopened(time, steps);
+        self.connection.growing = [None, None];
         if matches!(self.phase, Phase::Http(_)) {
             self.end_exchanges(time, false, steps);
         }
@@ -295,7 +305,7 @@ impl Dissector {
                 self.connection.state = ConnectionState::Refused;
                 steps.push(Step::Milestone(MilestoneKind::Refused));
             }
-            ConnectionState::Closed | ConnectionState::Refused | ConnectionState::Http => {}
+            ConnectionState::Closed | ConnectionState::Refused | ConnectionState::Http | ConnectionState::Tunnel => {}
         }
     }
 }

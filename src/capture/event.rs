@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::mark::Mark;
 use super::tls::Tls;
+use super::tunnel::{Tunnel, Unopened};
 use crate::wire::{CloseCode, Side};
 
 /// A connection's number: 1, 2, … in order of acceptance.
@@ -171,6 +172,10 @@ pub enum EventKind {
         /// Which frames that begin in them a peer did not make.
         notes: Vec<Note>,
     },
+    /// A proxy's client has a tunnel from here on; what follows crosses it.
+    Tunnelled(Arc<Tunnel>),
+    /// What crosses the tunnel is not looked into: why, and how much it is by now.
+    Unopened(Arc<Unopened>),
     /// The next request of a relayed connection is sent on.
     SentOn(Arc<SentOn>),
     /// How long the bytes of one side have stayed with us by now.
@@ -232,6 +237,8 @@ pub struct SentOn {
     pub to: SocketAddr,
     /// Its lines that differ from those of the client, as they were sent on; what is not UTF-8 is replaced by U+FFFD.
     pub lines: Vec<String>,
+    /// Those of the client that were not, as they came.
+    pub removed: Vec<String>,
 }
 
 /// What an archive says of how a connection ended.

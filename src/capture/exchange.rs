@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::event::{ConnectionId, SentOn, Timestamp};
 use super::file::Position;
+use super::tunnel::Tunnel;
 use crate::wire::Side;
 use crate::wire::handshake::{Request, Response};
 use crate::wire::http::Unclear;
@@ -37,6 +38,10 @@ pub struct Exchange {
     pub complete: bool,
     /// How the request was sent on, where we stand in the middle.
     pub sent_on: Option<Arc<SentOn>>,
+    /// The tunnel that it came through, or that it is.
+    pub tunnel: Option<Arc<Tunnel>>,
+    /// Why that is not looked into: then the bodies are what crossed it.
+    pub unopened: Option<Arc<str>>,
     /// Why nothing that follows it is looked into.
     pub unclear: Option<Unclear>,
 }
@@ -62,6 +67,30 @@ impl Exchange {
             body: [0, 0],
             complete: false,
             sent_on: None,
+            tunnel: None,
+            unopened: None,
+            unclear: None,
+        }
+    }
+
+    /// A tunnel that is not looked into, which has been agreed to.
+    pub(super) fn of_tunnel(connection: ConnectionId, tunnel: Arc<Tunnel>, time: Timestamp) -> Self {
+        Self {
+            n: 0,
+            previous: 0,
+            connection,
+            asked: time,
+            answered: Some(time),
+            ended: time,
+            method: tunnel.method().chars().take(16).collect(),
+            target: tunnel.target.chars().take(256).collect(),
+            status: Some(200),
+            heads: [None, None],
+            body: [0, 0],
+            complete: false,
+            sent_on: None,
+            tunnel: Some(tunnel),
+            unopened: None,
             unclear: None,
         }
     }

@@ -51,6 +51,12 @@ impl FrameStore {
         self.pieces.get(piece)?.get(place)
     }
 
+    /// Frame `index` and those after it, as far as they stand in one piece.
+    pub(super) fn from(&self, index: u64) -> &[FrameEntry] {
+        let piece = self.place(index).and_then(|(piece, place)| self.pieces.get(piece)?.get(place..));
+        piece.unwrap_or_default()
+    }
+
     pub(super) fn get_mut(&mut self, index: u64) -> Option<&mut FrameEntry> {
         let (piece, place) = self.place(index)?;
         self.pieces.get_mut(piece)?.get_mut(place)
@@ -104,6 +110,8 @@ mod tests {
         for n in (0..len + 3).filter(|n| n % 97 == 0 || n.abs_diff(gone) < 3 || n.abs_diff(len) < 3) {
             let found = store.get(n).map(|entry| entry.time().0);
             assert_eq!(found, (gone..len).contains(&n).then_some(n), "{n}");
+            let on = (n..).zip(store.from(n)).all(|(n, entry)| entry.time().0 == n);
+            assert!(on && store.from(n).first().map(|entry| entry.time().0) == found, "{n}");
         }
         assert!(store.held() < len - gone + FrameStore::PIECE as u64, "what is gone takes no memory");
     }

@@ -126,6 +126,12 @@ impl Keep {
         let (start, end) = (self.start, border.at);
         let first = start + GONE_LENGTH as u64;
         let anew = prelude::write(&border.going, capture, first, (end - start) / 2);
+        if anew.is_short && end - start < self.limit / 2 {
+            // it goes together with the next one, which gives more room
+            drop(may_be_cut);
+            self.borders.pop_front();
+            return true;
+        }
         let gone_from = first + anew.packets.len() as u64;
         let stays = |id: ConnectionId| id > border.last || border.going.binary_search_by_key(&id, |one| one.id).is_ok();
         let mut written = Ok(());
@@ -251,6 +257,7 @@ fn move_all(moved: &[Moved], gone: u64, kept_from: u64, index: &mut Index, deriv
     for one in moved {
         let is_at_hand = deriver.move_begun(one.connection, one.from, one.old, one.new);
         if let Some(connection) = index.connection_mut(one.connection) {
+            connection.move_growing(one.from, one.old, one.new);
             let head = &mut connection.heads[one.from as usize];
             if let Some((_, length)) = head.filter(|(position, _)| *position == one.old) {
                 *head = one.new.map(|position: Position| (position, length));

@@ -27,6 +27,7 @@ mod pcapng;
 mod pings;
 mod place;
 mod prelude;
+mod reads;
 mod recorder;
 mod recording;
 mod remark;
@@ -35,6 +36,7 @@ mod resync;
 mod statistics;
 mod tcp;
 mod tls;
+mod tunnel;
 mod verdict;
 
 use std::io;
@@ -43,7 +45,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 pub use archived::ArchivedEnd;
-pub use connection::{CloseFrame, Connection, ConnectionState};
+pub use connection::{CloseFrame, Connection, ConnectionState, Growing};
 pub use deflation::Deflated;
 pub use event::{
     Account, Cause, Clock, ConnectionId, Delay, Event, EventKind, Note, Origin, SentOn, SocketEnd, Timestamp, Vantage,
@@ -56,12 +58,14 @@ pub use index::{Index, Milestone, MilestoneKind, Totals};
 pub use inflated::{Inflated, MessageReader, NotInflated};
 pub use mark::Mark;
 pub use open::{OpenError, Opened, ReadProgress, Reading, open};
-pub use packets::PacketWriter;
+pub use packets::{GoneBefore, PacketWriter};
 pub use pings::PingLedger;
+pub use reads::{Read, Reads};
 pub use recorder::{Marker, Recorder, RecorderThread, start};
 pub use recording::{KeepError, Leftovers, Recording, RecordingError, leftovers};
 pub use statistics::{Histogram, Statistics, Tally, Timeline};
 pub use tls::{Certificate, Tls};
+pub use tunnel::{Tunnel, Unopened};
 pub use verdict::{By, How, Verdict};
 
 use self::checkpoints::Checkpoints;

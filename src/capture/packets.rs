@@ -3,18 +3,29 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use super::event::{ConnectionId, Delay, Event, EventKind, Note, Origin, SentOn, SocketEnd, Vantage};
+use super::direction::{Before, Unfinished};
+use super::event::{ConnectionId, Delay, Event, EventKind, Note, Origin, SentOn, SocketEnd, Timestamp, Vantage};
 use super::mark::Mark;
 use super::pcapng;
 use super::remark::Remark;
 use super::tcp::{Conversation, MAX_SEGMENT, Segment, write_note};
 use super::tls::Tls;
-use crate::wire::Side;
+use super::tunnel::{Tunnel, Unopened};
+use crate::wire::{Opcode, Side};
 
 /// Makes the blocks of a pcapng file of what happens.
 #[derive(Debug)]
 pub struct PacketWriter {
     conversations: HashMap<ConnectionId, Tracked>,
+}
+
+/// What is not there of a side's stream.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GoneBefore {
+    /// How many bytes after the opening handshake.
+    pub bytes: u64,
+    /// Whether they end within a compressed message.
+    pub cuts_message: bool,
 }
 
 #[derive(Debug)]
@@ -66,12 +77,16 @@ impl PacketWriter {
             // of the client's conversation alone packets are made: here it learns that its request has come
             EventKind::SentOn(_)
             | EventKind::NotSentOn(_)
+            | EventKind::Tunnelled(_)
+            | EventKind::Unopened(_)
             | EventKind::Tls { .. }
             | EventKind::NoTls(_)
             | EventKind::Truncated { .. } => {
                 let remark = match &event.kind {
                     EventKind::SentOn(sent) => Remark::SentOn(SentOn::clone(sent)),
                     EventKind::NotSentOn(why) => Remark::NotSentOn(why.to_string()),
+                    EventKind::Tunnelled(tunnel) => Remark::Tunnel(Tunnel::clone(tunnel)),
+                    EventKind::Unopened(unopened) => Remark::Unopened(Unopened::clone(unopened)),
                     EventKind::Tls { with, tls } => Remark::Tls { with: *with, tls: Tls::clone(tls) },
                     EventKind::NoTls(why) => Remark::NoTls(why.to_string()),
                     EventKind::Truncated { from } => Remark::Truncated { from: *from },
@@ -124,6 +139,27 @@ impl PacketWriter {
             }
         }
         0
+    }
+
+    /// Says of an open connection that of what each side has sent since the opening handshake so much is not there, and with
+    /// it what its compressed messages refer to.
+    pub fn push_gone(
+        &mut self,
+        connection: ConnectionId,
+        time: Timestamp,
+        beginnings: [GoneBefore; 2],
+        out: &mut Vec<u8>,
+    ) {
+        let Some(tracked) = self.conversations.get_mut(&connection) else { return };
+        let comments = Side::BOTH.map(|from| {
+            let GoneBefore { bytes, cuts_message } = beginnings[from as usize];
+            // of which kind it was is of no account to whoever can't inflate it
+            let message = if cuts_message { Unfinished::Message(Opcode::BINARY, true) } else { Unfinished::No };
+            Remark::Gone { from, before: Before { frames: 0, bytes, chunks: 0, message } }.to_string()
+        });
+        pcapng::write_packet(out, time.0, &comments, |packet| {
+            tracked.conversation.write(packet, Side::Client, Segment::Ack);
+        });
     }
 
     /// The conversation of an open connection, as far as it has come.

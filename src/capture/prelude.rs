@@ -34,6 +34,8 @@ pub(super) struct Going {
 pub(super) struct Anew {
     pub(super) packets: Vec<u8>,
     pub(super) moved: Vec<Moved>,
+    /// There was no room for every connection.
+    pub(super) is_short: bool,
 }
 
 /// Something that began before the border.
@@ -64,6 +66,7 @@ pub(super) fn write(going: &[Going], capture: &Capture, start: u64, room: u64) -
         let (length, moved) = (anew.packets.len(), anew.moved.len());
         opening.write(start, &mut anew);
         if anew.packets.len() as u64 > room {
+            anew.is_short = true;
             anew.packets.truncate(length);
             anew.moved[moved..].iter_mut().for_each(|one| one.new = None);
         }
@@ -103,7 +106,7 @@ impl<'a> Opening<'a> {
             (tail, come)
         });
         // without both heads nobody could tell where frames begin
-        let is_late = going.is_over && heads.iter().any(Option::is_none);
+        let is_late = going.is_over && heads.iter().any(Option::is_none) && connection.unopened.is_none();
         let vantage = if is_late { Vantage::Late } else { connection.vantage };
         let heads = if is_late { [None, None] } else { heads };
         Self { going, connection, vantage, heads, tails }
@@ -116,7 +119,7 @@ impl<'a> Opening<'a> {
         let number = Remark::Connection { number: connection.id.0, vantage: self.vantage }.to_string();
         let gone: Vec<String> = Side::BOTH
             .iter()
-            .filter(|_| going.is_over)
+            .filter(|_| going.is_over && connection.unopened.is_none())
             .map(|from| Remark::Gone { from: *from, before: going.sides[*from as usize].before }.to_string())
             .collect();
         let tls: Vec<String> = Side::BOTH
@@ -127,11 +130,17 @@ impl<'a> Opening<'a> {
             })
             .collect();
         let has_heads = self.heads[0].is_some();
+        let mut first: Vec<String> = Vec::new();
+        first.extend(connection.tunnel.as_deref().map(|tunnel| Remark::Tunnel(tunnel.clone()).to_string()));
+        first.extend(connection.unopened.as_deref().map(|unopened| Remark::Unopened(unopened.clone()).to_string()));
+        if !has_heads {
+            first.extend_from_slice(&gone);
+        }
         let out = &mut anew.packets;
         for (from, segment, comments) in [
             (Side::Client, Segment::Syn, &[number][..]),
             (Side::Server, Segment::SynAck, &[]),
-            (Side::Client, Segment::Ack, if has_heads { &[] } else { &gone[..] }),
+            (Side::Client, Segment::Ack, &first[..]),
         ] {
             pcapng::write_packet(out, began, comments, |packet| conversation.write(packet, from, segment));
         }

@@ -5,6 +5,7 @@ use std::fmt;
 use super::direction::{Before, Unfinished};
 use super::event::{Cause, Delay, Origin, SentOn, Vantage};
 use super::tls::Tls;
+use super::tunnel::{Tunnel, Unopened};
 use crate::wire::{Opcode, Side};
 
 /// One comment.
@@ -20,6 +21,10 @@ pub(super) enum Remark {
     },
     /// After the opening handshake: what of this side's stream is gone before the next packet.
     Gone { from: Side, before: Before },
+    /// On a packet of its own: what follows crosses a tunnel.
+    Tunnel(Tunnel),
+    /// On a packet of its own: what crosses the tunnel is not looked into, and in no packet.
+    Unopened(Unopened),
     /// On a packet of its own: a request is sent on.
     SentOn(SentOn),
     /// On a packet of its own: a request can't be sent on, and why.
@@ -38,6 +43,8 @@ pub(super) enum Remark {
 
 const MARK: &str = "wsinspect: ";
 const LATE: &str = "begun before the capture";
+/// Before the colon of a header there is no blank, so that this begins none.
+const REMOVED: &str = "without ";
 const ARCHIVE: &str = "frames made of archived messages";
 
 impl fmt::Display for Remark {
@@ -64,10 +71,19 @@ impl fmt::Display for Remark {
                     }
                 }
             }
-            Self::SentOn(SentOn { from, to, lines }) => {
+            Self::Tunnel(Tunnel { target, from, to, request }) => {
+                write!(f, "tunnel from={from} to={to} target={target}")?;
+                // as below
+                request.iter().try_for_each(|line| write!(f, "\n{line}"))
+            }
+            Self::Unopened(Unopened { why, bytes: [client, server] }) => {
+                write!(f, "not opened client={client} server={server} why={why}")
+            }
+            Self::SentOn(SentOn { from, to, lines, removed }) => {
                 write!(f, "sent on from={from} to={to}")?;
                 // no line of a head has a line break in it
-                lines.iter().try_for_each(|line| write!(f, "\n{line}"))
+                lines.iter().try_for_each(|line| write!(f, "\n{line}"))?;
+                removed.iter().try_for_each(|line| write!(f, "\n{REMOVED}{line}"))
             }
             Self::NotSentOn(why) => write!(f, "not sent on: {why}"),
             Self::Tls { with, tls } => {
@@ -119,11 +135,27 @@ impl Remark {
             let (frames, bytes, chunks) = (frames.parse().ok()?, bytes.parse().ok()?, chunks.parse().ok()?);
             return Some(Self::Gone { from, before: Before { frames, bytes, chunks, message } });
         }
+        if let Some(rest) = text.strip_prefix("tunnel from=") {
+            let mut lines = rest.split('\n');
+            let (from, rest) = lines.next()?.split_once(" to=")?;
+            let (to, target) = rest.split_once(" target=")?;
+            let (from, to, target) = (from.parse().ok()?, to.parse().ok()?, target.to_owned());
+            return Some(Self::Tunnel(Tunnel { target, from, to, request: lines.map(str::to_owned).collect() }));
+        }
+        if let Some(rest) = text.strip_prefix("not opened client=") {
+            let (client, rest) = rest.split_once(" server=")?;
+            let (server, why) = rest.split_once(" why=")?;
+            let bytes = [client.parse().ok()?, server.parse().ok()?];
+            return Some(Self::Unopened(Unopened { why: why.into(), bytes }));
+        }
         if let Some(rest) = text.strip_prefix("sent on from=") {
             let mut lines = rest.split('\n');
             let (from, to) = lines.next()?.split_once(" to=")?;
             let (from, to) = (from.parse().ok()?, to.parse().ok()?);
-            return Some(Self::SentOn(SentOn { from, to, lines: lines.map(str::to_owned).collect() }));
+            let (removed, lines): (Vec<_>, Vec<_>) = lines.partition(|line| line.starts_with(REMOVED));
+            let lines = lines.into_iter().map(str::to_owned).collect();
+            let removed = removed.into_iter().map(|line| line[REMOVED.len()..].to_owned()).collect();
+            return Some(Self::SentOn(SentOn { from, to, lines, removed }));
         }
         if let Some(why) = text.strip_prefix("not sent on: ") {
             return Some(Self::NotSentOn(why.to_owned()));
@@ -164,10 +196,17 @@ mod tests {
             from: Side::Server,
             before: Before { frames: u64::MAX, bytes: 1 << 40, chunks: 3, message },
         };
-        let sent_on = |lines: &[&str]| SentOn {
+        let sent_on = |lines: &[&str], removed: &[&str]| SentOn {
             from: "127.0.0.1:50000".parse().unwrap(),
             to: "[::1]:9003".parse().unwrap(),
             lines: lines.iter().map(|&line| line.to_owned()).collect(),
+            removed: removed.iter().map(|&line| line.to_owned()).collect(),
+        };
+        let tunnel = |request: &[&str]| Tunnel {
+            target: "example.com:443".to_owned(),
+            from: "127.0.0.1:50000".parse().unwrap(),
+            to: "[::1]:443".parse().unwrap(),
+            request: request.iter().map(|&line| line.to_owned()).collect(),
         };
         let tls = Tls {
             version: "TLSv1.3".to_owned(),
@@ -176,6 +215,9 @@ mod tests {
             ..Tls::default()
         };
         for remark in [
+            Remark::Tunnel(tunnel(&[])),
+            Remark::Tunnel(tunnel(&["CONNECT example.com:443 HTTP/1.1", "Host: example.com:443"])),
+            Remark::Unopened(Unopened { why: "it is TLS".into(), bytes: [0, u64::MAX] }),
             connection(Vantage::Beside),
             connection(Vantage::Late),
             connection(Vantage::Archive),
@@ -187,8 +229,9 @@ mod tests {
             gone(Unfinished::Unknown),
             gone(Unfinished::Message(Opcode::TEXT, false)),
             gone(Unfinished::Message(Opcode::BINARY, true)),
-            Remark::SentOn(sent_on(&[])),
-            Remark::SentOn(sent_on(&["GET / HTTP/1.1", "Host:  a \u{fffd}"])),
+            Remark::SentOn(sent_on(&[], &[])),
+            Remark::SentOn(sent_on(&[], &["Proxy-Connection: close"])),
+            Remark::SentOn(sent_on(&["GET / HTTP/1.1", "Host:  a \u{fffd}"], &["A: b", "C: d"])),
             Remark::NotSentOn("Nothing listens there.".to_owned()),
             Remark::Tls { with: Side::Server, tls: Tls::default() },
             Remark::Tls { with: Side::Client, tls },

@@ -106,7 +106,9 @@ impl Dissector {
             What::Upgrade(Box::new(request))
         } else {
             self.connection.requests += 1;
-            What::Page(Box::new(Exchange::new(self.connection.id, &request, head, time)))
+            let mut exchange = Exchange::new(self.connection.id, &request, head, time);
+            exchange.tunnel.clone_from(&self.connection.tunnel);
+            What::Page(Box::new(exchange))
         };
         if http.asked.len() < Exchanges::MAX_WAITING {
             http.asked.push_back(Asked { what, is_sent_on: false });

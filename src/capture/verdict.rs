@@ -18,6 +18,10 @@ impl Connection {
                     if self.requests == 1 { "1 request".to_owned() } else { format!("{} requests", self.requests) };
                 Some(format!("{} after {requests}.", self.tcp_end()))
             }
+            ConnectionState::Tunnel => {
+                let why = self.unopened.as_ref().map_or_else(String::new, |unopened| format!(": {}", unopened.why));
+                Some(format!("{}; the tunnel was not opened{why}.", self.tcp_end()))
+            }
             _ if self.is_archived() => self.archived_end().map(|end| end.sentence),
             _ => self.verdict().map(|verdict| verdict.sentence),
         }

@@ -18,7 +18,7 @@ pub use values::{FilterArgument, HeaderArgument, ListenAddress};
 use values::{parse_client_window, parse_duration, parse_keep, parse_server_window, parse_size};
 
 use crate::formats::export::Kind;
-use crate::net::Upstream;
+use crate::net::{HostPattern, Upstream, UpstreamProxy};
 use crate::wire::Side;
 
 /// What is on my WebSocket? An interactive terminal inspector that shows every frame live, byte-exact and explained.
@@ -39,6 +39,8 @@ pub enum Command {
     Relay(Relay),
     /// Be the client: connect to a server, send and receive messages, show every frame
     Connect(Connect),
+    /// Be a proxy for browsers and programs (HTTP_PROXY): pass everything on, show every frame of the WebSockets in it
+    Proxy(Proxy),
     /// Show a recording, or any capture of plain WebSocket traffic
     Open(Open),
     /// Say where the local certificate authority is, which --tls makes certificates with, and how to trust it
@@ -174,9 +176,38 @@ pub struct Relay {
     #[arg(long)]
     pub rewrite_origin: bool,
 
+    /// Connect to the server through a proxy: http://[USER:PASSWORD@]HOST:PORT or socks5://…
+    #[arg(long, value_name = "URL")]
+    pub upstream_proxy: Option<UpstreamProxy>,
+
     /// How clients are spoken to.
     #[command(flatten)]
     pub tls: ListenTls,
+
+    /// Whom we trust.
+    #[command(flatten)]
+    pub trust: ServerTrust,
+
+    /// Options of every command that shows live traffic.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `wsinspect proxy`
+#[derive(Debug, Args)]
+pub struct Proxy {
+    /// Where to listen: a port, or host and port; 127.0.0.1 unless a host is given; port 0 takes a free one
+    #[arg(value_name = "[HOST:]PORT")]
+    pub listen: ListenAddress,
+
+    /// Look only at what goes to this host (repeatable): example.com, *.example.com for all below it, each with :PORT or
+    /// without; everything else is passed on and counted, and not recorded
+    #[arg(long, value_name = "HOST-PATTERN")]
+    pub only: Vec<HostPattern>,
+
+    /// Connect to servers through another proxy: http://[USER:PASSWORD@]HOST:PORT or socks5://…
+    #[arg(long, value_name = "URL")]
+    pub upstream_proxy: Option<UpstreamProxy>,
 
     /// Whom we trust.
     #[command(flatten)]

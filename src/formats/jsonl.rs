@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use serde::Serialize;
 
 use crate::capture::{
-    Capture, Connection, Exchange, FrameEntry, Gone, How, Item, MessageReader, SentOn, Timestamp, Tls,
+    Capture, Connection, Exchange, FrameEntry, Gone, How, Item, MessageReader, SentOn, Timestamp, Tls, Tunnel,
 };
 use crate::lint::Finding;
 use crate::wire::handshake::Head;
@@ -215,6 +215,7 @@ fn open<'a>(capture: &Capture, connection: &'a Connection) -> io::Result<OpenJso
         response: head_json(capture, connection, Side::Server)?,
         subprotocol: connection.subprotocol.clone(),
         extensions: connection.extensions.clone(),
+        tunnel: connection.tunnel.as_deref().map(|tunnel| tunnel_json(tunnel, None)),
         sent_on: connection.sent_on.as_deref().map(sent_on_json),
         tls: tls_json(connection),
         findings: connection.handshake_findings.iter().flatten().map(finding_json).collect(),
@@ -232,6 +233,7 @@ fn refused<'a>(capture: &Capture, connection: &'a Connection) -> io::Result<Refu
         request: head_json(capture, connection, Side::Client)?,
         response: head_json(capture, connection, Side::Server)?,
         tls: tls_json(connection),
+        tunnel: connection.tunnel.as_deref().map(|tunnel| tunnel_json(tunnel, None)),
         findings: connection.handshake_findings.iter().flatten().map(finding_json).collect(),
     })
 }
@@ -259,6 +261,7 @@ fn http(capture: &Capture, connection: &Connection, exchange: &Exchange) -> io::
         response_length: exchange.body[Side::Server as usize],
         took: seconds(exchange.took()),
         complete: exchange.complete,
+        tunnel: exchange.tunnel.as_deref().map(|tunnel| tunnel_json(tunnel, exchange.unopened.as_deref())),
         sent_on: exchange.sent_on.as_deref().map(sent_on_json),
         unclear: exchange.unclear.map(|unclear| format!("What follows is not looked into: {}.", unclear.says())),
     })
@@ -341,7 +344,25 @@ fn head_of(raw: Vec<u8>) -> HeadJson {
 }
 
 fn sent_on_json(sent: &SentOn) -> SentOnJson {
-    SentOnJson { from: sent.from.to_string(), to: sent.to.to_string(), lines: sent.lines.clone() }
+    SentOnJson {
+        from: sent.from.to_string(),
+        to: sent.to.to_string(),
+        lines: sent.lines.clone(),
+        removed: sent.removed.clone(),
+    }
+}
+
+fn tunnel_json(tunnel: &Tunnel, why: Option<&str>) -> TunnelJson {
+    let request = Head::parse((tunnel.request.join("\r\n") + "\r\n\r\n").into_bytes());
+    let headers = request.pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    TunnelJson {
+        target: tunnel.target.clone(),
+        from: tunnel.from.to_string(),
+        to: tunnel.to.to_string(),
+        request: (!tunnel.request.is_empty()).then(|| HeadJson { line: request.start_line().into_owned(), headers }),
+        opened: why.is_none(),
+        why: why.map(|why| format!("It is not looked into: {why}.")),
+    }
 }
 
 /// Where in the bytes of a frame nobody can say that has not seen them.
@@ -390,6 +411,8 @@ struct OpenJson<'a> {
     subprotocol: Option<String>,
     extensions: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    tunnel: Option<TunnelJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     sent_on: Option<SentOnJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<TlsJson<'a>>,
@@ -401,6 +424,21 @@ struct SentOnJson {
     from: String,
     to: String,
     lines: Vec<String>,
+    /// Lines that were not sent on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    removed: Vec<String>,
+}
+
+/// A tunnel through a proxy.
+#[derive(Serialize)]
+struct TunnelJson {
+    target: String,
+    from: String,
+    to: String,
+    request: Option<HeadJson>,
+    opened: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -415,6 +453,7 @@ struct RefusedJson<'a> {
     response: Option<HeadJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<TlsJson<'a>>,
+    tunnel: Option<TunnelJson>,
     findings: Vec<FindingJson>,
 }
 
@@ -440,6 +479,8 @@ struct HttpJson {
     response_length: u64,
     took: f64,
     complete: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tunnel: Option<TunnelJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sent_on: Option<SentOnJson>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -59,6 +59,9 @@ impl TextLines {
         let mut line = self.start(connection.answered.unwrap_or(connection.began), None, connection);
         let client = client(connection);
         let _ = write!(line, "{} {client} asks for {}", self.paint(Style::Good, "open"), self.text(&connection.target));
+        if let Some(tunnel) = &connection.tunnel {
+            let _ = write!(line, " of {}", self.text(&tunnel.target));
+        }
         if let Some(subprotocol) = &connection.subprotocol {
             let _ = write!(line, ", subprotocol {}", self.text(subprotocol));
         }
@@ -244,6 +247,10 @@ fn client(connection: &Connection) -> String {
 
 /// What came of a request: `200, 1234 bytes`.
 pub fn outcome(exchange: &Exchange) -> String {
+    if let Some(why) = &exchange.unopened {
+        let [up, down] = exchange.body;
+        return format!("{up} bytes up, {down} down, not opened: {why}");
+    }
     let Some(status) = exchange.status else { return "no answer".to_owned() };
     let length = exchange.body[Side::Server as usize];
     let bytes = if length == 1 { "byte" } else { "bytes" };

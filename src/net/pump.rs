@@ -13,10 +13,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::borders::Borders;
 use super::injection::Injection;
-use super::leg::Leg;
+use super::leg::{Elsewhere, Leg};
 use super::relay::PATIENCE;
 use super::socket::Socket;
-use super::upstream::{Rewritten, rewrite};
+use super::upstream::Rewritten;
 use crate::capture::{Delay, EventKind, Origin, SentOn, SocketEnd};
 use crate::control::Outgoing;
 use crate::wire::http::{ClientStep, ServerStep};
@@ -124,13 +124,16 @@ impl<'a> Pump<'a> {
         }
         for part in first {
             if let Part::Bytes(_) = part {
-                self.tell_sent_on(Vec::new()).await;
+                self.tell_sent_on(Vec::new(), Vec::new()).await;
             }
             self.write_part(part).await?;
         }
         self.pass(rest, true).await?;
         loop {
             self.inject().await?;
+            if self.from == Side::Client && self.leg.has_aside() {
+                return Ok(());
+            }
             if self.stopping && self.borders.is_closed() {
                 return Ok(());
             }
@@ -179,13 +182,24 @@ impl<'a> Pump<'a> {
             self.take(ask);
         }
         if !self.is_in_frames {
-            let (http, parts) = if self.from == Side::Client { self.requests(&chunk) } else { self.responses(&chunk) };
+            let (http, parts) = if self.from == Side::Client {
+                self.requests(&chunk, is_recorded)
+            } else {
+                self.leg.begin_to_pass();
+                self.responses(&chunk)
+            };
             let http = chunk.split_to(http);
             if !is_recorded && !http.is_empty() {
                 self.leg.record_chunk(self.from, http, Vec::new()).await;
             }
             for part in parts {
                 self.write_part(part).await?;
+            }
+            if self.from == Side::Client && self.leg.has_aside() {
+                return Ok(());
+            }
+            if self.from == Side::Server {
+                self.leg.end_to_pass();
             }
             if self.from == Side::Server && self.is_in_frames {
                 self.leg.open.store(true, Ordering::Relaxed);
@@ -208,7 +222,7 @@ impl<'a> Pump<'a> {
 
     /// How many bytes of `chunk` come before the frames, and what is sent on for them. The beginning of a head is held
     /// back until all of it is there.
-    fn requests(&mut self, chunk: &Bytes) -> (usize, Vec<Part>) {
+    fn requests(&mut self, chunk: &Bytes, is_recorded: bool) -> (usize, Vec<Part>) {
         let mut http = self.leg.http();
         let (mut input, mut parts) = (&chunk[..], Vec::new());
         while !input.is_empty() {
@@ -217,17 +231,18 @@ impl<'a> Pump<'a> {
             let taken = start..chunk.len() - input.len();
             match step {
                 ClientStep::Head(request) => {
+                    let Some(head) = self.leg.sent_on(&request) else {
+                        let unrecorded = if is_recorded { Bytes::new() } else { chunk.slice(taken.start..) };
+                        self.leg.set_aside(Elsewhere { request, rest: chunk.slice(taken.end..), unrecorded });
+                        return (taken.start, parts);
+                    };
                     let upgrades = request.wants_upgrade();
                     self.borders = if upgrades { Borders::of_frames() } else { Borders::none() };
                     if upgrades {
                         http.asked = Some(Instant::now());
                         self.leg.asked.notify_one();
                     }
-                    parts.push(Part::Head(rewrite(
-                        &request.head,
-                        &self.leg.options.upstream,
-                        self.leg.options.rewriting,
-                    )));
+                    parts.push(Part::Head(head));
                 }
                 ClientStep::Partial => {}
                 ClientStep::TooLong(held) => parts.push(Part::Bytes(held.into())),
@@ -276,17 +291,17 @@ impl<'a> Pump<'a> {
         self.write(held).await
     }
 
-    async fn tell_sent_on(&self, lines: Vec<String>) {
+    async fn tell_sent_on(&self, lines: Vec<String>, removed: Vec<String>) {
         if let (Ok(from), Ok(to)) = (self.sink.tcp().local_addr(), self.sink.tcp().peer_addr()) {
-            self.leg.record(EventKind::SentOn(Arc::new(SentOn { from, to, lines }))).await;
+            self.leg.record(EventKind::SentOn(Arc::new(SentOn { from, to, lines, removed }))).await;
         }
     }
 
     async fn write_part(&self, part: Part) -> Result<(), Abort> {
         match part {
             Part::Bytes(bytes) => self.write(bytes).await,
-            Part::Head(Rewritten { bytes, lines }) => {
-                self.tell_sent_on(lines).await;
+            Part::Head(Rewritten { bytes, lines, removed }) => {
+                self.tell_sent_on(lines, removed).await;
                 self.write(bytes.into()).await
             }
         }

@@ -1,21 +1,21 @@
 //! The relay: takes connections, passes every byte on to a server and back as it came, and shows them.
 
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-use super::leg::Leg;
+use super::dial::{DialError, Dialler};
+use super::leg::{Elsewhere, Leg, Way};
 use super::pump::{Abort, Ask, Part, Pump, at, is_temporary};
 use super::registry::Inbox;
-use super::server::{self, Entrance, NO_DESCRIPTORS, Server, Shared, no_descriptors, stopped};
+use super::server::{self, Entrance, Server, Shared, stopped};
 use super::socket::Socket;
 use super::tls::{ClientTls, ServerTls};
-use super::upstream::{Rewriting, Upstream, rewrite};
+use super::upstream::{Rewriting, Upstream};
 use crate::capture::{Cause, Clock, ConnectionId, EventKind, Recorder, SocketEnd, Vantage};
 use crate::control::Commands;
 use crate::wire::Side;
@@ -33,6 +33,8 @@ pub struct RelayOptions {
     pub upstream: Upstream,
     /// What is changed in them.
     pub rewriting: Rewriting,
+    /// Makes the connections there.
+    pub dialler: Dialler,
     /// How clients speak TLS, if they may.
     pub tls: Option<ServerTls>,
     /// How the server is spoken to by TLS, if it is.
@@ -59,11 +61,17 @@ pub fn relay(listener: TcpListener, options: RelayOptions, recorder: Recorder, c
 }
 
 async fn run(id: ConnectionId, client: Socket, mut inbox: Inbox, mut shared: Shared, options: Arc<RelayOptions>) {
-    let leg = Leg::new(id, shared.clone(), options);
+    let leg = Leg::new(id, shared.clone(), Way::Relay(options.clone()));
     let mut stop = shared.stop.clone();
     let cause = tokio::select! {
-        opened = open(&leg, &client) => match opened {
-            Ok(Some((server, opening))) => Relayed { leg: &leg, client, server }.run(opening, &mut inbox, &mut shared).await,
+        opened = open(&leg, &client, &options) => match opened {
+            Ok(Some((server, opening))) => {
+                match (Relayed { leg: &leg, client: &client, server }).run(opening, &mut inbox, &mut shared).await {
+                    End::Over(cause) => cause,
+                    // there is one server for all requests
+                    End::Elsewhere(_) => None,
+                }
+            }
             Ok(None) => None,
             Err(abort) => abandon(&leg, abort, None).await,
         },
@@ -73,31 +81,33 @@ async fn run(id: ConnectionId, client: Socket, mut inbox: Inbox, mut shared: Sha
 }
 
 /// How the client begins: what is sent on first, and what it sent after that.
-struct Opening {
-    first: Part,
-    rest: Bytes,
+#[derive(Default)]
+pub(super) struct Opening {
+    pub(super) first: Vec<Part>,
+    pub(super) rest: Bytes,
+    /// What the server said already; this has been recorded, too.
+    pub(super) said: Bytes,
 }
 
 /// Reads the first request and makes the connection that it is sent on by; `None` where that can't be made, which has
 /// been answered then.
-async fn open(leg: &Leg, client: &Socket) -> Result<Option<(Socket, Opening)>, Abort> {
+async fn open(leg: &Leg, client: &Socket, options: &RelayOptions) -> Result<Option<(Socket, Opening)>, Abort> {
     let opening = read_request(leg, client).await?;
     let connected = tokio::select! {
-        connected = connect(leg) => connected,
+        connected = connect(leg, options) => connected,
         error = client.broken() => return Err(Abort::of(&error, Side::Client)),
     };
-    let server = match connected {
-        Ok(server) => server,
-        Err(unreachable) => {
-            answer(leg, client, unreachable).await;
-            return Ok(None);
+    match connected {
+        Ok(server) => Ok(Some((server, opening))),
+        Err(error) => {
+            answer(leg, client, error).await;
+            Ok(None)
         }
-    };
-    Ok(Some((server, opening)))
+    }
 }
 
 /// Reads up to the end of the head. Where there is none within its bounds, what came is passed on as it is.
-async fn read_request(leg: &Leg, client: &Socket) -> Result<Opening, Abort> {
+pub(super) async fn read_request(leg: &Leg, client: &Socket) -> Result<Opening, Abort> {
     let mut came = BytesMut::new();
     // a browser may connect long before it asks for anything
     let mut deadline = None;
@@ -119,8 +129,8 @@ async fn read_request(leg: &Leg, client: &Socket) -> Result<Opening, Abort> {
                     ClientStep::Partial => {}
                     ClientStep::Head(request) => {
                         let rest = Bytes::copy_from_slice(input);
-                        let head = rewrite(&request.head, &leg.options.upstream, leg.options.rewriting);
-                        return Ok(Opening { first: Part::Head(head), rest });
+                        let Some(head) = leg.sent_on(&request) else { break };
+                        return Ok(Opening { first: vec![Part::Head(head)], rest, ..Opening::default() });
                     }
                     _ => break,
                 }
@@ -130,48 +140,48 @@ async fn read_request(leg: &Leg, client: &Socket) -> Result<Opening, Abort> {
         }
     }
     leg.http().exchanges.give_up();
-    Ok(Opening { first: Part::Bytes(came.freeze()), rest: Bytes::new() })
+    Ok(Opening { first: vec![Part::Bytes(came.freeze())], ..Opening::default() })
 }
 
 /// There is no server to send on to.
-struct Unreachable {
-    status: &'static str,
-    sentence: String,
+pub(super) struct Unreachable {
+    pub(super) status: &'static str,
+    pub(super) sentence: String,
 }
 
-async fn connect(leg: &Leg) -> Result<Socket, Unreachable> {
-    let upstream = &leg.options.upstream;
-    let server = connect_tcp(upstream).await?;
-    // small frames go out at once; where that can't be set, they go out a little later
-    let _ = server.set_nodelay(true);
-    let Some(tls) = &leg.options.upstream_tls else { return Ok(Socket::Plain(server)) };
-    let connected = tls.connect(server, &upstream.host).await;
-    let socket = connected.map_err(|error| Unreachable { status: "502 Bad Gateway", sentence: error.sentence() })?;
-    leg.tell_tls(&socket, tls.take_secrets()).await;
+impl From<DialError> for Unreachable {
+    fn from(error: DialError) -> Self {
+        let status = if error.is_timeout() { "504 Gateway Timeout" } else { BAD_GATEWAY };
+        Self { status, sentence: error.to_string() }
+    }
+}
+
+const BAD_GATEWAY: &str = "502 Bad Gateway";
+
+async fn connect(leg: &Leg, options: &RelayOptions) -> Result<Socket, Unreachable> {
+    let RelayOptions { upstream, dialler, upstream_tls, .. } = options;
+    let server = dialler.dial(&upstream.host, upstream.port, upstream).await?;
+    match upstream_tls {
+        Some(tls) => begin_tls(leg, tls, server, &upstream.host).await,
+        None => Ok(Socket::Plain(server)),
+    }
+}
+
+/// TLS with a server, and what was agreed on with it.
+pub(super) async fn begin_tls(
+    leg: &Leg,
+    tls: &ClientTls,
+    server: TcpStream,
+    host: &str,
+) -> Result<Socket, Unreachable> {
+    let connected = tls.connect(server, host).await;
+    let socket = connected.map_err(|error| Unreachable { status: BAD_GATEWAY, sentence: error.sentence() })?;
+    leg.tell_tls(Side::Server, &socket, tls.take_secrets()).await;
     Ok(socket)
 }
 
-async fn connect_tcp(upstream: &Upstream) -> Result<TcpStream, Unreachable> {
-    let connect = async {
-        let addresses: Vec<_> = match lookup_host((upstream.host.as_str(), upstream.port)).await {
-            Ok(addresses) => addresses.collect(),
-            Err(_) => return Err(format!("The host of {upstream} was not found.")),
-        };
-        TcpStream::connect(&addresses[..]).await.map_err(|error| match error.kind() {
-            _ if no_descriptors(&error) => NO_DESCRIPTORS.to_owned(),
-            ErrorKind::ConnectionRefused => format!("{upstream} refused the connection: nothing listens there."),
-            _ => format!("{upstream} cannot be reached: {error}."),
-        })
-    };
-    let Ok(connected) = timeout(PATIENCE, connect).await else {
-        let sentence = format!("{upstream} did not take the connection within {} seconds.", PATIENCE.as_secs());
-        return Err(Unreachable { status: "504 Gateway Timeout", sentence });
-    };
-    connected.map_err(|sentence| Unreachable { status: "502 Bad Gateway", sentence })
-}
-
 /// Tells the client in the server's place that there is none.
-async fn answer(leg: &Leg, client: &Socket, Unreachable { status, sentence }: Unreachable) {
+pub(super) async fn answer(leg: &Leg, client: &Socket, Unreachable { status, sentence }: Unreachable) {
     let response = server::response(status, &sentence);
     leg.record(EventKind::NotSentOn(sentence.into())).await;
     let response = Bytes::from(response);
@@ -179,8 +189,13 @@ async fn answer(leg: &Leg, client: &Socket, Unreachable { status, sentence }: Un
     if client.try_write(&response).is_ok() {
         leg.record_chunk(Side::Server, response, Vec::new()).await;
     }
+    leave(leg, client).await;
+}
+
+/// Ends the connection to the client in order.
+pub(super) async fn leave(leg: &Leg, client: &Socket) {
     end(leg, client, Side::Server).await;
-    // what the client still sends is read, lest the answer be lost over it
+    // what the client still sends is read, lest what it was sent be lost over it
     let _ = timeout(FAREWELL, async {
         let mut buffer = BytesMut::new();
         while client.readable().await.is_ok() {
@@ -206,22 +221,31 @@ async fn end(leg: &Leg, stream: &Socket, from: Side) {
 }
 
 /// A connection with both its legs.
-struct Relayed<'a> {
-    leg: &'a Leg,
-    client: Socket,
-    server: Socket,
+pub(super) struct Relayed<'a> {
+    pub(super) leg: &'a Leg,
+    pub(super) client: &'a Socket,
+    pub(super) server: Socket,
+}
+
+/// What came of relaying.
+pub(super) enum End {
+    /// The connection is over.
+    Over(Option<Cause>),
+    /// It goes on with this request to another server, after all that came before was answered.
+    Elsewhere(Elsewhere),
 }
 
 impl Relayed<'_> {
-    /// Relays until both directions have ended, or one side is gone, or the program ends.
-    async fn run(self, opening: Opening, inbox: &mut Inbox, shared: &mut Shared) -> Option<Cause> {
-        let Self { leg, client, server } = &self;
+    /// Relays until both directions have ended, or one side is gone, or the program ends, or a request is for another
+    /// server.
+    pub(super) async fn run(self, opening: Opening, inbox: &mut Inbox, shared: &mut Shared) -> End {
+        let Self { leg, client, ref server } = self;
         let (asks_up, up) = mpsc::unbounded_channel();
         let (asks_down, down) = mpsc::unbounded_channel();
         leg.ask();
-        let Opening { first, rest } = opening;
-        let up = Pump::new(leg, Side::Client, (client, server), up).run(vec![first], rest);
-        let down = Pump::new(leg, Side::Server, (server, client), down).run(Vec::new(), Bytes::new());
+        let Opening { first, rest, said } = opening;
+        let up = Pump::new(leg, Side::Client, (client, server), up).run(first, rest);
+        let down = Pump::new(leg, Side::Server, (server, client), down).run(Vec::new(), said);
         tokio::pin!(up, down);
         let mut running = [true; 2];
         let mut deadline = None;
@@ -249,7 +273,8 @@ impl Relayed<'_> {
                     let _ = (asks_up.send(Ask::Stop), asks_down.send(Ask::Stop));
                     Ok(())
                 }
-                () = at(deadline) => return self.part(Some(Cause::CloseUnanswered)).await,
+                () = leg.passed.notified(), if !running[0] => Ok(()),
+                () = at(deadline) => return End::Over(self.part(Some(Cause::CloseUnanswered)).await),
             };
             if let Err(abort) = ended {
                 break Some(abort);
@@ -257,8 +282,17 @@ impl Relayed<'_> {
             if running == [false; 2] {
                 break None;
             }
+            if !running[0] && leg.has_aside() {
+                if let Some(elsewhere) = leg.take_aside() {
+                    return End::Elsewhere(elsewhere);
+                }
+                if leg.http().exchanges.unclear().is_some() {
+                    // where its answers end can't be told: it is to say so itself
+                    server.shutdown().await;
+                }
+            }
         };
-        match abort {
+        End::Over(match abort {
             None => self.part(None).await,
             Some(Abort::Silent) => {
                 let sentence = format!("The server did not answer within {} seconds.", PATIENCE.as_secs());
@@ -269,12 +303,12 @@ impl Relayed<'_> {
                 let other = if side == Side::Client { server } else { client };
                 abandon(leg, abort, Some(other)).await
             }
-        }
+        })
     }
 
     /// Ends both legs in order, as far as they have not ended.
     async fn part(&self, cause: Option<Cause>) -> Option<Cause> {
-        for stream in [&self.client, &self.server] {
+        for stream in [self.client, &self.server] {
             stream.shutdown().await;
         }
         cause
@@ -282,7 +316,7 @@ impl Relayed<'_> {
 }
 
 /// Passes on that one side is gone without a word: the other one, if there is one, is reset too.
-async fn abandon(leg: &Leg, abort: Abort, other: Option<&Socket>) -> Option<Cause> {
+pub(super) async fn abandon(leg: &Leg, abort: Abort, other: Option<&Socket>) -> Option<Cause> {
     if let Some(other) = other {
         // where that can't be set, it ends in order
         let _ = other.tcp().set_zero_linger();

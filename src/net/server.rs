@@ -1,13 +1,15 @@
 //! What every listener shares: connections accepted in order, a task for each, all of them told to stop together.
 
 use std::fs::File;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -219,15 +221,25 @@ impl Door {
                 });
                 return Some(Accepted { stream, client, admitted });
             }
-            Err(error) => no_descriptors(&error) && self.reserve.take().is_some(),
+            // without a descriptor the system says so also where nobody waits
+            Err(error) => no_descriptors(&error) && is_anybody_waiting(&self.listener),
         };
-        // with the descriptor that has just become free, unless somebody else was faster
-        if full && let Ok(Ok((stream, client))) = timeout(ACCEPT_PAUSE, self.listener.accept()).await {
+        // at once, lest a session take the descriptor that becomes free
+        if full
+            && self.reserve.take().is_some()
+            && let Poll::Ready(Ok((stream, client))) =
+                poll_fn(|context| Poll::Ready(self.listener.poll_accept(context))).await
+        {
             return Some(Accepted { stream, client, admitted: Err(NO_DESCRIPTORS.to_owned()) });
         }
         tokio::time::sleep(ACCEPT_PAUSE).await;
         None
     }
+}
+
+fn is_anybody_waiting(listener: &TcpListener) -> bool {
+    let mut listener = [PollFd::new(listener, PollFlags::IN)];
+    poll(&mut listener, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
 /// What is said where the system gives this process no more file descriptors.

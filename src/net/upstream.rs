@@ -89,6 +89,17 @@ pub(super) struct Rewritten {
     pub(super) bytes: Vec<u8>,
     /// The lines that differ, as they are sent on, as far as they are told of.
     pub(super) lines: Vec<String>,
+    /// Likewise those that are not sent on, as they came.
+    pub(super) removed: Vec<String>,
+}
+
+/// How a line of a head is sent on.
+#[derive(Debug)]
+pub(super) struct Edit {
+    /// Where it stands, without its line break.
+    pub(super) line: Range<usize>,
+    /// What of it is replaced by what; without that it is not sent on at all.
+    pub(super) new: Option<(Range<usize>, String)>,
 }
 
 /// As much of what differs as is told of: a line has its name once, and what has it more often is no request.
@@ -97,12 +108,15 @@ const LONGEST_LINE: usize = 1024;
 
 /// Changes what is to be changed in `head` for `upstream`. What is malformed stays as it is.
 pub(super) fn rewrite(head: &Head, upstream: &Upstream, rewriting: Rewriting) -> Rewritten {
-    let mut edits: Vec<(Range<usize>, Range<usize>, String)> = Vec::new();
+    let mut edits = Vec::new();
     if let (Some(path), Some(target)) = (&upstream.path, target(head)) {
-        edits.push((head.start_line_at(), target, path.clone()));
+        edits.push(Edit { line: head.start_line_at(), new: Some((target, path.clone())) });
     }
     let mut header = |name, value: &str| {
-        edits.extend(head.lines(name).map(|line| (line.line.clone(), line.value.clone(), value.to_owned())));
+        edits.extend(head.lines(name).map(|line| {
+            let new = Some((line.value.clone(), value.to_owned()));
+            Edit { line: line.line.clone(), new }
+        }));
     };
     if rewriting.host {
         header("Host", &upstream.authority);
@@ -111,10 +125,26 @@ pub(super) fn rewrite(head: &Head, upstream: &Upstream, rewriting: Rewriting) ->
         let scheme = if upstream.tls { "https" } else { "http" };
         header("Origin", &format!("{scheme}://{}", upstream.authority));
     }
-    edits.sort_by_key(|(line, ..)| line.start);
+    edit(head, edits)
+}
+
+/// Makes these changes, and tells of those that are any.
+pub(super) fn edit(head: &Head, mut edits: Vec<Edit>) -> Rewritten {
+    edits.sort_by_key(|edit| edit.line.start);
     let raw = head.raw();
-    let (mut bytes, mut lines, mut at) = (Vec::with_capacity(raw.len() + 64), Vec::new(), 0);
-    for (line, place, new) in edits {
+    let told = |line: &[u8]| String::from_utf8_lossy(line).chars().take(LONGEST_LINE).collect::<String>();
+    let (mut bytes, mut at) = (Vec::with_capacity(raw.len() + 64), 0);
+    let (mut lines, mut removed) = (Vec::new(), Vec::new());
+    for Edit { line, new } in edits {
+        let Some((place, new)) = new else {
+            bytes.extend_from_slice(&raw[at..line.start]);
+            // its line break goes, too
+            at = raw[line.end..].iter().position(|&byte| byte == b'\n').map_or(raw.len(), |n| line.end + n + 1);
+            if removed.len() < MOST_LINES {
+                removed.push(told(&raw[line]));
+            }
+            continue;
+        };
         if raw[place.clone()] == *new.as_bytes() {
             continue;
         }
@@ -124,15 +154,15 @@ pub(super) fn rewrite(head: &Head, upstream: &Upstream, rewriting: Rewriting) ->
         bytes.extend_from_slice(&raw[place.end..line.end]);
         at = line.end;
         if lines.len() < MOST_LINES {
-            lines.push(String::from_utf8_lossy(&bytes[start..]).chars().take(LONGEST_LINE).collect());
+            lines.push(told(&bytes[start..]));
         }
     }
     bytes.extend_from_slice(&raw[at..]);
-    Rewritten { bytes, lines }
+    Rewritten { bytes, lines, removed }
 }
 
 /// Where the target stands in a request line that has three words.
-fn target(head: &Head) -> Option<Range<usize>> {
+pub(super) fn target(head: &Head) -> Option<Range<usize>> {
     let line = head.start_line_at();
     let words: Vec<_> = head.raw()[line.clone()].split(|&byte| byte == b' ').collect();
     let [method, target, version] = words[..] else { return None };
@@ -177,7 +207,7 @@ mod tests {
     }
 
     fn rewritten(raw: &str, upstream: &str, rewriting: Rewriting) -> (String, Vec<String>) {
-        let Rewritten { bytes, lines } = rewrite(&Head::parse(raw.into()), &upstream.parse().unwrap(), rewriting);
+        let Rewritten { bytes, lines, .. } = rewrite(&Head::parse(raw.into()), &upstream.parse().unwrap(), rewriting);
         (String::from_utf8(bytes).unwrap(), lines)
     }
 

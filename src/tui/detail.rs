@@ -7,7 +7,7 @@ use super::rows::without_cut_character;
 use super::text::duration;
 use crate::anatomy::{self, Field, FrameAnatomy, FrameContext, Step};
 use crate::capture::filter::head_of;
-use crate::capture::{Capture, Connection, FrameEntry, Index, Inflated, MessageReader, NotInflated, SentOn};
+use crate::capture::{Capture, Connection, FrameEntry, Index, Inflated, MessageReader, NotInflated, Reads, SentOn};
 use crate::formats::sanitize::printable_bytes;
 use crate::lint::{Finding, Rule};
 use crate::wire::handshake::{Head, Opening, Request, Response};
@@ -28,6 +28,14 @@ pub(super) struct FrameDetail {
     pub(super) message: Option<MessageDetail>,
     /// Of a ping or a pong: what answers it, or what it answers.
     pub(super) heartbeat: Option<String>,
+    /// The header and the first bytes of the payload, as they crossed the wire.
+    pub(super) wire: Vec<u8>,
+    /// The reads of the socket that it arrived in, the first ones of them.
+    pub(super) reads: Reads,
+    /// Which frame of its first read it is.
+    pub(super) place_in_read: u64,
+    /// Bytes of it that have come, while it is still coming in.
+    pub(super) came: Option<u64>,
 }
 
 /// A compressed message, inflated.
@@ -45,14 +53,33 @@ impl MessageDetail {
 
 /// Bytes of a payload that are read to take a frame apart.
 const BEGINNING: u64 = 4096;
+/// Reads of a frame that are looked for.
+const MOST_READS: usize = 1000;
+/// Bytes of a payload that the grid has room for.
+const IN_GRID: u64 = 16;
 /// The most frames that are looked through for the one that began a message.
 const LOOK_BACK: u64 = 20_000;
 
 impl FrameDetail {
     /// Takes frame `n` apart.
     pub(super) fn read(capture: &Capture, n: u64, messages: &mut MessageReader) -> Option<Self> {
+        let entry = *capture.index().frame(n)?;
+        Some(Self::of(capture, n, entry, messages))
+    }
+
+    /// Takes a frame apart of which `came` bytes have come so far; it will be frame `n` if none is complete before it.
+    pub(super) fn incoming(
+        capture: &Capture,
+        n: u64,
+        entry: FrameEntry,
+        came: u64,
+        messages: &mut MessageReader,
+    ) -> Self {
+        Self { came: Some(came), ..Self::of(capture, n, entry, messages) }
+    }
+
+    fn of(capture: &Capture, n: u64, entry: FrameEntry, messages: &mut MessageReader) -> Self {
         let index = capture.index();
-        let entry = *index.frame(n)?;
         let findings: Vec<_> = index.findings(n).iter().map(|(_, finding)| finding.clone()).collect();
         let context = context(&index, n, &entry, &findings);
         drop(index);
@@ -86,7 +113,23 @@ impl FrameDetail {
             whole.split(|&byte| byte == b'\n').map(printable_bytes).collect()
         });
         let text_bytes = (beginning.len() as u64, length);
-        Some(Self { n, entry, anatomy, findings, text, text_bytes, message, heartbeat: None })
+        let grid = header.len() as u64 + IN_GRID;
+        let wire = if entry.is_archived() { Ok(Vec::new()) } else { capture.frame_bytes(&entry, 0..grid) };
+        let length = if entry.is_archived() { 0 } else { header.length.saturating_add(header.len() as u64) };
+        Self {
+            n,
+            entry,
+            anatomy,
+            findings,
+            text,
+            text_bytes,
+            message,
+            heartbeat: None,
+            wire: wire.unwrap_or_default(),
+            reads: capture.reads(&entry, length, MOST_READS).unwrap_or_default(),
+            place_in_read: capture.index().place_in_read(n).unwrap_or(1),
+            came: None,
+        }
     }
 
     /// Looks again for what answers a ping.
@@ -96,7 +139,8 @@ impl FrameDetail {
 
     /// Whether more of its message may have come meanwhile.
     pub(super) fn may_grow(&self) -> bool {
-        self.message.as_ref().is_some_and(|message| message.inflated.outcome == Err(NotInflated::Unfinished))
+        self.came.is_some()
+            || self.message.as_ref().is_some_and(|message| message.inflated.outcome == Err(NotInflated::Unfinished))
     }
 }
 
@@ -129,6 +173,7 @@ fn heartbeat(index: &Index, n: u64, entry: &FrameEntry, findings: &[Finding]) ->
         Opcode::PING => Some(match index.answered_by(n) {
             Some(pong) if index.answers(pong) == Some(n) => format!("answered by pong #{pong} after {}", after(pong)),
             Some(pong) => format!("passed over: pong #{pong} answers a later ping, as it may (RFC 6455 5.5.3)"),
+            None if !entry.is_complete() => return None,
             None if index.connection(entry.connection()).is_some_and(|one| one.ended.is_some()) => {
                 "never answered".to_owned()
             }
@@ -212,7 +257,8 @@ fn changed(head: &Head, sent: &SentOn) -> Vec<(String, String)> {
     let before = |line: &str, nth: usize| {
         let name = line.split_once(':').map_or("", |(name, _)| name);
         let found = head.lines(name).nth(nth).map(|line| head.text(&line.line).into_owned());
-        found.unwrap_or_else(|| head.start_line().into_owned())
+        let is_start_line = name.is_empty() || name.contains(' ');
+        found.unwrap_or_else(|| if is_start_line { head.start_line().into_owned() } else { "(not there)".to_owned() })
     };
     sent.lines
         .iter()
@@ -222,6 +268,7 @@ fn changed(head: &Head, sent: &SentOn) -> Vec<(String, String)> {
             seen.push(name);
             (before(line, nth), line.clone())
         })
+        .chain(sent.removed.iter().map(|line| (line.clone(), "(not sent on)".to_owned())))
         .collect()
 }
 

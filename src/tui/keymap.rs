@@ -36,6 +36,8 @@ pub(super) enum Scope {
     Lists,
     /// Where there is more than one pane.
     Panes,
+    /// Where a frame is taken apart.
+    Frames,
     /// In the ladder.
     Ladder,
     /// In all of them, as long as there is someone to send to.
@@ -50,6 +52,7 @@ impl Scope {
             Self::Live => live,
             Self::Lists => !matches!(view, View::Handshake | View::Statistics),
             Self::Panes => matches!(view, View::Frames | View::Connections | View::Rules),
+            Self::Frames => matches!(view, View::Frames),
             Self::Ladder => matches!(view, View::Ladder),
         }
     }
@@ -101,6 +104,24 @@ pub(super) const BINDINGS: &[Binding] = &[
     },
     Binding { keys: &[(plain(KeyCode::Esc), Action::Back)], does: "back", short: "", scope: Scope::Everywhere },
     Binding { keys: &[(plain(KeyCode::Tab), Action::NextPane)], does: "next pane", short: "pane", scope: Scope::Panes },
+    Binding {
+        keys: &[(plain(KeyCode::Left), Action::Left), (plain(KeyCode::Right), Action::Right)],
+        does: "into the frame; previous, next field, or byte",
+        short: "field",
+        scope: Scope::Frames,
+    },
+    Binding {
+        keys: &[(char('u'), Action::BytesAs)],
+        does: "bytes as a dump, unmasked one by one, as text or JSON",
+        short: "unmask",
+        scope: Scope::Frames,
+    },
+    Binding {
+        keys: &[(char('n'), Action::Binary)],
+        does: "unmasking in binary, or in hex again",
+        short: "",
+        scope: Scope::Frames,
+    },
     Binding {
         keys: &[(char('\\'), Action::Maximise)],
         does: "the pane takes all the room, or gives it back",
@@ -251,6 +272,8 @@ impl Key {
             Self::Plain(KeyCode::Char(c)) => c.to_string(),
             Self::Plain(KeyCode::Up) if !ascii => "↑".to_owned(),
             Self::Plain(KeyCode::Down) if !ascii => "↓".to_owned(),
+            Self::Plain(KeyCode::Left) if !ascii => "←".to_owned(),
+            Self::Plain(KeyCode::Right) if !ascii => "→".to_owned(),
             Self::Plain(KeyCode::PageUp) => "PgUp".to_owned(),
             Self::Plain(KeyCode::PageDown) => "PgDn".to_owned(),
             Self::Plain(code) => code.to_string(),

@@ -6,6 +6,7 @@ use super::action::View;
 use super::layout::Pane;
 use super::listing::{Anchor, Kind};
 use super::model::Model;
+use super::spot::BytesAs;
 use super::work::Work;
 use crate::capture::filter::Filter;
 use crate::capture::{Capture, Connection};
@@ -36,6 +37,7 @@ pub(super) fn step(model: &mut Model, rows: i64) {
         (View::Frames | View::Ladder, Pane::List) => model.frames.step(rows),
         (View::Connections, Pane::List) => model.connections.step(rows),
         (View::Rules, Pane::List) => model.rules.step(rows),
+        (View::Frames, Pane::Bytes) if model.bytes_as != BytesAs::Text => model.step_byte(rows),
         (_, pane) => scroll_pane(model, pane, rows),
     }
 }
@@ -51,6 +53,30 @@ pub(super) fn scroll_pane(model: &mut Model, pane: Pane, rows: i64) {
         (View::Rules, _) => &mut model.rule_scroll,
     };
     *offset = offset.saturating_add_signed(rows);
+}
+
+/// To the next field or byte, or the one before; from the list into the frame.
+pub(super) fn turn(model: &mut Model, forward: bool) {
+    model.frames.follow = false;
+    model.turn(forward);
+    model.frames.reveal();
+}
+
+/// The bytes are shown in the next one of several ways, or in `binary` where they are unmasked, and are in view then.
+pub(super) fn show_bytes(model: &mut Model, binary: bool) {
+    if model.layout().is_none_or(|layout| layout.bytes.is_none()) {
+        model.frames.follow = false;
+        model.pane = Pane::Bytes;
+        model.frames.reveal();
+    }
+    match (binary, model.bytes_as) {
+        (false, _) => model.turn_bytes(),
+        (true, BytesAs::Unmasking) => model.binary = !model.binary,
+        (true, _) => {
+            model.bytes_as = BytesAs::Unmasking;
+            model.binary = true;
+        }
+    }
 }
 
 pub(super) fn next_pane(model: &mut Model) {

@@ -8,7 +8,7 @@ use ratatui::layout::Position;
 use super::action::{Action, View};
 use super::form::{Form, FormKind};
 use super::model::{Frozen, Model};
-use super::navigate::{back, enter, find, maximise, next_pane, others, page, show, step};
+use super::navigate::{back, enter, find, maximise, next_pane, others, page, show, show_bytes, step, turn};
 use super::overlay::Overlay;
 use super::pointer::{click, wheel};
 use super::prompt::Prompt;
@@ -79,6 +79,9 @@ pub(super) fn update(model: &mut Model, action: Action, capture: &Arc<Capture>) 
         Action::End => step(model, i64::MAX),
         Action::Enter => enter(model, capture),
         Action::Back => back(model),
+        Action::Left | Action::Right => turn(model, action == Action::Right),
+        Action::BytesAs => show_bytes(model, false),
+        Action::Binary => show_bytes(model, true),
         Action::NextPane => next_pane(model),
         Action::Maximise => maximise(model),
         Action::Show(view) => show(model, view, capture),

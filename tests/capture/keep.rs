@@ -299,6 +299,23 @@ fn connections_that_are_over_go_with_their_frames_and_open_ones_stay() {
 }
 
 #[test]
+fn as_many_open_connections_as_fit_into_a_quarter_of_it_keep_their_opening_handshakes() {
+    let mut feed = Feed::within(LIMIT);
+    let opened = (1..=60).fold(Script::new(), Script::opened);
+    feed.play(opened);
+    feed.feed(chatter(Script::new(), 1..=1000), 1000);
+    assert!(feed.capture().index().gone() > 500);
+    assert_opens_to_what_is_there(&feed);
+    for capture in [feed.capture().clone(), reopen(&feed.capture().reader().path())] {
+        for id in (1..=60).map(ConnectionId) {
+            let head = |side| capture.head(id, side).unwrap().expect("a head");
+            assert!(head(Side::Client) == REQUEST && head(Side::Server) == RESPONSE, "{id:?}");
+        }
+    }
+    feed.done();
+}
+
+#[test]
 fn memory_is_kept_within_a_quarter_however_small_the_frames_are() {
     let mut feed = Feed::within(1 << 20);
     let small: Vec<u8> = (0..2000).flat_map(|_| plain(Opcode::PONG, b"")).collect();

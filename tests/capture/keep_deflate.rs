@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use wsinspect::capture::{self, Capture, ConnectionId, MessageReader, NotInflated};
+use wsinspect::formats::export::{self, Kind, Progress, Selection};
 use wsinspect::lint::Limits;
 use wsinspect::wire::{Deflater, Opcode, Side};
 
@@ -84,6 +85,33 @@ fn a_file_that_has_lost_its_beginning_does_not_invent_what_messages_refer_to() {
         assert_eq!(outcome(&opened.capture, &mut reader, n), Some(Err(NotInflated::Gone)), "{n}");
     }
     assert_eq!(opened.capture.index().finding_after(0), None, "nor does it find fault with them");
+    feed.done();
+}
+
+#[test]
+fn chosen_frames_are_exported_with_the_word_that_what_they_refer_to_is_gone() {
+    let mut feed = Feed::within(LIMIT);
+    let mut server = Server::new();
+    feed.play(deflating(Script::new(), 1, "permessage-deflate"));
+    let script = (1..=999).fold(Script::new(), |script, n| script.chunk(1, SERVER, &server.say(n, 1)[0]));
+    feed.feed(script, 999);
+    // of a connection that is there from its beginning nothing is gone
+    let mut other = Server::new();
+    let script = deflating(Script::new(), 2, "permessage-deflate").chunk(2, SERVER, &other.say(1000, 1)[0]);
+    feed.feed(script, 1000);
+    let mut out = Vec::new();
+    let chosen = Selection::Frames(vec![999, 1000]);
+    export::write(feed.capture(), Kind::Pcapng, &chosen, &Progress::default(), &mut out).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("export.pcapng");
+    std::fs::write(&path, &out).unwrap();
+    let opened = capture::open(&path, Limits::default(), "a test").unwrap();
+    opened.reading.run(false, &AtomicBool::new(false));
+    let last = opened.capture.index().totals().frames;
+    let mut reader = MessageReader::default();
+    let mut outcome = |n| reader.beginning(&opened.capture, n, usize::MAX).map(|(inflated, _)| inflated.outcome);
+    assert_eq!((outcome(last - 1), outcome(last)), (Some(Err(NotInflated::Gone)), Some(Ok(()))));
+    assert_eq!(opened.capture.index().finding_after(0), None, "nor is fault found with them");
     feed.done();
 }
 

@@ -10,7 +10,7 @@ use wsinspect::capture::{self, Capture, Clock, ConnectionId, Recording};
 use wsinspect::compose::{Composed, ComposedFrame, Preset};
 use wsinspect::control::{Command, Control, Outgoing};
 use wsinspect::lint::{Group, Limits, Rule};
-use wsinspect::net::{self, RelayOptions, Rewriting};
+use wsinspect::net::{self, Dialler, RelayOptions, Rewriting};
 use wsinspect::wire::{CloseCode, Header, LengthForm, MaskingKey, Opcode, Side, frame};
 
 use crate::injection::{Relay, read, read_frame};
@@ -49,6 +49,7 @@ fn each_preset_sent_to_serve_draws_the_finding_that_it_names_and_the_close_code_
         upstream_tls: None,
         upstream: server.address().to_string().parse().unwrap(),
         rewriting: Rewriting { host: true, origin: false },
+        dialler: Dialler::default(),
         clock: Clock::start(),
         max_connections: 100,
     };

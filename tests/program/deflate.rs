@@ -10,7 +10,7 @@ use serde_json::Value;
 use wsinspect::capture::{self, Capture, Clock, ConnectionId, MessageReader, Recording};
 use wsinspect::control::{Command as Wish, Control, Outgoing};
 use wsinspect::lint::Limits;
-use wsinspect::net::{self, RelayOptions, Rewriting};
+use wsinspect::net::{self, Dialler, RelayOptions, Rewriting};
 use wsinspect::wire::{Deflater, Header, IMPLIED_TAIL, Opcode, Rsv, Side, frame};
 
 use crate::support::{Client, PATIENCE, Program, node_modules, python, request, skip};
@@ -63,6 +63,7 @@ fn messages_put_in_between_compressed_ones_break_nobodys_decompression() {
         max_connections: 100,
         upstream: upstream.to_string().parse().unwrap(),
         rewriting: Rewriting { host: true, origin: false },
+        dialler: Dialler::default(),
         clock: Clock::start(),
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -10,7 +10,7 @@ use wsinspect::capture::{self, Capture, Clock, ConnectionId, Follower, Recording
 use wsinspect::control::{Command, Control, Outgoing};
 use wsinspect::formats::jsonl::{JsonLines, Options};
 use wsinspect::lint::Limits;
-use wsinspect::net::{self, RelayOptions, Rewriting};
+use wsinspect::net::{self, Dialler, RelayOptions, Rewriting};
 use wsinspect::wire::{Header, MaskingKey, Opcode, Parsed, Side, frame, mask};
 
 use crate::support::{Client, Terminal, eventually, request};
@@ -44,6 +44,7 @@ impl Relay {
             upstream_tls: None,
             upstream: upstream.local_addr().unwrap().to_string().parse().unwrap(),
             rewriting: Rewriting { host: true, origin: false },
+            dialler: Dialler::default(),
             clock: Clock::start(),
             max_connections: 100,
         };

@@ -116,10 +116,17 @@ fn one_connection_too_many_is_told_so_and_when_another_is_gone_there_is_room_aga
 
 #[test]
 fn without_file_descriptors_newcomers_are_told_so_and_service_resumes() {
-    let program = Program::relay_with_descriptors(40, &[&echo_server(), "--format", "json"]);
+    // with the last descriptor a connection comes in, or goes on to the server
+    for descriptors in 40..44 {
+        runs_out_of(descriptors);
+    }
+}
+
+fn runs_out_of(descriptors: usize) {
+    let program = Program::relay_with_descriptors(descriptors as u64, &[&echo_server(), "--format", "json"]);
     let mut clients = Vec::new();
     let refusal = loop {
-        assert!(clients.len() < 40, "it has 40 descriptors");
+        assert!(clients.len() < descriptors, "it has {descriptors} descriptors");
         let mut client = Client::bare(program.address());
         client.send(request("").as_bytes());
         let mut status = [0; 12];

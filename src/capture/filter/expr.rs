@@ -4,8 +4,9 @@ use jiff::tz::TimeZone;
 use memchr::memmem::Finder;
 use regex::bytes::Regex;
 
+use super::columns;
 use super::field::Field;
-use super::value::TimeValue;
+use super::value::{DAY, TimeValue};
 use crate::capture::bulk::BulkReader;
 use crate::capture::{FrameEntry, MessageReader, Timestamp};
 use crate::lint::Finding;
@@ -147,8 +148,9 @@ impl Expr {
                 number(*field, facts).is_some_and(|number| compare.of(number, *value)).into()
             }
             Self::Time(compare, value) => {
-                let since = if value.of_day { of_day(facts.entry.time(), facts.zone) } else { facts.entry.time().0 };
-                compare.of(since - since % value.unit, value.nanoseconds).into()
+                let time = facts.entry.time();
+                let ahead = if value.of_day { offset_of_day(time, facts.zone) } else { 0 };
+                compare.of(value.since(time, ahead), value.nanoseconds).into()
             }
             Self::Payload(field, search) => {
                 if *field == Field::PayloadText && facts.message != Some(Opcode::TEXT) {
@@ -156,25 +158,6 @@ impl Expr {
                 }
                 search.eval(*field, facts, payload)
             }
-        }
-    }
-
-    /// What it says of frame `n` at a glance: by what the index has of every frame as a number. `Unread` where that is not
-    /// enough. The frame must not stand for a message of an archive.
-    pub(super) fn glance(&self, n: u64, entry: &FrameEntry) -> Truth {
-        match self {
-            Self::All(parts) => glance_each(parts, Truth::No, n, entry),
-            Self::Any(parts) => glance_each(parts, Truth::Yes, n, entry),
-            Self::Not(part) => match part.glance(n, entry) {
-                Truth::No => Truth::Yes,
-                Truth::Yes => Truth::No,
-                open => open,
-            },
-            Self::Holds(field) => column(*field, n, entry).map_or(Truth::Unread, |_| Truth::Yes),
-            Self::Number(field, compare, value) => {
-                column(*field, n, entry).map_or(Truth::Unread, |number| compare.of(number, *value).into())
-            }
-            Self::Time(..) | Self::Payload(..) => Truth::Unread,
         }
     }
 
@@ -187,39 +170,6 @@ impl Expr {
             Self::Time(..) => fields.contains(&Field::Time),
         }
     }
-}
-
-fn glance_each(parts: &[Expr], decisive: Truth, n: u64, entry: &FrameEntry) -> Truth {
-    let mut outcome = if decisive == Truth::No { Truth::Yes } else { Truth::No };
-    for part in parts {
-        match part.glance(n, entry) {
-            truth if truth == decisive => return decisive,
-            Truth::No | Truth::Yes => {}
-            Truth::Unread | Truth::Unsure => outcome = Truth::Unread,
-        }
-    }
-    outcome
-}
-
-/// The fields that every frame has in the index, as a number.
-#[inline]
-fn column(field: Field, n: u64, entry: &FrameEntry) -> Option<u64> {
-    let [first, second] = entry.first_two();
-    Some(match field {
-        Field::Fin => (first >> 7).into(),
-        Field::Rsv => (first >> 4 & 0b111).into(),
-        Field::Opcode => (first & 0b1111).into(),
-        Field::Mask => (second >> 7).into(),
-        Field::PayloadLength => entry.length(),
-        Field::Conn => entry.connection().0.into(),
-        Field::N => n,
-        Field::From => entry.from() as u64,
-        Field::Origin => entry.origin() as u64,
-        Field::Chunks => entry.chunks().into(),
-        Field::Compressed => entry.is_compressed().into(),
-        Field::Finding => entry.has_findings().into(),
-        _ => return None,
-    })
 }
 
 /// Looks at `parts` until one says `decisive`; what is cheap first, what needs the payload after that.
@@ -269,7 +219,7 @@ fn number(field: Field, facts: &Facts<'_>) -> Option<u64> {
         Field::Rtt => facts.rtt,
         // 0 stands for injected, as `Field::words` has it; no frame is changed or dropped so far
         Field::Edit => facts.entry.is_injected().then_some(0),
-        field => column(field, facts.n, facts.entry),
+        field => columns::number(field, facts.n, facts.entry),
     }
 }
 
@@ -293,12 +243,10 @@ fn status_code(compare: Compare, value: u64, facts: &Facts<'_>, payload: &mut Op
     CloseBody::parse(payload.bytes(facts)).code().is_some_and(|code| compare.of(code.0.into(), value)).into()
 }
 
-/// Nanoseconds since midnight in the time zone.
-fn of_day(time: Timestamp, zone: &TimeZone) -> u64 {
-    const DAY: u64 = 86_400_000_000_000;
+/// How far the clocks of the time zone are ahead, in nanoseconds, less than a day.
+pub(super) fn offset_of_day(time: Timestamp, zone: &TimeZone) -> u64 {
     let offset = jiff::Timestamp::from_nanosecond(time.0.into()).map_or(0, |at| zone.to_offset(at).seconds());
-    let ahead = (i64::from(offset) * 1_000_000_000).rem_euclid(DAY.cast_signed()).cast_unsigned();
-    (time.0 % DAY + ahead) % DAY
+    (i64::from(offset) * 1_000_000_000).rem_euclid(DAY.cast_signed()).cast_unsigned()
 }
 
 impl Compare {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Filter;
+use super::columns::{ALL, Block, Glance};
 use super::expr::{Facts, Fragments, Payload, Truth};
 use super::threads::{Changes, Placed, Thread, Threads};
 use crate::capture::bulk::BulkReader;
@@ -113,11 +114,13 @@ impl Matcher {
             self.next = index.gone() + 1;
         }
         let end = last.min(self.next.saturating_add(Self::PIECE - 1));
-        while self.next <= end
-            && let Some(entry) = index.frame(self.next)
-        {
-            self.header(&index, entry, found, &mut candidates, &mut changes);
-            self.next += 1;
+        while self.next <= end {
+            let entries = index.frames_from(self.next);
+            let most = entries.len().min((end - self.next + 1) as usize);
+            if most == 0 {
+                break;
+            }
+            self.headers(&index, &entries[..most], found, &mut candidates, &mut changes);
         }
         while let Some(milestone) = index.milestones(self.next_milestone).first()
             && milestone.after_frame < self.next
@@ -139,11 +142,36 @@ impl Matcher {
         self.finish(capture, finished, found);
     }
 
-    /// What a frame's header tells.
+    /// What the headers of the next frames tell, a block of them at most.
+    fn headers(
+        &mut self,
+        index: &Index,
+        entries: &[FrameEntry],
+        found: &mut Step,
+        candidates: &mut Vec<Candidate>,
+        changes: &mut Changes,
+    ) {
+        let Glance { mut yes, mut maybe } = match &self.filter {
+            Some(filter) => Block::of(self.next, entries, &filter.zone).glance(&filter.expr),
+            None => ALL,
+        };
+        for entry in entries.iter().take(Block::MOST) {
+            let glance = match (yes & 1, maybe & 1) {
+                (1, _) => Truth::Yes,
+                (_, 1) => Truth::Unread,
+                _ => Truth::No,
+            };
+            self.header(index, entry, glance, found, candidates, changes);
+            (yes, maybe, self.next) = (yes >> 1, maybe >> 1, self.next + 1);
+        }
+    }
+
+    /// What a frame's header tells, if it was not told at a glance.
     fn header(
         &mut self,
         index: &Index,
         entry: &FrameEntry,
+        glance: Truth,
         found: &mut Step,
         candidates: &mut Vec<Candidate>,
         changes: &mut Changes,
@@ -154,16 +182,13 @@ impl Matcher {
         } else {
             Placed { head: n, message: None, fragments: Fragments::None }
         };
-        let Some(filter) = &self.filter else {
-            found.matches.push((n, placed.head));
-            return;
-        };
-        let glance = if entry.is_archived() { Truth::Unread } else { filter.expr.glance(n, entry) };
         match glance {
             Truth::Yes => return found.matches.push((n, placed.head)),
             Truth::No => return,
             Truth::Unread | Truth::Unsure => {}
         }
+        // without a filter every frame matches at a glance
+        let Some(filter) = &self.filter else { return };
         let header = entry.header();
         let findings = if filter.asks_rules && entry.has_findings() { index.findings(n) } else { &[] };
         let rtt = if filter.asks_round_trips { index.round_trip(n) } else { None };

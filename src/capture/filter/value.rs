@@ -6,6 +6,8 @@ use winnow::combinator::{alt, eof, opt, preceded, separated, terminated};
 use winnow::error::ContextError;
 use winnow::token::take_while;
 
+use crate::capture::Timestamp;
+
 type Result<T> = winnow::Result<T, ContextError>;
 
 /// A point in time that frames are compared with, as precise as it is written.
@@ -20,6 +22,16 @@ pub(super) struct TimeValue {
 }
 
 const SECOND: u64 = 1_000_000_000;
+/// Nanoseconds of a day.
+pub(super) const DAY: u64 = 86_400 * SECOND;
+
+impl TimeValue {
+    /// What `time` is compared with it as: the time of day where clocks are `ahead` by so much, or since 1970.
+    pub(super) const fn since(&self, time: Timestamp, ahead: u64) -> u64 {
+        let since = if self.of_day { (time.0 % DAY + ahead) % DAY } else { time.0 };
+        since - since % self.unit
+    }
+}
 
 fn whole<T>(text: &str, parser: impl FnMut(&mut &str) -> Result<T>) -> Option<T> {
     let mut text = text;

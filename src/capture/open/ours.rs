@@ -75,6 +75,8 @@ impl Ours {
                 }
                 Remark::Gone { from, before } => resumed.push((from, before)),
                 Remark::Origin { origin, offset } => notes.push(Note { offset, origin }),
+                Remark::Tunnel(tunnel) => told.push(EventKind::Tunnelled(Arc::new(tunnel))),
+                Remark::Unopened(unopened) => told.push(EventKind::Unopened(Arc::new(unopened))),
                 Remark::SentOn(sent) => told.push(EventKind::SentOn(Arc::new(sent))),
                 Remark::NotSentOn(why) => told.push(EventKind::NotSentOn(why.into())),
                 Remark::Tls { with, tls } => told.push(EventKind::Tls { with, tls: Arc::new(tls) }),

@@ -1,13 +1,17 @@
 //! A capture file again: the recording itself, or a conversation around the frames that were chosen and the compressed
 //! messages that those refer to.
 
+use std::collections::HashMap;
 use std::io::Write;
 
 use bytes::Bytes;
 
-use super::needed::with_needed;
+use super::needed::{Needed, with_needed};
 use super::{Selection, Stop, Walk};
-use crate::capture::{Connection, Event, EventKind, FrameEntry, Item, Mark, Note, Origin, PacketWriter, Timestamp};
+use crate::capture::{
+    Connection, ConnectionId, Event, EventKind, FrameEntry, GoneBefore, Item, Mark, Note, Origin, PacketWriter,
+    Timestamp,
+};
 use crate::wire::Side;
 
 /// What is copied or read at once.
@@ -27,15 +31,19 @@ pub(super) fn write(walk: &mut Walk<'_>, out: &mut dyn Write) -> Result<(), Stop
         return Ok(());
     }
     // whoever opens the file has only what is in it to inflate messages with
-    let needed = with_needed(walk)?;
-    let mut chosen = Walk::new(walk.capture, &needed, walk.progress);
+    let Needed { selection, gone } = with_needed(walk)?;
+    let mut chosen = Walk::new(walk.capture, &selection, walk.progress);
     chosen.last = walk.last;
-    let result = write_chosen(&mut chosen, out);
+    let result = write_chosen(&mut chosen, &gone, out);
     walk.written = chosen.written;
     result
 }
 
-fn write_chosen(walk: &mut Walk<'_>, out: &mut dyn Write) -> Result<(), Stop> {
+fn write_chosen(
+    walk: &mut Walk<'_>,
+    gone: &HashMap<ConnectionId, [GoneBefore; 2]>,
+    out: &mut dyn Write,
+) -> Result<(), Stop> {
     let mut packets = Packets::start(out)?;
     let capture = walk.capture;
     let mut exported = 0;
@@ -60,6 +68,9 @@ fn write_chosen(walk: &mut Walk<'_>, out: &mut dyn Write) -> Result<(), Stop> {
                 if let Some(head) = capture.head(connection.id, side)? {
                     packets.chunk(connection, time, side, head, Origin::Peer)?;
                 }
+            }
+            if let Some(before) = gone.get(&connection.id) {
+                packets.gone(connection, *before)?;
             }
             if matches!(item, Item::Refused(_)) { packets.end(connection) } else { Ok(()) }
         }
@@ -153,6 +164,13 @@ impl<'a> Packets<'a> {
         let event = Event { connection: connection.id, time, kind };
         // nobody reads this file back by position
         self.writer.push(&event, 0, &mut self.buffer, &mut Vec::new());
+        Ok(self.out.write_all(&self.buffer)?)
+    }
+
+    fn gone(&mut self, connection: &Connection, before: [GoneBefore; 2]) -> Result<(), Stop> {
+        self.buffer.clear();
+        let time = connection.answered.unwrap_or(connection.began);
+        self.writer.push_gone(connection.id, time, before, &mut self.buffer);
         Ok(self.out.write_all(&self.buffer)?)
     }
 

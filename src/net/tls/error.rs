@@ -86,6 +86,22 @@ impl fmt::Display for TlsError {
 impl std::error::Error for TlsError {}
 
 impl TlsError {
+    /// Whether the peer has not taken our certificate: it may have said so, or just gone.
+    pub(in crate::net) const fn is_distrust(&self) -> bool {
+        match &self.why {
+            Why::Handshake(HandshakeError::Ended) => true,
+            Why::Handshake(HandshakeError::Tls(rustls::Error::AlertReceived(alert))) => matches!(
+                alert,
+                AlertDescription::UnknownCA
+                    | AlertDescription::BadCertificate
+                    | AlertDescription::CertificateUnknown
+                    | AlertDescription::UnsupportedCertificate
+                    | AlertDescription::CertificateExpired
+            ),
+            _ => false,
+        }
+    }
+
     /// With a capital letter and a period.
     pub(in crate::net) fn sentence(&self) -> String {
         let mut text = format!("{self}.");

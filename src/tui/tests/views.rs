@@ -54,7 +54,7 @@ fn relayed() -> Traffic {
     traffic.open(1);
     let from = SocketAddr::from(([127, 0, 0, 1], 60_001));
     let to = SocketAddr::from(([127, 0, 0, 1], 9003));
-    let sent_on = SentOn { from, to, lines: Vec::new() };
+    let sent_on = SentOn { from, to, lines: Vec::new(), removed: Vec::new() };
     traffic.event(1, EventKind::SentOn(Arc::new(sent_on)));
     traffic.text(1, Client, r#"{"op":"subscribe","channel":"trades"}"#);
     traffic.time += 130_000_000;

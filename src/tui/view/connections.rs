@@ -37,7 +37,8 @@ pub(super) fn draw_list(model: &Model, snapshot: &Snapshot, area: Rect, buffer: 
         line.render(Rect { y, height: 1, ..inner }, buffer);
         return;
     }
-    let columns = columns(inner.width.into(), theme);
+    let for_any = snapshot.connections.iter().any(|one| one.asked_of().is_some());
+    let columns = columns(inner.width.into(), for_any, theme);
     let headings: Vec<_> = columns.iter().map(|column| column.aligned(column.heading, theme)).collect();
     Line::styled(format!("  {}", headings.join(" ")), Theme::quiet()).render(Rect { height: 1, ..inner }, buffer);
     let rows = (inner.y + 1..inner.bottom()).zip(&snapshot.connections);
@@ -78,7 +79,8 @@ impl Column {
     }
 }
 
-fn columns(width: usize, theme: Theme) -> Vec<Column> {
+/// The columns that there is room for; of a proxy, whose connections are for any server, that rather than the client.
+fn columns(width: usize, for_any: bool, theme: Theme) -> Vec<Column> {
     let text = |heading, width, cell| Column { heading, width, numeric: false, cell };
     let number = |heading, width, cell| Column { heading, width, numeric: true, cell };
     let sent = |side: Side| match (side, theme.ascii) {
@@ -87,11 +89,15 @@ fn columns(width: usize, theme: Theme) -> Vec<Column> {
         (Side::Client, true) => "> frames",
         (Side::Server, true) => "< frames",
     };
-    let mut columns = vec![
-        number("conn", 4, |one, _| one.id.to_string()),
-        text("state", 10, |one, _| one.state.name().to_owned()),
-        text("client", if width < 74 { 20 } else { 21 }, |one, _| address(one.known_client())),
-    ];
+    let mut columns =
+        vec![number("conn", 4, |one, _| one.id.to_string()), text("state", 10, |one, _| one.state.name().to_owned())];
+    let ends = if width < 74 { 20 } else { 21 };
+    if for_any {
+        columns.push(text("server", ends, |one, _| one.asked_of().unwrap_or_default().to_owned()));
+    }
+    if !for_any || width >= 130 {
+        columns.push(text("client", ends, |one, _| address(one.known_client())));
+    }
     if width >= 74 {
         columns.push(number("age", 9, |one, now| duration(age(one, now))));
     }
@@ -178,11 +184,17 @@ fn details(connection: &Connection, snapshot: &Snapshot, width: usize, theme: Th
     let arrow = theme.sign("──▶", "-->");
     let ends = (address(connection.known_client()), address(connection.known_server()));
     pair("addresses", format!("{} {arrow} {}", ends.0, ends.1));
+    if let Some(tunnel) = &connection.tunnel {
+        pair("tunnel", format!("to {}, by {} {arrow} {}", tunnel.target, tunnel.from, tunnel.to));
+    }
+    if let Some(unopened) = &connection.unopened {
+        pair("not opened", unopened.why.to_string());
+    }
     if let Some(sent) = &connection.sent_on {
         pair("sent on", format!("{} {arrow} {}", sent.from, sent.to));
         pair(
             "",
-            match sent.lines.len() {
+            match sent.lines.len() + sent.removed.len() {
                 0 => "the request byte for byte".to_owned(),
                 1 => "with another line: see the handshake".to_owned(),
                 lines => format!("with {lines} other lines: see the handshake"),
@@ -312,5 +324,6 @@ const fn state_sentence(state: ConnectionState) -> &'static str {
         ConnectionState::Closed => "Closed.",
         ConnectionState::Refused => "The opening handshake came to nothing.",
         ConnectionState::Http => "Ordinary HTTP, not a WebSocket.",
+        ConnectionState::Tunnel => "A tunnel that is passed on, and not looked into.",
     }
 }

@@ -70,7 +70,7 @@ fn lines(detail: &HandshakeDetail, width: usize, theme: Theme) -> Vec<Line<'stat
 fn sent_on(detail: &HandshakeDetail, width: usize, theme: Theme) -> Vec<Line<'static>> {
     const COLUMNS: usize = 100;
     let Some(sent) = &detail.connection.sent_on else { return Vec::new() };
-    let rest = if sent.lines.is_empty() { ", byte for byte" } else { ", but for" };
+    let rest = if sent.lines.is_empty() && sent.removed.is_empty() { ", byte for byte" } else { ", but for" };
     let heading = format!("sent on from {} to {}{rest}", sent.from, sent.to);
     let mut lines = vec![Line::default()];
     lines.extend(wrap(&heading, width).into_iter().map(|line| Line::styled(line, Theme::strong())));

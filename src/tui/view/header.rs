@@ -9,15 +9,22 @@ use ratatui::widgets::Widget;
 use crate::tui::action::View;
 use crate::tui::model::Model;
 use crate::tui::snapshot::Snapshot;
-use crate::tui::text::{counted, grouped, size};
+use crate::tui::text::{counted, fit, grouped, size};
 use crate::tui::theme::Theme;
+
+/// As much of a server's name as is shown.
+const LONGEST_SERVER: usize = 40;
 
 /// Draws it. Where there is not room for all, the names of the views go first, then the recording, then ours;
 /// how far a file is read stays.
 pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
     let right = numbers(model, snapshot);
     let room = usize::from(area.width).saturating_sub(right.width() + 1);
-    let title = model.theme.clean(&model.title);
+    let mut title = model.theme.clean(&model.title);
+    if let Some(server) = &snapshot.asked_of {
+        let server = fit(&model.theme.clean(server), LONGEST_SERVER, model.theme.ellipsis());
+        title = format!("{title} {} {server}", model.theme.sign("⇄", "<->"));
+    }
     let mut left = Line::from(vec![Span::styled(" wsinspect ", Theme::strong()), Span::raw(format!(" {title}"))]);
     let reading = reading(snapshot, room.saturating_sub(title.chars().count() + 1));
     if left.width() + reading.width() > room {

@@ -147,6 +147,11 @@ impl Exchanges {
         matches!(self.up, Up::Undecided { .. } | Up::Body { switches: true, .. })
     }
 
+    /// Whether everything but the last request has been answered, to the end.
+    pub fn awaits_only_last(&self) -> bool {
+        self.waiting.len() == 1 && self.begins_response()
+    }
+
     /// Whether frames go both ways.
     pub const fn are_frames(&self) -> bool {
         matches!(self.down, Down::Frames)

@@ -177,10 +177,11 @@ impl Terminal {
     pub(crate) fn wait_for_end(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(20)) {
-                self.emulator.process(&bytes);
-            } else if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
-                return status;
+            match self.output.recv_timeout(Duration::from_millis(20)) {
+                Ok(bytes) => self.emulator.process(&bytes),
+                // all that it wrote has come
+                Err(RecvTimeoutError::Disconnected) => return self.wait_for_end_unread(),
+                Err(RecvTimeoutError::Timeout) => {}
             }
             assert!(Instant::now() < deadline, "the program goes on:\n{}", self.emulator.screen().contents());
         }

@@ -54,7 +54,8 @@ fn by_connection(walk: &Walk<'_>) -> Result<(Vec<Connection>, FrameNumbers), Sto
     const BATCH: u64 = 8192;
     let chosen = walk.connections();
     let is_chosen = |id: &ConnectionId| chosen.as_ref().is_none_or(|chosen| chosen.contains(id));
-    let is_websocket = |connection: &&Connection| connection.state != ConnectionState::Http;
+    let is_websocket =
+        |connection: &&Connection| !matches!(connection.state, ConnectionState::Http | ConnectionState::Tunnel);
     let index = walk.capture.index();
     let connections = index.connections().iter().filter(|connection| is_chosen(&connection.id));
     let connections: Vec<_> = connections.filter(is_websocket).cloned().collect();

@@ -1,0 +1,268 @@
+//! What an expression says of many frames at a glance: of 64 at once, by what the index has of each as a number.
+
+use std::slice;
+
+use jiff::tz::TimeZone;
+
+use super::expr::{Compare, Expr, offset_of_day};
+use super::field::Field;
+use super::value::TimeValue;
+use crate::capture::FrameEntry;
+
+/// Frames that follow one another, 64 at most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Block<'a> {
+    /// The number of the first.
+    first: u64,
+    entries: &'a [FrameEntry],
+    zone: &'a TimeZone,
+}
+
+/// What is known at a glance, a bit for each frame, from the lowest. Bits beyond the frames mean nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Glance {
+    /// The frames that match.
+    pub(super) yes: u64,
+    /// Those that match, and those of which it is not known.
+    pub(super) maybe: u64,
+}
+
+/// All match.
+pub(super) const ALL: Glance = Glance { yes: u64::MAX, maybe: u64::MAX };
+const NONE: Glance = Glance { yes: 0, maybe: 0 };
+const UNKNOWN: Glance = Glance { yes: 0, maybe: u64::MAX };
+
+impl<'a> Block<'a> {
+    pub(super) const MOST: usize = u64::BITS as usize;
+
+    /// The first ones of `entries`, of which the first is frame `first`.
+    pub(super) fn of(first: u64, entries: &'a [FrameEntry], zone: &'a TimeZone) -> Self {
+        Self { first, entries: &entries[..entries.len().min(Self::MOST)], zone }
+    }
+
+    /// What `expr` says of them. Of frames that stand for a message of an archive nothing is known at a glance.
+    pub(super) fn glance(&self, expr: &Expr) -> Glance {
+        let Glance { yes, maybe } = self.look(expr);
+        let archived = self.entries.iter().rev().fold(0, |bits, entry| bits << 1 | u64::from(entry.is_archived()));
+        Glance { yes: yes & !archived, maybe: maybe | archived }
+    }
+
+    fn look(&self, expr: &Expr) -> Glance {
+        match expr {
+            Expr::All(parts) => parts.iter().fold(ALL, |so_far, part| match so_far {
+                NONE => NONE,
+                Glance { yes, maybe } => {
+                    let part = self.look(part);
+                    Glance { yes: yes & part.yes, maybe: maybe & part.maybe }
+                }
+            }),
+            Expr::Any(parts) => parts.iter().fold(NONE, |so_far, part| match so_far {
+                ALL => ALL,
+                Glance { yes, maybe } => {
+                    let part = self.look(part);
+                    Glance { yes: yes | part.yes, maybe: maybe | part.maybe }
+                }
+            }),
+            Expr::Not(part) => {
+                let Glance { yes, maybe } = self.look(part);
+                Glance { yes: !maybe, maybe: !yes }
+            }
+            Expr::Holds(field) => self.column(*field).map_or(UNKNOWN, |_| ALL),
+            Expr::Number(field, compare, value) => {
+                self.column(*field).map_or(UNKNOWN, |numbers| compare_all(&numbers, *compare, *value))
+            }
+            Expr::Time(compare, value) => {
+                self.times(value).map_or(UNKNOWN, |times| compare_all(&times, *compare, value.nanoseconds))
+            }
+            Expr::Payload(..) => UNKNOWN,
+        }
+    }
+
+    fn column(&self, field: Field) -> Option<[u64; Block::MOST]> {
+        let mut numbers = [0; Block::MOST];
+        column(field, self.first, self.entries, &mut numbers).then_some(numbers)
+    }
+
+    /// When they came, as precise as `value` is.
+    fn times(&self, value: &TimeValue) -> Option<[u64; Block::MOST]> {
+        let times = || self.entries.iter().map(FrameEntry::time);
+        let mut ahead = 0;
+        if value.of_day {
+            let ends = [times().min()?, times().max()?].map(|time| offset_of_day(time, self.zone));
+            if ends[0] != ends[1] {
+                // the clocks were put forward or back in between
+                return None;
+            }
+            ahead = ends[0];
+        }
+        let mut found = [0; Block::MOST];
+        for (since, time) in found.iter_mut().zip(times()) {
+            *since = value.since(time, ahead);
+        }
+        Some(found)
+    }
+}
+
+fn compare_all(numbers: &[u64; Block::MOST], compare: Compare, value: u64) -> Glance {
+    let bits = match compare {
+        Compare::Equal => bits(numbers, |number| number == value),
+        Compare::Unequal => bits(numbers, |number| number != value),
+        Compare::Less => bits(numbers, |number| number < value),
+        Compare::LessOrEqual => bits(numbers, |number| number <= value),
+        Compare::Greater => bits(numbers, |number| number > value),
+        Compare::GreaterOrEqual => bits(numbers, |number| number >= value),
+    };
+    Glance { yes: bits, maybe: bits }
+}
+
+fn bits(numbers: &[u64; Block::MOST], holds: impl Fn(u64) -> bool) -> u64 {
+    numbers.iter().rev().fold(0, |bits, number| bits << 1 | u64::from(holds(*number)))
+}
+
+/// The fields that every frame has in the index, as a number.
+pub(super) fn number(field: Field, n: u64, entry: &FrameEntry) -> Option<u64> {
+    let mut number = [0];
+    column(field, n, slice::from_ref(entry), &mut number).then_some(number[0])
+}
+
+/// The same of several, the first of which is frame `first`; `false` for every other field.
+#[inline]
+fn column(field: Field, first: u64, entries: &[FrameEntry], numbers: &mut [u64]) -> bool {
+    let all = numbers.iter_mut().zip(entries);
+    // each with a loop of its own: what is asked for is known before it
+    match field {
+        Field::Fin => all.for_each(|(number, entry)| *number = (entry.first_two()[0] >> 7).into()),
+        Field::Rsv => all.for_each(|(number, entry)| *number = (entry.first_two()[0] >> 4 & 0b111).into()),
+        Field::Opcode => all.for_each(|(number, entry)| *number = (entry.first_two()[0] & 0b1111).into()),
+        Field::Mask => all.for_each(|(number, entry)| *number = (entry.first_two()[1] >> 7).into()),
+        Field::PayloadLength => all.for_each(|(number, entry)| *number = entry.length()),
+        Field::Conn => all.for_each(|(number, entry)| *number = entry.connection().0.into()),
+        Field::N => numbers.iter_mut().zip(first..).for_each(|(number, n)| *number = n),
+        Field::From => all.for_each(|(number, entry)| *number = entry.from() as u64),
+        Field::Origin => all.for_each(|(number, entry)| *number = entry.origin() as u64),
+        Field::Chunks => all.for_each(|(number, entry)| *number = entry.chunks().into()),
+        Field::Compressed => all.for_each(|(number, entry)| *number = entry.is_compressed().into()),
+        Field::Finding => all.for_each(|(number, entry)| *number = entry.has_findings().into()),
+        _ => return false,
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::capture::event::{ConnectionId, Origin, Timestamp};
+    use crate::capture::filter::Filter;
+    use crate::capture::filter::expr::{Facts, Fragments, Truth};
+    use crate::capture::frame_entry::NewFrame;
+    use crate::wire::{Header, MaskingKey, Opcode, Side};
+
+    /// On this day the clocks of New York were put back, at 06:00.
+    const THAT_DAY: u64 = 1_699_142_400;
+
+    fn entry() -> impl Strategy<Value = FrameEntry> {
+        let flags = any::<[bool; 7]>();
+        (flags, 0..16_u8, prop_oneof![0..4_u64, 120..130_u64], 1..4_u32, 0..86_400_u64, 1..3_u16).prop_map(
+            |(
+                [fin, masked, server, compressed, user, broken, archived],
+                opcode,
+                length,
+                connection,
+                second,
+                chunks,
+            )| {
+                let key = masked.then_some(MaskingKey([1, 2, 3, 4]));
+                let frame = NewFrame {
+                    time: Timestamp((THAT_DAY + second) * 1_000_000_000),
+                    position: None,
+                    offset: 0,
+                    connection: ConnectionId(connection),
+                    from: if server { Side::Server } else { Side::Client },
+                    header: Header::new(Opcode::new(opcode), key, length).with_fin(fin),
+                    chunks,
+                    complete: true,
+                    compressed,
+                    message: None,
+                    origin: if user { Origin::User } else { Origin::Peer },
+                };
+                FrameEntry::new(&frame, broken, user, archived)
+            },
+        )
+    }
+
+    fn expression() -> impl Strategy<Value = String> {
+        const PARTS: [&str; 20] = [
+            "fin",
+            "rsv == 0",
+            "opcode == text",
+            "opcode in {ping, pong}",
+            "mask != 1",
+            "masking_key == 01020304",
+            "payload_length > 2",
+            "payload_length <= 125",
+            "payload contains \"a\"",
+            "payload",
+            "conn >= 2",
+            "n in {3..40}",
+            "from == server",
+            "time > 01:30:00",
+            "time == 02:10",
+            "time < 1699167600",
+            "origin == user",
+            "chunks == 2",
+            "compressed",
+            "finding",
+        ];
+        let part = prop::sample::select(&PARTS[..]).prop_map(str::to_owned);
+        part.prop_recursive(3, 12, 3, |inner| {
+            prop_oneof![
+                inner.clone().prop_map(|one| format!("not ({one})")),
+                (inner.clone(), inner.clone()).prop_map(|(one, other)| format!("({one}) and ({other})")),
+                (inner.clone(), inner).prop_map(|(one, other)| format!("({one}) or ({other})")),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_said_of_many_is_what_is_said_of_each(
+            entries in prop::collection::vec(entry(), 1..80),
+            first in 1..50_u64,
+            expression in expression(),
+        ) {
+            let zone = TimeZone::get("America/New_York").unwrap_or(TimeZone::UTC);
+            let filter = Filter::parse_in(&expression, zone).unwrap();
+            let glance = Block::of(first, &entries, &filter.zone).glance(&filter.expr);
+            for (i, entry) in entries.iter().enumerate().take(Block::MOST) {
+                let facts = Facts {
+                    n: first + i as u64,
+                    entry,
+                    header: entry.header(),
+                    findings: &[],
+                    message: None,
+                    fragments: Fragments::Exactly(1),
+                    rtt: None,
+                    zone: &filter.zone,
+                };
+                let truth = filter.expr.eval(&facts, &mut None);
+                match (glance.yes >> i & 1, glance.maybe >> i & 1) {
+                    (1, 1) => prop_assert_eq!(truth, Truth::Yes),
+                    (0, 0) => prop_assert_eq!(truth, Truth::No),
+                    (0, 1) => {}
+                    other => prop_assert!(false, "{:?}", other),
+                }
+            }
+        }
+
+        #[test]
+        fn what_the_index_has_as_a_number_is_known_at_a_glance(entries in prop::collection::vec(entry(), 64)) {
+            let filter = Filter::parse_in("time > 04:00 and not finding and n > 3 and from == client", TimeZone::UTC);
+            let filter = filter.unwrap();
+            let Glance { yes, maybe } = Block::of(1, &entries, &filter.zone).glance(&filter.expr);
+            let archived = |i: &usize| entries[*i].is_archived();
+            prop_assert!((0..64).filter(|i| !archived(i)).all(|i| yes >> i & 1 == maybe >> i & 1));
+        }
+    }
+}
