@@ -20,7 +20,7 @@ use crate::endpoint::{self, Ask};
 use crate::formats::plain;
 use crate::formats::sanitize::{printable, printable_bytes};
 use crate::headless::{Form, InputOptions, read_standard_input};
-use crate::net::{self, Client, ClientTls, ConnectOptions, Failure, KeyLog, TlsSetupError};
+use crate::net::{self, Client, ClientTls, ConnectOptions, Dialler, Failure, KeyLog, TlsSetupError};
 use crate::wire::Side;
 
 /// Connects, shows the connection and takes everything down again.
@@ -236,6 +236,7 @@ fn options(connect: &cli::Connect, tls: Option<ClientTls>, clock: Clock) -> Conn
     };
     ConnectOptions {
         server,
+        dialler: Dialler { proxy: connect.upstream_proxy.clone() },
         tls,
         ask,
         endpoint: Arc::new(config),

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::values::{parse_client_window, parse_duration, parse_server_window};
 use super::{Common, HeaderArgument, ServerTrust, Switch, Usage, check_trust};
-use crate::net::Upstream;
+use crate::net::{Upstream, UpstreamProxy};
 use crate::wire::{DeflateOffer, WindowOffer};
 
 /// `wsinspect connect`
@@ -104,6 +104,10 @@ pub struct Connect {
     /// Show broken rules, but enforce none
     #[arg(long)]
     pub tolerant: bool,
+
+    /// Connect through a proxy: http://[USER:PASSWORD@]HOST:PORT or socks5://…
+    #[arg(long, value_name = "URL")]
+    pub upstream_proxy: Option<UpstreamProxy>,
 
     /// Whom we trust.
     #[command(flatten)]
