@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -236,6 +236,7 @@ async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {
         between: matches!(live, Live::Relay(_) | Live::Proxy(_)),
         peer: Side::Client,
         recording: Some(recording.clone()),
+        notices: None,
         reading: None,
         marker: Some(marker),
         follow: true,
@@ -331,6 +332,7 @@ impl View {
             between: parts.between,
             peer: parts.peer,
             recording: parts.recording,
+            notices: parts.notices,
             reading: parts.reading,
             marker: parts.marker,
             filter: show.filter.clone().map(|argument| (argument.text, argument.filter)),
@@ -411,6 +413,8 @@ struct Parts {
     /// What is being recorded, and where marks go, if anything is.
     recording: Option<Arc<Recording>>,
     marker: Option<Marker>,
+    /// What is to be said as it happens.
+    notices: Option<mpsc::Receiver<String>>,
     /// How far the file is read that was opened.
     reading: Option<Arc<ReadProgress>>,
     /// Where wishes go; a capture that was opened takes none.

@@ -3,8 +3,8 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 
 use anyhow::{Context as _, anyhow};
 use base64::Engine as _;
@@ -13,14 +13,14 @@ use base64::engine::general_purpose::STANDARD;
 use super::{
     INTERRUPTED, Parts, STANDARD_OUTPUT, Signals, View, form, tell_of_leftovers, tell_of_missing, tls, writer,
 };
-use crate::capture::{self, Capture, Clock, Recording};
+use crate::capture::{self, Capture, Clock, RecorderThread, Recording};
 use crate::cli::{self, ClientReply, UsageError};
 use crate::control::Control;
 use crate::endpoint::{self, Ask};
 use crate::formats::plain;
 use crate::formats::sanitize::{printable, printable_bytes};
 use crate::headless::{Form, InputOptions, read_standard_input};
-use crate::net::{self, Client, ClientTls, ConnectOptions, Failure, KeyLog, TlsSetupError};
+use crate::net::{self, Client, ClientTls, ConnectOptions, Dialler, Failure, KeyLog, TlsSetupError};
 use crate::wire::Side;
 
 /// Connects, shows the connection and takes everything down again.
@@ -63,10 +63,14 @@ async fn run_until_over(connect: &cli::Connect) -> anyhow::Result<ExitCode> {
     let messages =
         if has_screen { None } else { Some(read_standard_input(input).context("cannot read standard input")?) };
     // once there is a screen, nothing is written over it
+    let (notify, notices) = mpsc::channel();
     let screen_is_up = Arc::new(AtomicBool::new(false));
     let quiet = screen_is_up.clone();
     let client = net::connect(options(connect, tls, clock), recorder, commands, messages, move |sentence| {
-        if !quiet.load(Ordering::Relaxed) {
+        if quiet.load(Ordering::Relaxed) {
+            // a screen that is gone shows nothing more
+            let _ = notify.send(sentence);
+        } else {
             let _ = writeln!(io::stderr(), "wsinspect: {sentence}");
         }
     });
@@ -92,6 +96,7 @@ async fn run_until_over(connect: &cli::Connect) -> anyhow::Result<ExitCode> {
             between: false,
             peer: Side::Server,
             recording: Some(recording.clone()),
+            notices: Some(notices),
             reading: None,
             marker: Some(marker),
             follow: true,
@@ -110,36 +115,52 @@ async fn run_until_over(connect: &cli::Connect) -> anyhow::Result<ExitCode> {
             () = running.end(), if !has_screen => {}
         }
     }
-    view.give_back();
-    running.client.stop();
-    let closing = async {
-        running.end().await;
-        // the recorder ends with the client, which held the last way to it
-        let _ = tokio::task::spawn_blocking(|| recorder_thread.join()).await;
-    };
-    let mut in_order = tokio::select! {
-        () = closing => true,
-        () = signals.interrupt() => false,
-    };
-    if in_order && !told_to_end {
-        // whoever reads our output may take as long as it takes
-        tokio::select! {
-            shown = view.show_all() => seen = shown,
-            () = signals.stop(false) => {}
-        }
-    }
-    if in_order {
-        tokio::select! {
-            finished = view.finish() => seen = seen.and(finished),
-            () = signals.interrupt() => in_order = false,
-        }
-    }
+    let ending = Ending { view, running: &mut running, recorder_thread, told_to_end };
+    let ended = ending.take_down(&mut signals).await;
     recording.remove_unless_kept();
     tell_of_missing(&capture);
-    match running.outcome {
-        _ if !in_order => Ok(ExitCode::from(INTERRUPTED)),
-        Some(Err(failure)) => Err(anyhow!(sentence(&failure, &capture))),
-        _ => seen.map(|()| ExitCode::SUCCESS),
+    match (ended, running.outcome) {
+        (None, _) => Ok(ExitCode::from(INTERRUPTED)),
+        (_, Some(Err(failure))) => Err(anyhow!(sentence(&failure, &capture))),
+        (Some(ended), _) => seen.and(ended).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// What is taken down when the connection is over, or the user has seen enough.
+struct Ending<'a> {
+    view: View,
+    running: &'a mut Running,
+    recorder_thread: RecorderThread,
+    /// By the user, or by a signal.
+    told_to_end: bool,
+}
+
+impl Ending<'_> {
+    /// Closes the connection, shows what is left; `None` if the user is out of patience with that.
+    async fn take_down(mut self, signals: &mut Signals) -> Option<anyhow::Result<()>> {
+        self.view.give_back();
+        self.running.client.stop();
+        let closing = async {
+            self.running.end().await;
+            // the recorder ends with the client, which held the last way to it
+            let _ = tokio::task::spawn_blocking(|| self.recorder_thread.join()).await;
+        };
+        tokio::select! {
+            () = closing => {}
+            () = signals.interrupt() => return None,
+        }
+        let mut seen = Ok(());
+        if !self.told_to_end {
+            // whoever reads our output may take as long as it takes
+            tokio::select! {
+                shown = self.view.show_all() => seen = shown,
+                () = signals.stop(false) => {}
+            }
+        }
+        tokio::select! {
+            finished = self.view.finish() => Some(seen.and(finished)),
+            () = signals.interrupt() => None,
+        }
     }
 }
 
@@ -170,6 +191,7 @@ fn headless_form(connect: &cli::Connect, streams: bool) -> Form {
     Form::Messages(plain::Options {
         payload_limit: show.payload_limit.unwrap_or(u64::MAX),
         binary: connect.binary,
+        tolerant: connect.tolerant,
         terminal: io::stdout().is_terminal(),
     })
 }
@@ -214,13 +236,14 @@ fn options(connect: &cli::Connect, tls: Option<ClientTls>, clock: Clock) -> Conn
     };
     ConnectOptions {
         server,
+        dialler: Dialler { proxy: connect.upstream_proxy.clone() },
         tls,
         ask,
         endpoint: Arc::new(config),
         clock,
         patience: connect.connect_timeout,
         retry: connect.retry,
-        closes: !connect.no_close,
+        linger: (!connect.no_close).then_some(connect.linger),
     }
 }
 

@@ -92,6 +92,7 @@ async fn show(
         between: false,
         peer: Side::Client,
         recording: None,
+        notices: None,
         reading: Some(progress),
         marker: None,
         follow: open.follow,

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::values::{parse_client_window, parse_duration, parse_server_window};
 use super::{Common, HeaderArgument, ServerTrust, Switch, Usage, check_trust};
-use crate::net::Upstream;
+use crate::net::{Upstream, UpstreamProxy};
 use crate::wire::{DeflateOffer, WindowOffer};
 
 /// `wsinspect connect`
@@ -56,8 +56,12 @@ pub struct Connect {
     #[arg(long)]
     pub one_message: bool,
 
-    /// Headless: stay when standard input ends, until the server closes
-    #[arg(long)]
+    /// Headless: when standard input has ended, close after the server has been quiet for that long: 30, 500ms
+    #[arg(long, value_name = "SECS", value_parser = parse_duration, default_value = "500ms")]
+    pub linger: Duration,
+
+    /// Headless: don't close when standard input has ended; stay until the server closes
+    #[arg(long, conflicts_with = "linger")]
     pub no_close: bool,
 
     /// Connect again, and again, after a failure that may pass: no server, one that is too busy or goes, a broken
@@ -100,6 +104,10 @@ pub struct Connect {
     /// Show broken rules, but enforce none
     #[arg(long)]
     pub tolerant: bool,
+
+    /// Connect through a proxy: http://[USER:PASSWORD@]HOST:PORT or socks5://…
+    #[arg(long, value_name = "URL")]
+    pub upstream_proxy: Option<UpstreamProxy>,
 
     /// Whom we trust.
     #[command(flatten)]

@@ -13,6 +13,7 @@ use super::deadline::Deadline;
 use super::event::{CloseFrame, End, Event, How, State};
 use super::incoming::{Arrival, Incoming};
 use super::keepalive::{Keepalive, Tick};
+use super::leaving::Leaving;
 use super::outbox::{FrameNote, Origin, Outbox};
 use super::role::{MaskingKeys, Role};
 use crate::lint::Finding;
@@ -31,6 +32,8 @@ pub struct Endpoint {
     /// Where it was agreed to compress what goes out.
     deflater: Option<Deflater>,
     keepalive: Option<Keepalive>,
+    /// Nothing more is to be sent, and the connection to be closed once all is answered.
+    leaving: Option<Leaving>,
     events: VecDeque<Event>,
     sent: Option<CloseFrame>,
     received: Option<CloseFrame>,
@@ -80,6 +83,7 @@ impl Endpoint {
             outbox: Outbox::default(),
             deflater: None,
             keepalive: None,
+            leaving: None,
             events: VecDeque::new(),
             sent: None,
             received: None,
@@ -98,6 +102,9 @@ impl Endpoint {
         while matches!(self.phase, Phase::Open | Phase::AwaitingClose(_)) {
             let Some(arrival) = self.incoming.next(&mut bytes) else { break };
             self.arrived(arrival, now);
+        }
+        if let Some(leaving) = &mut self.leaving {
+            leaving.progress(now);
         }
         if let (Phase::AwaitingClose(deadline), Role::Client { .. }) = (&mut self.phase, &self.role) {
             // its answers to what was asked before come first, however many there are
@@ -149,6 +156,9 @@ impl Endpoint {
             if let (Some(keepalive), false) = (&mut self.keepalive, self.outbox.is_empty()) {
                 keepalive.progress();
             }
+            if let Some(leaving) = &mut self.leaving {
+                leaving.progress(now);
+            }
         }
         self.finish_if_done();
         notes
@@ -163,7 +173,11 @@ impl Endpoint {
     pub fn next_timeout(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Connecting { until, .. } | Phase::Refused { until, .. } => *until,
-            Phase::Open => self.keepalive.as_ref().and_then(Keepalive::due),
+            Phase::Open => {
+                let keepalive = self.keepalive.as_ref().and_then(Keepalive::due);
+                let leaving = self.leaving.as_ref().and_then(Leaving::due);
+                keepalive.into_iter().chain(leaving).min()
+            }
             Phase::AwaitingClose(deadline) | Phase::Draining(deadline) => deadline.at(),
             Phase::Finished => None,
         }
@@ -177,6 +191,9 @@ impl Endpoint {
         match self.phase {
             Phase::Connecting { .. } => self.be_out_of_patience(now),
             Phase::Refused { .. } => self.end_refused(),
+            Phase::Open if self.leaving.as_ref().and_then(Leaving::due).is_some_and(|due| due <= now) => {
+                self.start_close(CloseCode::NORMAL, "", Origin::Endpoint, now);
+            }
             Phase::Open => self.keep_alive(now),
             Phase::AwaitingClose(_) => {
                 self.conclude(self.role.side(), How::Timeout, now);
@@ -266,6 +283,9 @@ impl Endpoint {
             Arrival::Pong { solicited: true } => {
                 if let Some(keepalive) = &mut self.keepalive {
                     keepalive.pong();
+                }
+                if let Some(leaving) = &mut self.leaving {
+                    leaving.pong(now);
                 }
             }
             Arrival::Ping(_) | Arrival::Pong { .. } => {}

@@ -28,6 +28,7 @@ mod deadline;
 mod event;
 mod incoming;
 mod keepalive;
+mod leaving;
 mod machine;
 mod opening;
 mod outbox;

@@ -1,7 +1,7 @@
 //! What the user, or another connection, has an endpoint send.
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::machine::Endpoint;
 use super::{Origin, State};
@@ -68,6 +68,17 @@ impl Endpoint {
     /// The same, not for the user but of our own accord.
     pub fn dismiss(&mut self, code: CloseCode, reason: &str, now: Instant) -> Result<(), NotSent> {
         self.close_as(Origin::Endpoint, code, reason, now)
+    }
+
+    /// Closes with 1000 once the peer has answered everything: it has read all that waits, as its pong says, and has then been
+    /// quiet for `quiet`.
+    pub fn leave(&mut self, quiet: Duration, now: Instant) -> Result<(), NotSent> {
+        if self.state() != State::Open {
+            return Err(NotSent::NotOpen);
+        }
+        self.queue_control(Opcode::PING, b"end of input", Origin::Endpoint);
+        self.set_leaving(quiet, now);
+        Ok(())
     }
 
     /// Sends frames of the user as they are, whatever they break. A Close among them is ours: its answer is awaited, and

@@ -1,10 +1,12 @@
 //! Messages as they are: what a server says, for whoever reads our output.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use super::messages::{Assembled, Assembler};
 use super::sanitize::{printable, printable_bytes};
-use crate::capture::{Capture, FrameEntry, Gone, Item, MessageReader};
+use crate::capture::{Capture, ConnectionId, FrameEntry, Gone, Item, MessageReader};
+use crate::lint::Finding;
 use crate::wire::{Opcode, Side};
 
 /// How messages are written.
@@ -14,6 +16,8 @@ pub struct Options {
     pub payload_limit: u64,
     /// Binary messages are written as they came; otherwise in hex, a line each.
     pub binary: bool,
+    /// Whatever a server broke, its messages are written; otherwise none from the one on for which the connection is failed.
+    pub tolerant: bool,
     /// A terminal reads: what it might obey is written as an escape.
     pub terminal: bool,
 }
@@ -24,24 +28,33 @@ pub struct PlainMessages {
     options: Options,
     assembler: Assembler,
     messages: MessageReader,
+    /// Connections that are failed.
+    failed: HashSet<ConnectionId>,
 }
 
 impl PlainMessages {
     /// Writes with these options.
     pub fn new(options: Options) -> Self {
-        Self { options, assembler: Assembler::default(), messages: MessageReader::keeping(1) }
+        Self { options, assembler: Assembler::default(), messages: MessageReader::keeping(1), failed: HashSet::new() }
     }
 
     /// Writes the message that `item` completes, if it does; what could not be written, in a sentence.
     pub fn write(&mut self, out: &mut impl Write, capture: &Capture, item: &Item) -> io::Result<Option<String>> {
         match item {
-            Item::Frame(n, entry, _) => self.frame(out, capture, *n, entry, true),
+            Item::Frame(n, entry, findings) => {
+                let is_enforced = |finding: &Finding| finding.rule.close_code().is_some();
+                if entry.from() == Side::Server && !self.options.tolerant && findings.iter().any(is_enforced) {
+                    self.failed.insert(entry.connection());
+                }
+                self.frame(out, capture, *n, entry, true)
+            }
             Item::Gone(frames) => {
                 let (first, last) = (frames.start(), frames.end());
                 Ok(Some(format!("frames {first} to {last} are gone unprinted: the recording is kept within a size")))
             }
             Item::Closed(connection) => {
                 self.assembler.forget(connection.id);
+                self.failed.remove(&connection.id);
                 Ok(None)
             }
             Item::Opened(_) | Item::Refused(_) | Item::Exchanged(..) => Ok(None),
@@ -68,7 +81,7 @@ impl PlainMessages {
         entry: &FrameEntry,
         shown: bool,
     ) -> io::Result<Option<String>> {
-        if entry.from() != Side::Server {
+        if entry.from() != Side::Server || self.failed.contains(&entry.connection()) {
             return Ok(None);
         }
         match self.assembler.frame(n, entry, shown).1 {
@@ -78,7 +91,7 @@ impl PlainMessages {
     }
 
     fn message(&mut self, out: &mut impl Write, capture: &Capture, message: &Assembled) -> io::Result<Option<String>> {
-        let Options { payload_limit, binary, terminal } = self.options;
+        let Options { payload_limit, binary, terminal, .. } = self.options;
         let missing = |why: &str| {
             let (connection, first) = (message.connection, message.first);
             Ok(Some(format!("a message of connection {connection}, from frame {first} on, is not printed: {why}")))

@@ -8,8 +8,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::dial::{DialError, Dialler};
 use super::feed::Feed;
-use super::reach::{Unreachable, reach};
 use super::server::{Shared, stopped};
 use super::session::{Fate, run_as_client};
 use super::socket::Socket;
@@ -30,6 +30,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub struct ConnectOptions {
     /// Whom to connect to.
     pub server: Upstream,
+    /// How to get there.
+    pub dialler: Dialler,
     /// How TLS is spoken to it, if it is.
     pub tls: Option<ClientTls>,
     /// What to ask for. Each connection has a fresh key.
@@ -42,8 +44,9 @@ pub struct ConnectOptions {
     pub patience: Duration,
     /// Whether to try again after a failure that may pass.
     pub retry: bool,
-    /// Whether to close after the last message that is fed in.
-    pub closes: bool,
+    /// How long the server has to be quiet after the last message that is fed in for the connection to be closed; `None`:
+    /// it is not closed.
+    pub linger: Option<Duration>,
 }
 
 /// A running client.
@@ -66,7 +69,7 @@ pub fn connect(
     let (stop, stopped) = watch::channel(false);
     let (connected, is_connected) = watch::channel(false);
     let shared = Shared::new(options.clock, Vantage::End(Side::Client), recorder, stopped);
-    let feed = messages.map(|messages| Feed::new(messages, options.closes));
+    let feed = messages.map(|messages| Feed::new(messages, options.linger));
     let connector = Connector { options, shared, feed, connected, last: 0 };
     Client { stop, connected: is_connected, task: tokio::spawn(connector.run(commands, tell)) }
 }
@@ -99,7 +102,7 @@ impl Client {
 #[derive(Debug)]
 pub enum Failure {
     /// There is nobody to talk to.
-    Unreachable(Unreachable),
+    Unreachable(DialError),
     /// There is no TLS connection to it.
     NoTls(String),
     /// The system gives no random numbers for keys.
@@ -215,14 +218,14 @@ impl Connector {
 
     /// One connection from its beginning to its end.
     async fn once(&mut self) -> Result<Ended, Failure> {
-        let ConnectOptions { server, ask, endpoint, patience, .. } = &self.options;
+        let ConnectOptions { server, dialler, ask, endpoint, patience, .. } = &self.options;
         let mut stop = self.shared.stop.clone();
         let stream = tokio::select! {
-            stream = reach(server, *patience) => stream.map_err(Failure::Unreachable)?,
+            stream = dialler.dial_within(*patience, &server.host, server.port, server) => {
+                stream.map_err(Failure::Unreachable)?
+            }
             () = stopped(&mut stop) => return Ok(Ended::InOrder),
         };
-        // small frames go out at once; where that can't be set, they go out a little later
-        let _ = stream.set_nodelay(true);
         let (Ok(client), Ok(address)) = (stream.local_addr(), stream.peer_addr()) else {
             return Err(Failure::Broken { transient: true });
         };

@@ -1,6 +1,7 @@
 //! Messages that are fed to a connection, and to the next one if that breaks.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::control::Messages;
 use crate::wire::Message;
@@ -13,8 +14,10 @@ pub(super) struct Feed {
     ended: bool,
     /// Why there are no more, where that is no good end.
     fault: Option<String>,
-    /// Whether the connection is to be closed after the last of them.
-    closes: bool,
+    /// How long a server has to be quiet after the last of them for the connection to be closed; `None`: it is not closed.
+    linger: Option<Duration>,
+    /// That has begun.
+    is_leaving: bool,
 }
 
 /// What is to be done next.
@@ -22,13 +25,13 @@ pub(super) struct Feed {
 pub(super) enum Fed {
     /// A message is to be sent.
     Message(Message),
-    /// There are no more: the connection is to be closed.
-    End,
+    /// There are no more: the connection is to be closed once the server has been quiet for so long.
+    End(Duration),
 }
 
 impl Feed {
-    pub(super) const fn new(from: Messages, closes: bool) -> Self {
-        Self { from, waiting: VecDeque::new(), ended: false, fault: None, closes }
+    pub(super) const fn new(from: Messages, linger: Option<Duration>) -> Self {
+        Self { from, waiting: VecDeque::new(), ended: false, fault: None, linger, is_leaving: false }
     }
 
     /// Whether more is to be taken in: nothing waits, and there may be more.
@@ -42,7 +45,7 @@ impl Feed {
             Some(Ok(messages)) => self.waiting.extend(messages),
             Some(Err(fault)) => {
                 self.ended = true;
-                self.closes = true;
+                self.linger.get_or_insert_default();
                 self.fault = Some(fault);
             }
             None => self.ended = true,
@@ -51,10 +54,12 @@ impl Feed {
 
     /// What is to be done next, if that is known.
     pub(super) fn next(&mut self) -> Option<Fed> {
-        match self.waiting.pop_front() {
-            Some(message) => Some(Fed::Message(message)),
-            None => (self.ended && self.closes).then_some(Fed::End),
+        if let Some(message) = self.waiting.pop_front() {
+            return Some(Fed::Message(message));
         }
+        let linger = self.linger.filter(|_| self.ended && !self.is_leaving)?;
+        self.is_leaving = true;
+        Some(Fed::End(linger))
     }
 
     /// Why there are no more messages, where that is no good end.
@@ -64,6 +69,6 @@ impl Feed {
 
     /// Whether all was sent, and the connection closed for it.
     pub(super) fn is_over(&self) -> bool {
-        self.waiting.is_empty() && self.ended && self.closes
+        self.is_leaving
     }
 }

@@ -12,7 +12,6 @@ mod only;
 mod pacing;
 mod proxy;
 mod pump;
-mod reach;
 mod registry;
 mod relay;
 mod serve;

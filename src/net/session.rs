@@ -88,7 +88,7 @@ enum Wake {
     Stop,
 }
 
-impl<'a> Session<'a> {
+impl Session<'_> {
     fn new(id: ConnectionId, side: Side, stream: Socket, inbox: Inbox, shared: Shared, endpoint: Endpoint) -> Self {
         Self {
             id,
@@ -137,10 +137,9 @@ impl<'a> Session<'a> {
                         self.endpoint.receive_end(Instant::now());
                     }
                 }
-                Wake::Ready { readable: false } => {}
+                Wake::Ready { readable: false } | Wake::Fed => {}
                 Wake::Timeout => self.endpoint.handle_timeout(Instant::now()),
                 Wake::Wish(outgoing) => self.send(outgoing),
-                Wake::Fed => {}
                 Wake::Broadcast(message) => {
                     // as in `send`; the inbox is not looked at while the endpoint is full
                     let _ = self.endpoint.send_message(&message, endpoint::Origin::Endpoint);
@@ -306,9 +305,10 @@ impl<'a> Session<'a> {
                     // there is room, and the connection is open
                     let _ = self.endpoint.send_message(&message, endpoint::Origin::User);
                 }
-                Some(Fed::End) => {
+                Some(Fed::End(quiet)) => {
                     // the connection is open
-                    let _ = self.endpoint.dismiss(CloseCode::NORMAL, "", Instant::now());
+                    let _ = self.endpoint.leave(quiet, Instant::now());
+                    return;
                 }
                 None => return,
             }

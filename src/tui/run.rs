@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use ratatui::Terminal;
@@ -39,6 +40,8 @@ pub struct Screen {
     pub recording: Option<Arc<Recording>>,
     /// How far the file is read that was opened, if one was.
     pub reading: Option<Arc<ReadProgress>>,
+    /// What is to be said at the bottom as it happens, if anything may be.
+    pub notices: Option<Receiver<String>>,
     /// Takes the user's marks, where there is a recording.
     pub marker: Option<Marker>,
     /// Whether the newest frame is followed from the start.
@@ -207,7 +210,7 @@ impl Panel {
         Ok(())
     }
 
-    /// Begins what is to be done with files, and sees what came of it.
+    /// Begins what is to be done with files, and sees what came of it; says what is to be said.
     fn work(&mut self) {
         if let Some(finished) = self.model.work.as_ref().and_then(Work::finished) {
             self.model.work = None;
@@ -215,6 +218,11 @@ impl Panel {
             if let Some(path) = finished.kept {
                 self.model.recording = Some(work::name(&path));
             }
+            self.changed = true;
+        }
+        let notice = self.screen.notices.as_ref().and_then(|notices| notices.try_iter().last());
+        if let Some(notice) = notice {
+            self.model.say(notice);
             self.changed = true;
         }
         let Some(task) = self.model.task.take() else { return };

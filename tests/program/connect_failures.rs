@@ -41,17 +41,17 @@ fn assert_failed(output: &Output, says: &str) {
 #[test]
 fn a_server_that_is_not_there_is_one_sentence() {
     let output = run(&["connect", "ws://no-such-host.invalid/"]);
-    assert_failed(&output, "the host \"no-such-host.invalid\" was not found");
+    assert_failed(&output, "The host of ws://no-such-host.invalid/ was not found.");
     // bound and closed again: nothing listens there
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let output = run(&["connect", &format!("ws://{address}")]);
-    assert_failed(&output, &format!("ws://{address} refused the connection: nothing listens there"));
+    assert_failed(&output, &format!("ws://{address} refused the connection: nothing listens there."));
 }
 
 #[test]
 fn a_server_that_does_not_answer_is_one_sentence() {
     let error = fails(&["--connect-timeout", "500ms"], |server| {
-        server.accept().is_left();
+        server.accept().stays_silent();
     });
     assert!(error.contains("The server did not answer the opening handshake within 500ms."), "{error}");
     let error = fails(&[], |server| server.accept().hang_up());

@@ -10,6 +10,7 @@ mod command_line;
 mod compose;
 mod connect;
 mod connect_failures;
+mod connect_screen;
 mod deflate;
 mod endings;
 mod explain;

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use wsinspect::tui;
 
 use crate::proxy::read_head;
-use crate::support::{Authority, Client, Program, exchange, request, run};
+use crate::support::{Authority, Client, Program, exchange, request, run, run_with};
 
 const README: &str = include_str!("../../README.md");
 
@@ -24,7 +24,7 @@ fn commands() -> Vec<&'static str> {
 /// Whether a command shows traffic, live or recorded: others tests are about those.
 fn shows_traffic(command: &str) -> bool {
     CARGO.contains(&command)
-        || ["wsinspect serve ", "wsinspect relay ", "wsinspect proxy ", "wsinspect open "]
+        || ["wsinspect serve ", "wsinspect relay ", "wsinspect connect ", "wsinspect proxy ", "wsinspect open "]
             .iter()
             .any(|one| command.starts_with(one))
 }
@@ -148,6 +148,29 @@ fn every_proxy_command_proxies_and_ends_in_order() {
         proxied += 1;
     }
     assert!(proxied > 3);
+}
+
+#[test]
+fn every_connect_command_connects_and_prints_what_comes_back() {
+    let (echo, silent) = (Program::serve(&[]), Program::serve(&["--reply", "none"]));
+    let mut connected = 0;
+    for command in commands().into_iter().filter(|command| command.starts_with("wsinspect connect ")) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("chat.pcapng");
+        // two that echo never come to an end
+        let is_echoed = !command.contains("--reply echo");
+        let address = format!("ws://{}", if is_echoed { &echo } else { &silent }.address());
+        let place =
+            |word: &str| word.replace("ws://localhost:9002", &address).replace("chat.pcapng", file.to_str().unwrap());
+        let arguments: Vec<String> = words(command).into_iter().map(place).collect();
+        let input: &[u8] = if command.contains("--one-message") { b"from the README" } else { b"from the README\n" };
+        let output = run_with(&arguments, input, &[]);
+        assert_eq!(output.code, Some(0), "{command}: {}", output.stderr);
+        assert_eq!(output.stdout.contains("from the README"), is_echoed, "{command}: {}", output.stdout);
+        assert_eq!(file.exists(), command.contains("--record"), "{command}");
+        connected += 1;
+    }
+    assert!(connected > 8);
 }
 
 #[test]

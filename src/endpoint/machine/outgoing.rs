@@ -1,10 +1,11 @@
 //! What goes out, and the way to the end.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Endpoint, Phase};
 use crate::endpoint::deadline::Deadline;
 use crate::endpoint::event::{CloseFrame, End, Event, How};
+use crate::endpoint::leaving::Leaving;
 use crate::endpoint::outbox::Origin;
 use crate::wire::{CloseBody, CloseCode, CloseCodeClass, Header, Opcode, Rsv, Side, fragments};
 
@@ -67,6 +68,11 @@ impl Endpoint {
             self.sent = Some(CloseFrame::read(payload));
             self.phase = Phase::AwaitingClose(Deadline::renewable(now, self.config.close_timeout));
         }
+    }
+
+    /// Has the connection closed once all is answered.
+    pub(in crate::endpoint) fn set_leaving(&mut self, quiet: Duration, now: Instant) {
+        self.leaving = Some(Leaving::new(quiet, now));
     }
 
     /// Starts the closing handshake (RFC 6455 7.1.2) and waits for the peer's Close.

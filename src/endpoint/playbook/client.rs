@@ -1,15 +1,15 @@
-//! RFC 6455 5 to 7 as the client: an OPEN connection, what a server can break, and how it ends.
+//! RFC 6455 5 to 7 as the client: an OPEN connection, and how it ends.
 
 use std::collections::HashSet;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::broken_server::limited;
 use super::*;
 use crate::compose::{Composed, ComposedFrame};
 use crate::endpoint::{Ask, End, How, MaskingKeys, Origin, Reply, State};
-use crate::lint::{Limits, Rule};
-use crate::wire::{DeflateOffer, Deflater, Inflater, LengthForm, Parsed, Rsv, Side, WindowOffer, mask};
+use crate::wire::{DeflateOffer, Deflater, Inflater, Parsed, Rsv, Side, WindowOffer, mask};
 
 /// The response of RFC 6455 1.3, without a subprotocol.
 pub(super) const ANSWER: &str = ACCEPTED;
@@ -61,7 +61,7 @@ impl Asked {
     }
 }
 
-fn open(config: Config) -> Play {
+pub(super) fn open(config: Config) -> Play {
     let mut play = Asked { config, ..Asked::default() }.play();
     play.hears(ANSWER);
     assert!(matches!(play.event(), Some(Event::Opened(..))));
@@ -69,7 +69,7 @@ fn open(config: Config) -> Play {
 }
 
 /// The handshake is done, with the compression that was offered and answered.
-fn compressing(offer: DeflateOffer, answer: &str) -> Play {
+pub(super) fn compressing(offer: DeflateOffer, answer: &str) -> Play {
     let config = Config { reply: Reply::Echo, ..Config::default() };
     let mut play = Asked { ask: Ask { deflate: Some(offer), ..ask() }, config }.play();
     play.hears(ANSWER.replace("\r\n\r\n", &format!("\r\nSec-WebSocket-Extensions: {answer}\r\n\r\n")));
@@ -100,14 +100,14 @@ pub(super) fn frames(bytes: &[u8]) -> Vec<(Opcode, Vec<u8>)> {
 
 /// The code and the reason of the Close that the client said last.
 #[track_caller]
-fn closed_with(play: &mut Play) -> (u16, String) {
+pub(super) fn closed_with(play: &mut Play) -> (u16, String) {
     let (opcode, body) = frames(&play.takes()).pop().expect("there is a Close");
     assert_eq!(opcode, Opcode::CLOSE);
     (u16::from_be_bytes([body[0], body[1]]), String::from_utf8(body[2..].to_vec()).unwrap())
 }
 
 #[track_caller]
-fn ended(play: &mut Play) -> End {
+pub(super) fn ended(play: &mut Play) -> End {
     let events = play.events();
     let [Event::Closed(end)] = &events[..] else { panic!("{events:?}") };
     end.clone()
@@ -115,7 +115,7 @@ fn ended(play: &mut Play) -> End {
 
 /// All is said, and TCP is the server's to end; once it does, it is over.
 #[track_caller]
-fn is_left_by_the_server(play: &mut Play) {
+pub(super) fn is_left_by_the_server(play: &mut Play) {
     assert!(play.endpoint.outbox().is_empty(), "something waits to be written");
     assert!(!play.endpoint.wants_shutdown(), "the server goes first");
     assert!(!play.endpoint.is_finished(), "it does not wait for the server");
@@ -163,94 +163,6 @@ fn a_composed_frame_goes_out_as_it_is() {
     assert_eq!(play.notes, [FrameNote { at: 0, origin: Origin::User }]);
 }
 
-/// What a server can break, and the code that answers it.
-fn breaches() -> Vec<(Rule, u16, Vec<u8>)> {
-    let text = Opcode::TEXT;
-    let header = |opcode, length| Header::new(opcode, None, length);
-    let rsv = Header { rsv: Rsv::new(2), ..header(text, 0) };
-    let long = Header { length_form: LengthForm::Bits16, ..header(text, 5) };
-    let lost = Header { length_form: LengthForm::Bits64, ..header(text, 1 << 63) };
-    let begun = |payload: &[u8]| frame(&header(Opcode::BINARY, payload.len() as u64).with_fin(false), payload);
-    let begun_text = frame(&header(text, 1).with_fin(false), b"a");
-    vec![
-        (Rule::MaskedServerFrame, 1002, client(text, "a")),
-        (Rule::MaskedServerFrame, 1002, client(Opcode::PING, "a")),
-        (Rule::RsvWithoutExtension, 1002, frame(&rsv, b"")),
-        (Rule::ReservedOpcode, 1002, server(Opcode::new(3), "")),
-        (Rule::ReservedOpcode, 1002, server(Opcode::new(0xB), "")),
-        (Rule::FragmentedControl, 1002, frame(&header(Opcode::PING, 0).with_fin(false), b"")),
-        (Rule::ControlTooLong, 1002, server(Opcode::PING, [0; 126])),
-        (Rule::LengthNotMinimal, 1002, frame(&long, b"")),
-        (Rule::LengthTopBit, 1002, frame(&lost, b"")),
-        (Rule::ContinuationWithoutStart, 1002, server(Opcode::CONTINUATION, "a")),
-        (Rule::DataInsideMessage, 1002, [begun_text, server(text, "b")].concat()),
-        (Rule::InvalidUtf8, 1007, server(text, b"ab\xc0")),
-        (Rule::CloseBodyOneByte, 1002, server(Opcode::CLOSE, [3])),
-        (Rule::CloseCodeForbidden, 1002, server(Opcode::CLOSE, close_body(1005, ""))),
-        (Rule::CloseCodeUnassigned, 1002, server(Opcode::CLOSE, close_body(2999, ""))),
-        (Rule::CloseReasonInvalidUtf8, 1007, server(Opcode::CLOSE, b"\x03\xe8\xff")),
-        (Rule::FrameTooBig, 1009, frame(&header(Opcode::BINARY, 1001), b"")),
-        (Rule::MessageTooBig, 1009, [begun(&[0; 900]), server(Opcode::CONTINUATION, [0; 601])].concat()),
-    ]
-}
-
-/// The same where compression was agreed on.
-fn compressed_breaches() -> Vec<(Rule, u16, Vec<u8>)> {
-    let with = |rsv, opcode, fin, payload: &[u8]| {
-        let header = Header { rsv, ..Header::new(opcode, None, payload.len() as u64).with_fin(fin) };
-        frame(&header, payload)
-    };
-    let continued = with(Rsv::RSV1, Opcode::CONTINUATION, true, b"\xc9\x07\x00");
-    vec![
-        (Rule::InflateFailed, 1007, with(Rsv::RSV1, Opcode::TEXT, true, b"\xff")),
-        (Rule::Rsv1OnControl, 1002, with(Rsv::RSV1, Opcode::PING, true, b"p")),
-        (
-            Rule::Rsv1OnContinuation,
-            1002,
-            [with(Rsv::RSV1, Opcode::TEXT, false, b"\xf2\x48\xcd\xc9"), continued].concat(),
-        ),
-    ]
-}
-
-fn limited() -> Config {
-    Config { limits: Limits { max_frame: 1000, max_message: 1500 }, reply: Reply::Echo, ..Config::default() }
-}
-
-#[test]
-fn each_enforced_rule_fails_the_connection_with_its_code_and_says_why() {
-    let plain = breaches().into_iter().map(|breach| (breach, false));
-    let compressed = compressed_breaches().into_iter().map(|breach| (breach, true));
-    for ((rule, code, bytes), is_compressed) in plain.chain(compressed) {
-        let mut play =
-            if is_compressed { compressing(DeflateOffer::default(), "permessage-deflate") } else { open(limited()) };
-        play.hears(&bytes).hears(server(Opcode::PING, "not looked at"));
-        let (found, reason) = closed_with(&mut play);
-        assert_eq!(found, code, "{rule}");
-        assert!(reason.starts_with(rule.id()), "{rule}: {reason}");
-        let end = ended(&mut play);
-        assert!(matches!(&end.how, How::Failed(finding) if finding.rule == rule), "{rule}: {end:?}");
-        assert_eq!((end.by, end.code(), end.is_clean()), (Side::Client, CloseCode(code), false), "{rule}");
-        is_left_by_the_server(&mut play);
-    }
-}
-
-#[test]
-fn every_rule_about_a_servers_frames_that_has_a_close_code_is_enforced() {
-    let breaches = [breaches(), compressed_breaches()].concat();
-    let untested = |rule: &&Rule| rule.close_code().is_some() && !breaches.iter().any(|(broken, ..)| broken == *rule);
-    assert_eq!(Rule::ALL.iter().filter(untested).collect::<Vec<_>>(), [&Rule::UnmaskedClientFrame]);
-}
-
-#[test]
-fn the_tolerant_go_on() {
-    for bytes in [client(Opcode::TEXT, "masked"), server(Opcode::TEXT, b"\xff"), server(Opcode::new(3), "")] {
-        let mut play = open(Config { tolerant: true, reply: Reply::Nothing, ..Config::default() });
-        play.hears(bytes).says_nothing();
-        play.hears(server(Opcode::PING, "p"));
-        assert_eq!(frames(&play.takes()), [(Opcode::PONG, b"p".to_vec())]);
-    }
-}
-
 #[test]
 fn a_close_is_answered_and_the_server_ends_tcp_first() {
     let mut play = open(Config::default());
@@ -274,6 +186,30 @@ fn our_close_goes_out_behind_what_waits_and_what_comes_until_the_answer_still_co
     let end = ended(&mut play);
     assert_eq!((end.by, end.is_clean(), end.code()), (Side::Client, true, CloseCode::NORMAL));
     is_left_by_the_server(&mut play);
+}
+
+#[test]
+fn who_leaves_closes_once_all_was_read_and_the_server_is_quiet() {
+    let mut play = open(Config::default());
+    play.endpoint.send_text("a").unwrap();
+    play.endpoint.leave(SECOND, play.now).unwrap();
+    let said = frames(&play.takes());
+    assert_eq!(said, [(Opcode::TEXT, b"a".to_vec()), (Opcode::PING, b"end of input".to_vec())]);
+    play.waits(4 * SECOND).hears(server(Opcode::PONG, "end of input"));
+    // answers that take their time
+    for _ in 0..10 {
+        play.waits(SECOND * 9 / 10).says_nothing().hears(server(Opcode::TEXT, "answer"));
+    }
+    play.waits(SECOND);
+    assert_eq!(closed_with(&mut play), (1000, String::new()));
+    assert!(play.endpoint.leave(SECOND, play.now).is_err(), "it is closing already");
+
+    // without a pong it is given five seconds
+    let mut mute = open(Config::default());
+    mute.endpoint.leave(SECOND, mute.now).unwrap();
+    mute.takes();
+    mute.waits(SECOND * 49 / 10).says_nothing().waits(SECOND / 10);
+    assert_eq!(closed_with(&mut mute), (1000, String::new()));
 }
 
 #[test]

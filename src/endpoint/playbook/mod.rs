@@ -2,6 +2,7 @@
 
 mod asking;
 mod broken;
+mod broken_server;
 mod client;
 mod closing;
 mod deflate;

@@ -116,10 +116,17 @@ impl Peer {
         String::from_utf8(payload).unwrap()
     }
 
-    /// The client's next frame, which is a Close.
+    /// The client's next frame, which is a Close; before it may come the ping of a client that has nothing more to say.
     #[track_caller]
     pub(crate) fn read_close(&mut self) -> (Option<CloseCode>, String) {
-        let (header, payload) = self.read_frame();
+        let (header, payload) = match self.read_frame() {
+            (header, payload) if header.opcode == Opcode::PING => {
+                assert_eq!(payload, b"end of input");
+                self.message(Opcode::PONG, &payload);
+                self.read_frame()
+            }
+            frame => frame,
+        };
         assert_eq!(header.opcode, Opcode::CLOSE, "{:?}", String::from_utf8_lossy(&payload));
         match CloseBody::parse(&payload) {
             CloseBody::Code(code, reason) => (Some(code), String::from_utf8(reason.to_vec()).unwrap()),
@@ -136,7 +143,7 @@ impl Peer {
 
     /// Waits for the client's end, and says nothing.
     #[track_caller]
-    pub(crate) fn is_left(mut self) {
+    pub(crate) fn stays_silent(mut self) {
         while self.read_some() > 0 {}
     }
 
