@@ -8,6 +8,7 @@ use super::event::{Account, Cause, ConnectionId, Delay, Origin, SentOn, SocketEn
 use super::file::Position;
 use super::frame_entry::FrameEntry;
 use super::pings::PingLedger;
+use super::reaction::Due;
 use crate::lint::{Finding, Rule};
 use crate::wire::http::Unclear;
 use crate::wire::{CloseCode, DeflateAgreement, Side};
@@ -61,6 +62,8 @@ pub struct Connection {
     pub growing: [Option<Growing>; 2],
     /// Frames that break a rule.
     pub broken_frames: u64,
+    /// The first frame of each side after which the other one has to fail the connection.
+    pub due: [Option<Due>; 2],
     /// The pings of each side.
     pub pings: [PingLedger; 2],
     /// Each side's close frame.
@@ -130,6 +133,8 @@ pub struct CloseFrame {
     pub reason: String,
     /// Who made the frame.
     pub origin: Origin,
+    /// Where a frame of the other side began that was still coming in by then.
+    pub(super) during: Option<u64>,
 }
 
 /// A frame that is still coming in.
@@ -185,6 +190,7 @@ impl Connection {
             unseen: [0, 0],
             growing: [None, None],
             broken_frames: 0,
+            due: [None, None],
             pings: [PingLedger::default(); 2],
             closes: [None, None],
             closed_first: None,

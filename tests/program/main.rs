@@ -21,6 +21,7 @@ mod keep;
 mod loss;
 mod open;
 mod opening;
+mod reactions;
 mod readme;
 mod recording;
 mod refusals;
