@@ -120,9 +120,9 @@ fn tour(program: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     terminal.wait_for("! fragmented-control");
     shot(&mut terminal, "a preset for each rule; what it breaks is told before it is sent", 2.5);
     terminal.keys("\r");
-    terminal.wait_for("0 open");
-    terminal.keys("[");
-    terminal.wait_for("as it has to");
+    terminal.wait_for("1002 protocol error");
+    terminal.keys("]");
+    terminal.wait_for("The server failed");
     shot(&mut terminal, "sent: the rule that it breaks, and what the server did about it", 3.0);
     terminal.keys("4");
     terminal.wait_for("ladder of connection 1");
