@@ -236,6 +236,7 @@ impl Dissector {
             }
             connection.frames[from as usize] += 1;
             connection.broken_frames += u64::from(!done.findings.is_empty());
+            connection.note_due(steps.frames + 1, &frame, &done.findings);
             let n = steps.frame(NewFrame { connection: connection.id, ..frame }, done.findings);
             match frame.header.opcode {
                 Opcode::PING => {
@@ -277,6 +278,7 @@ impl Dissector {
         if let Some((frame, findings)) = cut {
             connection.frames[from as usize] += 1;
             connection.broken_frames += u64::from(!findings.is_empty());
+            connection.note_due(steps.frames + 1, &frame, &findings);
             steps.frame(NewFrame { connection: connection.id, time, ..frame }, findings);
         }
     }
@@ -295,6 +297,7 @@ impl Dissector {
                         let connection = &mut self.connection;
                         connection.frames[side as usize] += 1;
                         connection.broken_frames += u64::from(!findings.is_empty());
+                        connection.note_due(steps.frames + 1, &frame, &findings);
                         steps.frame(NewFrame { connection: connection.id, time, ..frame }, findings);
                     }
                 }
@@ -315,7 +318,9 @@ fn note_close(connection: &mut Connection, from: Side, body: &[u8], origin: Orig
         CloseBody::Code(code, reason) => (Some(code), String::from_utf8_lossy(reason).into_owned()),
         CloseBody::Empty | CloseBody::OneByte(_) => (None, String::new()),
     };
-    connection.closes[from as usize].get_or_insert(CloseFrame { code, reason, origin });
+    let growing = connection.growing[from.other() as usize].and_then(|growing| growing.entry);
+    let during = growing.map(|entry| entry.offset());
+    connection.closes[from as usize].get_or_insert(CloseFrame { code, reason, origin, during });
     connection.closed_first.get_or_insert(from);
     connection.state = ConnectionState::Closing;
 }

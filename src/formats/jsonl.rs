@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use serde::Serialize;
 
 use crate::capture::{
-    Capture, Connection, Exchange, FrameEntry, Gone, How, Item, MessageReader, SentOn, Timestamp, Tls, Tunnel,
+    Capture, Connection, Exchange, FrameEntry, Gone, How, Item, MessageReader, Reaction, SentOn, Timestamp, Tls, Tunnel,
 };
 use crate::lint::Finding;
 use crate::wire::handshake::Head;
@@ -279,6 +279,7 @@ fn close(connection: &Connection) -> CloseEventJson {
             clean: end.clean,
             how: end.clean.map(|_| How::Handshake.name()),
             verdict: Some(end.sentence),
+            reactions: Vec::new(),
             pings: None,
             delay: None,
         };
@@ -294,6 +295,7 @@ fn close(connection: &Connection) -> CloseEventJson {
         clean: Some(verdict.as_ref().is_some_and(|verdict| verdict.clean)),
         how: verdict.as_ref().map(|verdict| verdict.how.name()),
         verdict: verdict.map(|verdict| verdict.sentence),
+        reactions: connection.reactions().map(|reaction| ReactionJson::of(&reaction)).collect(),
         pings: pings(connection),
         delay: delays(connection),
     }
@@ -567,10 +569,36 @@ struct CloseEventJson {
     clean: Option<bool>,
     how: Option<&'static str>,
     verdict: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reactions: Vec<ReactionJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pings: Option<Sides<PingsJson>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delay: Option<Sides<Times>>,
+}
+
+/// What a side did that had to fail the connection.
+#[derive(Serialize)]
+struct ReactionJson {
+    of: &'static str,
+    frame: u64,
+    rule: &'static str,
+    due: u16,
+    did: &'static str,
+    sentence: String,
+}
+
+impl ReactionJson {
+    fn of(reaction: &Reaction) -> Self {
+        Self {
+            of: reaction.of.name(),
+            frame: reaction.due.frame,
+            rule: reaction.due.rule.id(),
+            due: reaction.due.code.0,
+            did: reaction.did.name(),
+            sentence: reaction.sentence.clone(),
+        }
+    }
 }
 
 #[derive(Serialize)]

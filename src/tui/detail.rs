@@ -7,7 +7,9 @@ use super::rows::without_cut_character;
 use super::text::duration;
 use crate::anatomy::{self, Field, FrameAnatomy, FrameContext, Step};
 use crate::capture::filter::head_of;
-use crate::capture::{Capture, Connection, FrameEntry, Index, Inflated, MessageReader, NotInflated, Reads, SentOn};
+use crate::capture::{
+    Capture, Connection, Did, FrameEntry, Index, Inflated, MessageReader, NotInflated, Reads, SentOn,
+};
 use crate::formats::sanitize::printable_bytes;
 use crate::lint::{Finding, Rule};
 use crate::wire::handshake::{Head, Opening, Request, Response};
@@ -26,6 +28,8 @@ pub(super) struct FrameDetail {
     pub(super) text_bytes: (u64, u64),
     /// The compressed message that the frame belongs to.
     pub(super) message: Option<MessageDetail>,
+    /// What its receiver did about what it breaks, and whether that is what was due.
+    pub(super) reaction: Option<(String, bool)>,
     /// Of a ping or a pong: what answers it, or what it answers.
     pub(super) heartbeat: Option<String>,
     /// The header and the first bytes of the payload, as they crossed the wire.
@@ -124,6 +128,7 @@ impl FrameDetail {
             text,
             text_bytes,
             message,
+            reaction: None,
             heartbeat: None,
             wire: wire.unwrap_or_default(),
             reads: capture.reads(&entry, length, MOST_READS).unwrap_or_default(),
@@ -132,9 +137,12 @@ impl FrameDetail {
         }
     }
 
-    /// Looks again for what answers a ping.
+    /// Looks again for what answers a ping, and for what came of what it breaks.
     pub(super) fn refresh(&mut self, index: &Index) {
         self.heartbeat = heartbeat(index, self.n, &self.entry, &self.findings);
+        let connection = index.connection(self.entry.connection());
+        let reaction = connection.and_then(|one| one.reactions().find(|reaction| reaction.due.frame == self.n));
+        self.reaction = reaction.map(|reaction| (reaction.sentence, reaction.did == Did::Failed));
     }
 
     /// Whether more of its message may have come meanwhile.

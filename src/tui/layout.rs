@@ -122,7 +122,7 @@ const fn list_height(height: u16) -> u16 {
 }
 
 const fn details_height(height: u16) -> u16 {
-    if height >= 30 { 12 } else { height * 2 / 5 }
+    if height >= 30 { 14 } else { height * 2 / 5 }
 }
 
 const fn split_rows(area: Rect, first: u16) -> (Rect, Rect) {

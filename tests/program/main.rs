@@ -28,6 +28,7 @@ mod opening;
 mod proxy;
 mod proxy_clients;
 mod proxy_http;
+mod reactions;
 mod readme;
 mod recording;
 mod refusals;

@@ -258,7 +258,7 @@ fn tab_goes_to_the_details_of_a_connection_and_the_keys_scroll_them() {
     tester.keys("j");
     assert_eq!((tester.model.details_scroll, tester.model.connections.selected), (1, 2));
     tester.keys("\\");
-    assert!(tester.shows("subprotocol") && !tester.shows("row 2 of 2"));
+    assert!(tester.shows("addresses") && !tester.shows("row 2 of 2"));
     tester.code(KeyCode::Esc);
     assert!(tester.shows("row 2 of 2"));
 }

@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
 use super::frame::{finding_lines, indented};
 use super::pane::Pane;
-use crate::capture::{Connection, ConnectionState, Exchange, PingLedger, Timestamp};
+use crate::capture::{Connection, ConnectionState, Did, Exchange, PingLedger, Timestamp};
 use crate::formats::text::outcome;
 use crate::formats::tls;
 use crate::tui::layout;
@@ -178,6 +179,14 @@ fn details(connection: &Connection, snapshot: &Snapshot, width: usize, theme: Th
         _ => open.to_owned(),
     });
     lines.extend(wrap(&theme.clean(&sentence), width).into_iter().map(|line| Line::styled(line, Theme::strong())));
+    for reaction in connection.reactions() {
+        let (sign, style) = match reaction.did {
+            Did::Failed => ("", Style::new()),
+            _ => ("! ", theme.alarm()),
+        };
+        let sentence = format!("{sign}{}", theme.clean(&reaction.sentence));
+        lines.extend(wrap(&sentence, width).into_iter().map(|line| Line::styled(line, style)));
+    }
     let mut pair = |name: &str, value: String| {
         let value = fit(&theme.clean(&value), width.saturating_sub(14), theme.ellipsis());
         lines.push(Line::from(vec![Span::styled(left(name, 14, ""), theme.field()), Span::raw(value)]));

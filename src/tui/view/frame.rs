@@ -63,6 +63,11 @@ fn lines(detail: &FrameDetail, model: &Model, width: usize, height: usize) -> (V
     for finding in &detail.findings {
         lines.extend(finding_lines(finding, width, theme, height >= 24 || detail.findings.len() == 1));
     }
+    if let Some((sentence, is_due)) = &detail.reaction {
+        let style = if *is_due { Theme::quiet() } else { theme.alarm() };
+        let sentence = format!("{}{}", if *is_due { "" } else { "! " }, theme.clean(sentence));
+        lines.extend(indented(&sentence, width).into_iter().map(|line| line.style(style)));
+    }
     let header = detail.entry.header();
     let fields = &detail.anatomy.fields;
     let selected = (model.pane != layout::Pane::List).then_some(model.spot.field).filter(|at| *at < fields.len());

@@ -118,9 +118,14 @@ fn details(rule: Rule, count: u64, width: usize, theme: Theme) -> Vec<Line<'stat
     };
     let more = format!("wsinspect explain --rule {rule}");
     let level = format!("{}, {}", rule.level().name(), glued(rule.section()));
-    for (name, value) in
-        [("broken", times), ("level", level), ("close code", code), ("broken by", example), ("more", more)]
-    {
+    for (name, value) in [
+        ("why", anatomy::reason(rule).to_owned()),
+        ("where", level),
+        ("broken", times),
+        ("close code", code),
+        ("broken by", example),
+        ("more", more),
+    ] {
         let mut name = name;
         for part in wrap(&value, width.saturating_sub(NAME)) {
             lines.push(Line::from(vec![Span::styled(left(name, NAME, ""), theme.field()), Span::raw(part)]));
