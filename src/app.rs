@@ -1,5 +1,6 @@
 //! Builds the parts of the program, joins them and takes them down.
 
+mod learn;
 mod open;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -21,6 +22,7 @@ use crate::control::{Commands, Control};
 use crate::endpoint::{self, Page};
 use crate::formats::{jsonl, text};
 use crate::headless::{Form, Printer};
+use crate::lessons::Library;
 use crate::lint::Limits;
 use crate::net::{self, RelayOptions, Rewriting, ServeOptions, Server};
 use crate::tui::{self, Outcome, Screen, StopScreen};
@@ -37,6 +39,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(serve) => run_live(&Live::Serve(serve)),
         Command::Relay(relay) => run_live(&Live::Relay(relay)),
         Command::Open(open) => open::run(&open),
+        Command::Learn(learn) => learn::run(&learn),
         Command::Explain(explain) => cli::run_explain(&explain),
         Command::Rules(rules) => cli::run_rules(&rules),
         Command::Completions(completions) => cli::run_completions(&completions),
@@ -227,7 +230,6 @@ impl View {
         if show.headless || !io::stdout().is_terminal() {
             return Self::print(parts.capture, form(show), show.filter.clone().map(|argument| argument.filter));
         }
-        let stop = StopScreen::default();
         let screen = Screen {
             capture: parts.capture,
             control: parts.control,
@@ -236,13 +238,20 @@ impl View {
             recording: parts.recording,
             reading: parts.reading,
             marker: parts.marker,
+            course: learn::course(Library::shipped()),
+            learn: None,
             filter: show.filter.clone().map(|argument| (argument.text, argument.filter)),
             ascii: show.look.ascii,
             color: show.look.is_colored(),
             follow: parts.follow,
             clock: parts.clock,
-            stop: stop.clone(),
+            stop: StopScreen::default(),
         };
+        Self::show(screen)
+    }
+
+    fn show(screen: Screen) -> anyhow::Result<Self> {
+        let stop = screen.stop.clone();
         let (end, ended) = oneshot::channel();
         std::thread::Builder::new()
             .name("screen".to_owned())

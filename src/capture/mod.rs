@@ -58,7 +58,7 @@ pub use open::{OpenError, Opened, ReadProgress, Reading, open};
 pub use packets::PacketWriter;
 pub use pings::PingLedger;
 pub use recorder::{Marker, Recorder, RecorderThread, start};
-pub use recording::{KeepError, Leftovers, Recording, RecordingError, leftovers};
+pub use recording::{KeepError, Leftovers, Recording, RecordingError, leftovers, state_folder};
 pub use statistics::{Histogram, Statistics, Tally, Timeline};
 pub use verdict::{By, How, Verdict};
 

@@ -7,12 +7,14 @@
 
 mod action;
 mod composer;
+mod course;
 mod detail;
 mod dump;
 mod file_form;
 mod form;
 mod keymap;
 mod layout;
+mod learning;
 mod list;
 mod listing;
 mod model;
@@ -32,6 +34,7 @@ mod update;
 mod view;
 mod work;
 
+pub use course::Course;
 pub use keymap::key_table;
 pub use offscreen::Offscreen;
 pub use run::{Outcome, Screen, StopScreen, run};

@@ -9,6 +9,7 @@ use super::action::{Action, View};
 use super::composer::Composer;
 use super::form::{Form, FormKind};
 use super::layout::Pane;
+use super::learning;
 use super::listing::{Anchor, Kind};
 use super::model::{Frozen, Model};
 use super::overlay::Overlay;
@@ -27,7 +28,11 @@ pub(super) fn event(model: &mut Model, event: Event, capture: &Arc<Capture>) -> 
     match event {
         Event::Key(key) if key.kind == KeyEventKind::Release => None,
         Event::Key(key) if model.overlays.is_empty() => {
-            update(model, keymap::action(&key, model.view, model.live)?, capture)
+            let action = match &model.learning {
+                Some(_) => learning::action(model, &key),
+                None => keymap::action(&key, model.view, model.live),
+            };
+            update(model, action?, capture)
         }
         Event::Key(key) => {
             let command = overlay::key(model, key).filter(|command| is_open(model, command, capture));
@@ -58,6 +63,10 @@ pub(super) fn event(model: &mut Model, event: Event, capture: &Arc<Capture>) -> 
 
 /// Does what `action` asks for.
 pub(super) fn update(model: &mut Model, action: Action, capture: &Arc<Capture>) -> Option<Command> {
+    if learning::update(model, action) {
+        model.settle(capture);
+        return None;
+    }
     let about_frames = match action {
         Action::PreviousFinding
         | Action::NextFinding
@@ -85,6 +94,8 @@ pub(super) fn update(model: &mut Model, action: Action, capture: &Arc<Capture>) 
         Action::Back => back(model),
         Action::NextPane => next_pane(model),
         Action::Maximise => maximise(model),
+        // only a lesson hears them
+        Action::NextStep | Action::PreviousStep | Action::Hint | Action::Again => {}
         Action::Show(view) => show(model, view, capture),
         Action::PreviousFinding | Action::NextFinding => find(model, action == Action::NextFinding, capture),
         Action::Follow => model.frames.follow = !model.frames.follow,
@@ -141,6 +152,7 @@ fn step(model: &mut Model, rows: i64) {
         (View::Frames | View::Ladder, Pane::List) => model.frames.step(rows),
         (View::Connections, Pane::List) => model.connections.step(rows),
         (View::Rules, Pane::List) => model.rules.step(rows),
+        (View::Lessons, Pane::List) => model.course.cursor.step(rows),
         (_, pane) => scroll_pane(model, pane, rows),
     }
 }
@@ -154,6 +166,7 @@ fn scroll_pane(model: &mut Model, pane: Pane, rows: i64) {
         (View::Handshake, _) => &mut model.handshake_scroll,
         (View::Statistics, _) => &mut model.statistics_scroll,
         (View::Rules, _) => &mut model.rule_scroll,
+        (View::Lessons, _) => &mut model.course.scroll,
     };
     *offset = offset.saturating_add_signed(rows);
 }
@@ -176,6 +189,10 @@ fn next_pane(model: &mut Model) {
         View::Rules => {
             model.rule_pane = other(model.rule_pane);
             model.rules.reveal();
+        }
+        View::Lessons => {
+            model.course.pane = other(model.course.pane);
+            model.course.cursor.reveal();
         }
         View::Handshake | View::Ladder | View::Statistics => {}
     }
@@ -226,6 +243,7 @@ fn enter(model: &mut Model, capture: &Capture) {
             model.pane = Pane::Frame;
         }
         View::Rules => broken(model, capture),
+        View::Lessons => model.task = model.course.selected().map(|(place, _)| Task::Learn(place)),
         View::Handshake | View::Statistics => {}
     }
 }
@@ -310,7 +328,11 @@ fn back(model: &mut Model) {
             model.rule_pane = Pane::List;
             model.maximised = false;
         }
-        (View::Ladder | View::Statistics | View::Rules, _) => model.view = View::Frames,
+        (View::Lessons, _) if model.course.pane != Pane::List || model.maximised => {
+            model.course.pane = Pane::List;
+            model.maximised = false;
+        }
+        (View::Ladder | View::Statistics | View::Rules | View::Lessons, _) => model.view = View::Frames,
     }
     model.reveal();
 }
@@ -502,6 +524,7 @@ fn click(model: &mut Model, position: Position) {
         }
         View::Connections => model.connection_pane = pane,
         View::Rules => model.rule_pane = pane,
+        View::Lessons => model.course.pane = pane,
         View::Handshake | View::Ladder | View::Statistics => {}
     }
     if model.view == View::Ladder {
@@ -523,6 +546,7 @@ fn click(model: &mut Model, position: Position) {
         (View::Frames, Pane::List) => model.frames.select(model.frames.top + row),
         (View::Connections, Pane::List) => model.connections.select(model.connections.top + row),
         (View::Rules, Pane::List) => model.rules.select(model.rules.top + row),
+        (View::Lessons, Pane::List) => model.course.cursor.select(model.course.cursor.top + row),
         _ => {}
     }
 }
@@ -535,6 +559,7 @@ fn wheel(model: &mut Model, position: Position, rows: i64) {
         (View::Ladder, Pane::List) => model.frames.step(rows),
         (View::Connections, Pane::List) => model.connections.scroll(rows),
         (View::Rules, Pane::List) => model.rules.scroll(rows),
+        (View::Lessons, Pane::List) => model.course.cursor.scroll(rows),
         (_, pane) => scroll_pane(model, pane, rows),
     }
 }

@@ -98,6 +98,8 @@ pub(super) fn empty(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut
         "Nothing that matches so far.".to_owned()
     } else if snapshot.last > snapshot.unlisted {
         "No frame matches. / changes the filter.".to_owned()
+    } else if let Some(why) = model.quiet {
+        why.to_owned()
     } else if model.hidden > 0 {
         format!("Cleared. {} from before hidden; z shows them again.", counted(model.hidden, "frame"))
     } else {
