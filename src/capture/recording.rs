@@ -161,7 +161,8 @@ pub struct Leftovers {
 /// Looks for recordings that were left over, and removes the oldest as far as they take more than `limit` bytes on the disk
 /// together, but never the newest. `None` if there are none.
 pub fn leftovers(limit: u64) -> Option<Leftovers> {
-    let mut found: Vec<_> = fs::read_dir(state_folder()).ok()?.filter_map(|entry| left_over(entry.ok()?.path())).collect();
+    let mut found: Vec<_> =
+        fs::read_dir(state_folder()).ok()?.filter_map(|entry| left_over(entry.ok()?.path())).collect();
     found.sort_unstable_by(|a, b| b.cmp(a));
     let mut room = limit;
     let (mut kept, mut removed) = (Vec::new(), 0);

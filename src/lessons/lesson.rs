@@ -88,7 +88,7 @@ pub enum Task {
 pub struct Deed {
     /// What, in a sentence.
     pub asks: String,
-    /// Frames that have to come, each after the one before.
+    /// Frames that have to come, each another one.
     pub expect: Vec<Filter>,
     /// Frames that should not, and what is to be said of them.
     pub wrong: Vec<(Filter, String)>,

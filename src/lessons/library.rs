@@ -41,6 +41,18 @@ macro_rules! shipped {
 
 const SHIPPED: &[(&str, &str)] = shipped![
     "01-wire.lesson",
+    "02-handshake.lesson",
+    "03-first-bytes.lesson",
+    "04-lengths.lesson",
+    "05-masking.lesson",
+    "06-fragments.lesson",
+    "07-ping.lesson",
+    "08-closing.lesson",
+    "09-stream.lesson",
+    "10-utf8.lesson",
+    "11-compression.lesson",
+    "12-breaking.lesson",
+    "13-hexdump.lesson",
 ];
 
 impl Library {
@@ -107,3 +119,93 @@ impl fmt::Display for LibraryError {
 }
 
 impl std::error::Error for LibraryError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lessons::{Block, Task};
+
+    #[test]
+    fn every_lesson_of_the_program_is_one() {
+        for (file, text) in SHIPPED {
+            let lesson = Lesson::parse(Path::new(file), text).unwrap_or_else(|error| panic!("{error}"));
+            assert!(text.is_ascii(), "{file} is shown with --ascii, too");
+            for step in &lesson.steps {
+                let widest = step.text.iter().filter_map(|block| match block {
+                    Block::Verbatim(line) => Some(line.len()),
+                    _ => None,
+                });
+                assert!(widest.max().unwrap_or(0) <= 72, "{file}: \"{}\" is wider than a narrow pane", step.title);
+            }
+        }
+        let names: Vec<_> = Library::shipped().lessons.iter().map(|lesson| lesson.name.clone()).collect();
+        assert_eq!(names.len(), SHIPPED.len());
+        let files =
+            fs::read_dir("assets/lessons").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+        assert_eq!(
+            files.filter(|name| name.ends_with(".lesson")).count(),
+            SHIPPED.len(),
+            "all of the folder are shipped"
+        );
+    }
+
+    #[test]
+    fn each_question_takes_its_answer_and_says_what_is_wrong_with_another() {
+        for lesson in Library::shipped().lessons {
+            for step in &lesson.steps {
+                let whole = format!("{}: {}", lesson.name, step.title);
+                match &step.task {
+                    Task::Read => assert!(step.hints.is_empty(), "{whole}"),
+                    Task::Ask(question) => {
+                        for answer in &question.accepts {
+                            assert_eq!(question.check(answer), Ok(()), "{whole}");
+                        }
+                        for (wrong, why) in &question.wrong {
+                            assert_eq!(question.check(wrong), Err(why.clone()), "{whole}");
+                        }
+                        assert!(question.check("no such answer").is_err(), "{whole}");
+                        assert!(!question.wrong.is_empty() && !step.hints.is_empty(), "{whole}");
+                        assert!(!step.praise.is_empty(), "{whole}");
+                    }
+                    Task::Do(deed) => {
+                        assert!(!deed.slip.is_empty() && !step.hints.is_empty(), "{whole}");
+                        assert!(!step.praise.is_empty(), "{whole}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_folder_adds_lessons_and_replaces_those_of_the_same_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, title: &str| {
+            fs::write(folder.path().join(name), format!("lesson: {title}\nabout: B\n\n== One\n\nText\n")).unwrap();
+        };
+        write("99-mine.lesson", "Mine");
+        write("01-masking.lesson", "Another one");
+        fs::write(folder.path().join("notes.txt"), "not a lesson").unwrap();
+        let mut library = Library::shipped();
+        let before = library.lessons.len();
+        let masking = library.place("masking").unwrap();
+        library.add(folder.path()).unwrap();
+        assert_eq!((library.lessons.len(), library.place("mine")), (before + 1, Some(before)));
+        assert_eq!(library.lessons[masking].title, "Another one");
+    }
+
+    #[test]
+    fn a_folder_without_lessons_or_with_a_malformed_one_is_refused_in_a_sentence() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = |path: &Path| Library::default().add(path).unwrap_err().to_string();
+        assert!(said(folder.path()).contains("expected files such as 01-name.lesson"));
+        assert!(said(&folder.path().join("none")).starts_with("cannot read lessons from "));
+        let file = folder.path().join("01-bad.lesson");
+        fs::write(&file, "lesson: A\nabout: B\n\nText\n").unwrap();
+        assert_eq!(
+            said(folder.path()),
+            format!("{}, line 4: expected a step, == and its title, found \"Text\"", file.display())
+        );
+        fs::write(&file, "x".repeat(MOST_BYTES + 1)).unwrap();
+        assert!(said(folder.path()).contains("line 1: expected at most 262144 bytes"));
+    }
+}

@@ -91,7 +91,10 @@ fn parse(name: String, text: &str) -> Result<Lesson, Wrong> {
         }
     }
     if lesson.title.is_empty() || lesson.about.is_empty() {
-        return Err((1, "expected a lesson to begin with lesson: and its title, then about: and a sentence".to_owned()));
+        return Err((
+            1,
+            "expected a lesson to begin with lesson: and its title, then about: and a sentence".to_owned(),
+        ));
     }
     while at < lines.len() {
         let Some(title) = lines[at].strip_prefix("== ") else {
@@ -208,7 +211,9 @@ impl Draft {
     fn task(self, line: usize) -> Result<Task, Wrong> {
         let stray = |what: &str| Err((line, format!("expected ask: or task: in a step with {what}")));
         match (self.ask, self.deed) {
-            (Some(_), Some((line, _))) => Err((line, "expected one of ask: and task: in a step, found both".to_owned())),
+            (Some(_), Some((line, _))) => {
+                Err((line, "expected one of ask: and task: in a step, found both".to_owned()))
+            }
             (None, None) if self.form.is_some() => stray("an answer"),
             (None, None) if !self.expect.is_empty() => stray("expect:"),
             (None, None) if self.otherwise.is_some() || !self.wrong.is_empty() => stray("wrong: or otherwise:"),
@@ -218,7 +223,10 @@ impl Draft {
                     return Err((line, "expected an answer beside ask:, such as number: 126".to_owned()));
                 };
                 let Some(otherwise) = self.otherwise else {
-                    return Err((line, "expected otherwise: beside ask:, which says why an answer is wrong".to_owned()));
+                    return Err((
+                        line,
+                        "expected otherwise: beside ask:, which says why an answer is wrong".to_owned(),
+                    ));
                 };
                 for one in &accepts {
                     if form.normal(one).is_none() {
@@ -240,7 +248,10 @@ impl Draft {
             }
             (None, Some((line, asks))) => {
                 if self.expect.is_empty() {
-                    return Err((line, "expected expect: beside task:, a filter for the frame that is to come".to_owned()));
+                    return Err((
+                        line,
+                        "expected expect: beside task:, a filter for the frame that is to come".to_owned(),
+                    ));
                 }
                 let Some(otherwise) = self.otherwise else {
                     return Err((line, "expected otherwise: beside task:, for what else is sent".to_owned()));

@@ -177,7 +177,8 @@ fn part(words: &mut Words) -> Result<Part, String> {
             }
             "times" => {
                 words.at += 1;
-                let times = words.number()?.filter(|times| times.saturating_mul(payload.len()) <= Composed::MAX_PAYLOAD);
+                let times =
+                    words.number()?.filter(|times| times.saturating_mul(payload.len()) <= Composed::MAX_PAYLOAD);
                 payload = payload.repeat(times.ok_or("expected how many times after times, up to a MiB in all")?);
                 continue;
             }

@@ -12,7 +12,8 @@ use super::script::{Send, Statement};
 use super::stage::{Stage, Told};
 use crate::capture::filter::{Filter, Matcher};
 use crate::capture::{
-    self, Capture, Clock, ConnectionId, Event, EventKind, Marker, Origin, Recorder, Recording, RecordingError, Timestamp,
+    self, Capture, Clock, ConnectionId, Event, EventKind, Marker, Origin, Recorder, Recording, RecordingError,
+    Timestamp,
 };
 use crate::control::{Command, Outgoing};
 use crate::lint::Limits;
@@ -455,10 +456,11 @@ impl Session {
     }
 
     fn is_done(&self, deed: &Deed, last: u64) -> bool {
-        let mut after = 0;
+        // in any order: a frame that never ends is counted after what it led to
+        let mut taken = Vec::new();
         deed.expect.iter().all(|filter| {
-            let found = self.matching(filter, last).into_iter().find(|n| *n > after);
-            after = found.unwrap_or(after);
+            let found = self.matching(filter, last).into_iter().find(|n| !taken.contains(n));
+            taken.extend(found);
             found.is_some()
         })
     }
@@ -466,9 +468,8 @@ impl Session {
     /// What is to be said of the learner's last frame, if there is one.
     fn told_wrong(&self, deed: &Deed, last: u64) -> Option<String> {
         let (index, since) = (self.capture.index(), self.since());
-        let is_theirs = |n: &u64| {
-            index.frame(*n).is_some_and(|frame| frame.origin() == Origin::User && frame.time() > since)
-        };
+        let is_theirs =
+            |n: &u64| index.frame(*n).is_some_and(|frame| frame.origin() == Origin::User && frame.time() > since);
         let newest = (1..=last).rev().find(is_theirs)?;
         drop(index);
         let matching = |filter: &Filter| self.matching(filter, last).into_iter().any(|n| n >= newest);

@@ -108,15 +108,8 @@ pub(super) enum View {
 
 impl View {
     /// In the order of their keys.
-    pub(super) const ALL: [Self; 7] = [
-        Self::Frames,
-        Self::Connections,
-        Self::Handshake,
-        Self::Ladder,
-        Self::Statistics,
-        Self::Rules,
-        Self::Lessons,
-    ];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Frames, Self::Connections, Self::Handshake, Self::Ladder, Self::Statistics, Self::Rules, Self::Lessons];
 
     /// One word.
     pub(super) const fn name(self) -> &'static str {

@@ -49,7 +49,8 @@ pub(super) fn action(model: &Model, key: &KeyEvent) -> Option<Action> {
 pub(super) fn update(model: &mut Model, action: Action) -> bool {
     let layout = model.layout();
     let Some(learning) = &mut model.learning else { return false };
-    let page = layout.and_then(|layout| layout.lesson).map_or(1, |area| i64::from(area.height.saturating_sub(4)).max(1));
+    let page =
+        layout.and_then(|layout| layout.lesson).map_or(1, |area| i64::from(area.height.saturating_sub(4)).max(1));
     let session = &mut learning.session;
     let focused = learning.focused;
     match action {
@@ -66,7 +67,11 @@ pub(super) fn update(model: &mut Model, action: Action) -> bool {
                 learning.scroll = u64::MAX;
             } else {
                 let none = session.step().hints.is_empty();
-                model.say(if none { "there are no hints to this step" } else { "there are no more hints to this step" });
+                model.say(if none {
+                    "there are no hints to this step"
+                } else {
+                    "there are no more hints to this step"
+                });
             }
         }
         Action::Again => {

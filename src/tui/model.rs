@@ -8,8 +8,8 @@ use ratatui::layout::Size;
 
 use super::action::View;
 use super::course::Course;
-use super::learning::Learning;
 use super::layout::{Layout, Pane};
+use super::learning::Learning;
 use super::list::Cursor;
 use super::listing::{Anchor, Listing, Place};
 use super::overlay::Overlay;

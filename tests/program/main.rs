@@ -18,6 +18,7 @@ mod har;
 mod injection;
 mod json;
 mod keep;
+mod lessons;
 mod loss;
 mod open;
 mod opening;

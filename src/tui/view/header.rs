@@ -82,8 +82,7 @@ fn views(model: &Model, named: bool) -> Line<'static> {
         if named {
             spans.push(Span::raw(" "));
         }
-        let text =
-            if named || view == shown { format!(" {number} {} ", view.name()) } else { format!(" {number} ") };
+        let text = if named || view == shown { format!(" {number} {} ", view.name()) } else { format!(" {number} ") };
         spans.push(Span::styled(text, style));
     }
     Line::from(spans)
