@@ -110,7 +110,7 @@ pub enum Press {
 }
 
 impl Lesson {
-    /// The name that it has in the list of a terminal: one that no escape sequence is in.
+    /// The step at that place, from 0; the last one where there are fewer.
     pub fn step(&self, at: usize) -> &Step {
         &self.steps[at.min(self.steps.len() - 1)]
     }

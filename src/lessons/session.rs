@@ -204,7 +204,7 @@ impl Session {
 /// What the learner does.
 impl Session {
     /// Goes on to the next step; what was only to be read is done with that. `false` if there is none.
-    pub fn next(&mut self) -> bool {
+    pub fn forward(&mut self) -> bool {
         if matches!(self.step().task, Task::Read) {
             self.solve();
         }

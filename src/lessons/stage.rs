@@ -149,15 +149,12 @@ impl Stage {
                 }
                 Part::Deflated { text, key: how } => {
                     let mut payload = Vec::new();
-                    let rsv = match &mut self.deflater {
-                        Some(deflater) => {
-                            deflater.message(text, &mut payload);
-                            Rsv::RSV1
-                        }
-                        None => {
-                            payload.clone_from(text);
-                            Rsv::NONE
-                        }
+                    let rsv = if let Some(deflater) = &mut self.deflater {
+                        deflater.message(text, &mut payload);
+                        Rsv::RSV1
+                    } else {
+                        payload.clone_from(text);
+                        Rsv::NONE
                     };
                     let header = Header { rsv, ..Header::new(Opcode::TEXT, key(*how), payload.len() as u64) };
                     encode_frame(&header, &payload, &mut bytes);
@@ -264,7 +261,9 @@ impl Told {
             }
             let rest = self.bytes.split_off(size);
             let (notes, mut later): (Vec<_>, Vec<_>) = self.notes.into_iter().partition(|note| note.offset < size);
-            later.iter_mut().for_each(|note| note.offset -= size);
+            for note in &mut later {
+                note.offset -= size;
+            }
             pieces.push(Self { bytes: self.bytes, notes });
             self = Self { bytes: rest, notes: later };
         }

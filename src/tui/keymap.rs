@@ -99,7 +99,7 @@ pub(super) const BINDINGS: &[Binding] = &[
     },
     Binding {
         keys: &[(plain(KeyCode::Enter), Action::Enter)],
-        does: "into the frame, the handshake, the rule's frames, the lesson; in a lesson: answer, go on",
+        does: "into the frame, handshake, rule's frames, lesson",
         short: "open",
         scope: Scope::Lists,
     },
@@ -146,7 +146,7 @@ pub(super) const BINDINGS: &[Binding] = &[
     Binding { keys: &[(char('h'), Action::Hint)], does: "lesson: a hint", short: "hint", scope: Scope::Lesson },
     Binding {
         keys: &[(char('s'), Action::Again)],
-        does: "lesson: play what happens in the step once more",
+        does: "lesson: what happens in the step happens again",
         short: "again",
         scope: Scope::Lesson,
     },

@@ -1,6 +1,7 @@
 //! A lesson that is open on the screen: its text hears the keys, or the panes of its connection do.
 
 use crossterm::event::{KeyCode, KeyEvent};
+use ratatui::layout::Size;
 
 use super::action::{Action, View};
 use super::form::{FieldValue, FormField};
@@ -8,8 +9,10 @@ use super::keymap;
 use super::layout::Pane;
 use super::model::Model;
 use super::overlay::Overlay;
+use super::theme::Theme;
 use super::work::Task as Wish;
 use crate::lessons::{Feedback, Look, Session, Task};
+use crate::wire::Side;
 
 /// A lesson that is open.
 #[derive(Debug)]
@@ -25,12 +28,18 @@ pub(super) struct Learning {
     pub(super) done: Vec<bool>,
 }
 
-impl Learning {
-    /// A lesson, of which some steps have been done before.
-    pub(super) fn new(session: Session, done: Vec<bool>) -> Self {
-        Self { session, focused: true, scroll: 0, arriving: true, done }
-    }
+/// The panel for a lesson, of which some steps have been done before.
+pub(super) fn open(session: Session, done: Vec<bool>, theme: Theme, size: Size) -> Model {
+    let title = format!("lesson {}, no network", session.lesson().name);
+    let mut model = Model::new(title, None, theme, size);
+    // the learner is the client, unless they choose to be the server
+    model.towards = Some(Side::Server);
+    model.learning = Some(Learning { session, focused: true, scroll: 0, arriving: true, done });
+    arrive(&mut model);
+    model
+}
 
+impl Learning {
     /// Whether the step is done, now or before.
     pub(super) fn is_done(&self, step: usize) -> bool {
         self.done.get(step).copied().unwrap_or(false)
@@ -173,7 +182,7 @@ pub(super) fn tick(model: &mut Model) -> bool {
 
 fn next(model: &mut Model) {
     let Some(learning) = &mut model.learning else { return };
-    if learning.session.next() {
+    if learning.session.forward() {
         arrive(model);
     } else {
         model.task = Some(Wish::Leave);
@@ -200,7 +209,7 @@ fn empty_line() -> FieldValue {
 }
 
 /// The step was opened: it decides what is seen.
-pub(super) fn arrive(model: &mut Model) {
+fn arrive(model: &mut Model) {
     let Some(learning) = &mut model.learning else { return };
     learning.scroll = 0;
     learning.focused = true;
@@ -214,7 +223,9 @@ pub(super) fn arrive(model: &mut Model) {
     };
     model.maximised = false;
     model.from = None;
-    model.frames.follow = !learning.session.plays();
+    // what a step without a script is about stays selected, unless the learner is to send something
+    model.frames.follow &= !learning.session.plays();
+    model.frames.follow |= matches!(learning.session.step().task, Task::Do(_));
     model.handshake_scroll = 0;
     model.reveal();
 }
@@ -227,7 +238,9 @@ fn select(model: &mut Model) -> bool {
     if learning.session.plays() {
         let Some(n) = frame else { return false };
         learning.arriving = false;
-        model.select_frame(n);
+        if !matches!(learning.session.step().task, Task::Do(_)) {
+            model.select_frame(n);
+        }
     } else if connections > 0 {
         learning.arriving = false;
     } else {

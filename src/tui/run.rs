@@ -11,7 +11,7 @@ use ratatui::layout::Size;
 
 use super::action::View;
 use super::course::Course;
-use super::learning::{self, Learning};
+use super::learning;
 use super::model::Model;
 use super::snapshot::SnapshotReader;
 use super::terminal::{self, Keys, Output, Waited};
@@ -274,13 +274,9 @@ impl Panel {
             Ok(session) => session,
             Err(error) => return live.say(error.to_string()),
         };
-        let title = format!("lesson {}, no network", lesson.name);
-        let mut model = Model::new(title, None, live.theme, live.size);
-        model.towards = Some(Side::Server);
         let capture = session.capture().clone();
         let (recording, marker) = (Some(session.recording().clone()), Some(session.marker()));
-        model.learning = Some(Learning::new(session, done));
-        learning::arrive(&mut model);
+        let model = learning::open(session, done, live.theme, live.size);
         self.lesson = Some(Desk { model, capture, reader: SnapshotReader::default(), recording, marker });
         self.drawn = None;
     }

@@ -5,6 +5,7 @@ mod deflate;
 mod filter;
 mod gone;
 mod keys;
+mod lessons;
 mod looks;
 mod reading;
 mod safety;
@@ -20,6 +21,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect, Size};
 use tempfile::TempDir;
 
+use super::course::Course;
 use super::model::Model;
 use super::snapshot::SnapshotReader;
 use super::theme::Theme;
@@ -28,6 +30,7 @@ use crate::capture::{
     self, Capture, ConnectionId, Event, EventKind, Recorder, RecorderThread, Recording, SocketEnd, Timestamp, Vantage,
 };
 use crate::control::Command;
+use crate::lessons::{Library, Progress};
 use crate::lint::Limits;
 use crate::wire::{Header, MaskingKey, Opcode, Rsv, Side, frame};
 
@@ -169,6 +172,7 @@ impl Tester {
         let theme = Theme { color: true, ascii: false };
         let mut model = Model::new("serve 127.0.0.1:9002".to_owned(), None, theme, Size { width, height });
         model.zone = TimeZone::UTC;
+        model.course = Course::new(Library::shipped(), (Progress::default(), None));
         let mut tester = Self { model, reader: SnapshotReader::default(), capture, cursor: None };
         tester.draw();
         tester

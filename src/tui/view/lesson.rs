@@ -15,6 +15,8 @@ use crate::tui::text::{fit, wrap};
 use crate::tui::theme::Theme;
 
 const ANSWER: &str = "answer: ";
+/// What `rows 12-34 of 56` takes, with the blanks around it.
+const POSITION: usize = 18;
 
 /// Draws it. Where the cursor of the field for the answer belongs is returned.
 pub(super) fn draw(model: &mut Model, area: Rect, buffer: &mut Buffer) -> Option<Position> {
@@ -26,11 +28,13 @@ pub(super) fn draw(model: &mut Model, area: Rect, buffer: &mut Buffer) -> Option
     let (at, steps) = (session.at(), session.lesson().steps.len());
     let sign = if session.is_solved() || learning.is_done(at) { theme.sign(" ✓", ", done") } else { "" };
     let name = format!("{} {}/{steps}{sign}: ", theme.clean(&session.lesson().name), at + 1);
-    let title = fit(&theme.clean(&session.step().title), width.saturating_sub(name.len() + 20), theme.ellipsis());
-    let title = Line::from(vec![Span::raw(name), Span::styled(title, Theme::strong())]);
     let lines = lines(session, width, theme);
     let asks = matches!(session.step().task, Task::Ask(_)) && !session.is_solved();
     let text = Rect { height: area.height - u16::from(asks), ..area };
+    // where it scrolls, that is said at the right
+    let note = if lines.len() > usize::from(text.height.saturating_sub(2)) { POSITION } else { 0 };
+    let title = fit(&theme.clean(&session.step().title), width.saturating_sub(name.len() + note), theme.ellipsis());
+    let title = Line::from(vec![Span::raw(name), Span::styled(title, Theme::strong())]);
     let pane = Pane { theme, focused, title, note: Line::default() };
     pane.draw_lines(lines, &mut learning.scroll, text, buffer);
     if !asks {
