@@ -169,12 +169,13 @@ pub(super) fn tick(model: &mut Model) -> bool {
     let mut changed = learning.session.tick();
     if learning.session.feedback() != before.as_ref() {
         learning.scroll = u64::MAX;
-        if matches!(learning.session.feedback(), Some(Feedback::Right(_))) {
-            learning.focused = true;
-        }
         changed = true;
+        if matches!(learning.session.feedback(), Some(Feedback::Right(_))) {
+            // Enter goes on from here
+            focus(model, true);
+        }
     }
-    if learning.arriving {
+    if model.learning.as_ref().is_some_and(|learning| learning.arriving) {
         changed |= select(model);
     }
     changed
