@@ -25,10 +25,14 @@ use wsinspect::wire::{CloseBody, CloseCode, Header, LengthForm, MaskingKey, Opco
 /// The port that the pictures show.
 const ADDRESS: &str = "127.0.0.1:9002";
 
+/// What the terminal sends for the key.
+const RIGHT: &str = "\x1b[C";
+
 fn main() -> Result<(), Box<dyn Error>> {
     let program = program()?;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots");
     live(&program, &folder)?;
+    tour(&program, &folder)?;
     relay(&program, &folder)?;
     explain(&program, &folder)?;
     Ok(())
@@ -53,6 +57,15 @@ fn live(program: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     save(&mut terminal, folder, "finding")?;
     terminal.keys("gjj");
     save(&mut terminal, folder, "frames")?;
+    terminal.keys("gjj\r");
+    terminal.keys(&RIGHT.repeat(7));
+    save(&mut terminal, folder, "anatomy")?;
+    terminal.keys("\t");
+    terminal.keys("n");
+    save(&mut terminal, folder, "unmasking")?;
+    // as it was before
+    terminal.keys("nuu\x1b");
+    terminal.settled();
     terminal.keys("2g");
     save(&mut terminal, folder, "connections")?;
     terminal.keys("3");
@@ -62,6 +75,62 @@ fn live(program: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     terminal.keys("1f");
     save(&mut terminal, folder, "fragments")?;
     drop(traffic);
+    Ok(())
+}
+
+/// The main use as a picture that moves: frames come, one is taken apart, a broken one is composed and its end told.
+fn tour(program: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let mut server = Terminal::start(program, (80, 24), &["serve", "9003", "--subprotocol", "chat"]);
+    server.wait_for("127.0.0.1:9003");
+    let mut terminal = Terminal::start(program, (100, 32), &["relay", "9002", "localhost:9003"]);
+    terminal.wait_for(ADDRESS);
+    let mut stills = Vec::new();
+    let mut shot = |terminal: &mut Terminal, caption: &str, seconds: f32| {
+        stills.push((svg::Still::of(terminal.settled(), caption), seconds));
+    };
+    shot(&mut terminal, "wsinspect relay 9002 localhost:9003 stands between a client and its server", 2.0);
+    let mut chat = open("/chat?room=7", "Sec-WebSocket-Protocol: chat\r\n")?;
+    exchange(&mut chat, &client_frame(Opcode::TEXT, br#"{"op":"subscribe","channel":"trades","last":[1.50,null]}"#))?;
+    terminal.wait_for("row 2 of 2");
+    shot(&mut terminal, "every frame appears as it crosses the wire, bit by bit", 1.5);
+    exchange(&mut chat, &client_frame(Opcode::PING, b"still there?"))?;
+    terminal.wait_for("row 4 of 4");
+    shot(&mut terminal, "every frame appears as it crosses the wire, bit by bit", 1.5);
+    let into =
+        "right: into the frame, field by field, with what it means here, why it is there, and where that is written";
+    terminal.keys("g");
+    for seconds in [1.5, 0.6, 0.6, 0.6, 1.2, 1.6, 1.6, 1.8] {
+        terminal.keys(RIGHT);
+        shot(&mut terminal, into, seconds);
+    }
+    terminal.keys(RIGHT);
+    shot(&mut terminal, "its bytes stand in brackets", 1.5);
+    terminal.keys("u");
+    shot(&mut terminal, "u: unmasked byte by byte", 2.2);
+    terminal.keys("n");
+    shot(&mut terminal, "n: in binary", 2.2);
+    terminal.keys("u");
+    shot(&mut terminal, "u: the payload as JSON", 2.2);
+    terminal.keys("u\x1b");
+    terminal.settled();
+    terminal.keys("b");
+    terminal.wait_for("compose, to the server");
+    shot(&mut terminal, "b: compose any frame, legal or not", 1.5);
+    terminal.keys("f");
+    terminal.wait_for("! fragmented-control");
+    shot(&mut terminal, "a preset for each rule; what it breaks is told before it is sent", 2.5);
+    terminal.keys("\r");
+    terminal.wait_for("0 open");
+    terminal.keys("[");
+    terminal.wait_for("as it has to");
+    shot(&mut terminal, "sent: the rule that it breaks, and what the server did about it", 3.0);
+    terminal.keys("4");
+    terminal.wait_for("ladder of connection 1");
+    terminal.wait_until("no notice", |screen| !screen.contents().contains("frame sent"));
+    shot(&mut terminal, "4: the same as a ladder", 3.0);
+    let path = folder.join("tour.svg");
+    fs::write(&path, svg::animate(&stills))?;
+    println!("{}", path.display());
     Ok(())
 }
 

@@ -27,25 +27,106 @@ struct Look {
 
 /// Draws `screen`.
 pub(crate) fn draw(screen: &Screen) -> String {
-    let (rows, columns) = screen.size();
-    let (rows, columns) = (rows.get(), columns.get());
-    let width = f32::from(columns) * CELL_WIDTH + 2.0 * MARGIN;
-    let height = f32::from(rows) * CELL_HEIGHT + 2.0 * MARGIN;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
-         height=\"{height:.0}\" font-family=\"DejaVu Sans Mono,Menlo,Consolas,monospace\" font-size=\"14\">\n\
-         <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{BACKGROUND}\"/>\n"
-    );
-    for row in 0..rows {
-        let cells: Vec<&Cell> = (0..columns).filter_map(|column| screen.cell(row, column)).collect();
-        let mut looks: Vec<Look> = cells.iter().map(|cell| Look::of(cell)).collect();
-        // the second half of a wide character looks as its first half does
-        for i in 1..cells.len() {
-            if cells[i].is_wide_continuation() {
-                looks[i] = looks[i - 1].clone();
-            }
+    let still = Still::of(screen, "");
+    let mut svg = still.start(0.0);
+    still.rows.iter().for_each(|row| svg.push_str(row));
+    svg.push_str("</svg>\n");
+    svg
+}
+
+/// A screen as it was at one moment, each row drawn.
+pub(crate) struct Still {
+    rows: Vec<String>,
+    size: (f32, f32),
+}
+
+impl Still {
+    /// `caption` stands below the screen: what is done there.
+    pub(crate) fn of(screen: &Screen, caption: &str) -> Self {
+        let (rows, columns) = screen.size();
+        let (rows, columns) = (rows.get(), columns.get());
+        let width = f32::from(columns) * CELL_WIDTH + 2.0 * MARGIN;
+        let height = f32::from(rows) * CELL_HEIGHT + 2.0 * MARGIN;
+        let mut drawn: Vec<String> = (0..rows)
+            .map(|row| {
+                let cells: Vec<&Cell> = (0..columns).filter_map(|column| screen.cell(row, column)).collect();
+                let mut looks: Vec<Look> = cells.iter().map(|cell| Look::of(cell)).collect();
+                // the second half of a wide character looks as its first half does
+                for i in 1..cells.len() {
+                    if cells[i].is_wide_continuation() {
+                        looks[i] = looks[i - 1].clone();
+                    }
+                }
+                let mut svg = String::new();
+                draw_row(&mut svg, row, &cells, &looks);
+                svg
+            })
+            .collect();
+        if !caption.is_empty() {
+            let look = Look {
+                foreground: PALETTE[3].to_owned(),
+                background: BACKGROUND.to_owned(),
+                bold: true,
+                italic: false,
+                underline: false,
+            };
+            let mut svg = String::new();
+            draw_text(&mut svg, MARGIN + CELL_WIDTH, height, caption, &look);
+            drawn.push(svg + "\n");
         }
-        draw_row(&mut svg, row, &cells, &looks);
+        Self { rows: drawn, size: (width, height) }
+    }
+
+    /// The beginning of a picture that is so much higher than the screen.
+    fn start(&self, below: f32) -> String {
+        let (width, height) = (self.size.0, self.size.1 + below);
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
+             height=\"{height:.0}\" font-family=\"DejaVu Sans Mono,Menlo,Consolas,monospace\" font-size=\"14\">\n\
+             <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{BACKGROUND}\"/>\n"
+        )
+    }
+}
+
+/// Stills, each shown for so many seconds, over and over. A row that stays as it is is drawn once.
+pub(crate) fn animate(stills: &[(Still, f32)]) -> String {
+    let Some((first, _)) = stills.first() else { return String::new() };
+    let whole: f32 = stills.iter().map(|(_, seconds)| seconds).sum();
+    let mut svg = first.start(CELL_HEIGHT + MARGIN);
+    let rows = stills.iter().map(|(still, _)| still.rows.len()).max().unwrap_or(0);
+    for row in 0..rows {
+        // each look of the row, and for which stills it is seen
+        let mut looks: Vec<(&str, Vec<bool>)> = Vec::new();
+        for (n, (still, _)) in stills.iter().enumerate() {
+            let Some(look) = still.rows.get(row).map(String::as_str).filter(|look| look.trim() != "") else { continue };
+            let at = looks.iter().position(|(known, _)| *known == look).unwrap_or_else(|| {
+                looks.push((look, vec![false; stills.len()]));
+                looks.len() - 1
+            });
+            looks[at].1[n] = true;
+        }
+        for (look, seen) in looks {
+            if seen.iter().all(|seen| *seen) {
+                svg.push_str(look);
+                continue;
+            }
+            let (mut values, mut times, mut at) = (Vec::new(), Vec::new(), 0.0);
+            for (n, (_, seconds)) in stills.iter().enumerate() {
+                if n == 0 || seen[n] != seen[n - 1] {
+                    values.push(if seen[n] { "visible" } else { "hidden" });
+                    times.push(format!("{:.4}", at / whole));
+                }
+                at += seconds;
+            }
+            let (values, times) = (values.join(";"), times.join(";"));
+            let start = if seen[0] { "visible" } else { "hidden" };
+            let _ = writeln!(
+                svg,
+                "<g visibility=\"{start}\"><animate attributeName=\"visibility\" calcMode=\"discrete\" dur=\"{whole:.1}s\" \
+                 repeatCount=\"indefinite\" values=\"{values}\" keyTimes=\"{times}\"/>{}</g>",
+                look.trim_end()
+            );
+        }
     }
     svg.push_str("</svg>\n");
     svg

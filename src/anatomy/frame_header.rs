@@ -41,10 +41,10 @@ pub(super) fn fields(bytes: &[u8], header: &Header, context: FrameContext) -> Ve
     let Some(&second) = bytes.get(1) else { return fields };
     let meaning = mask(second >> 7 == 1, context.from);
     push("MASK", 1..2, Some(0..1), bit(second, 0), meaning.into(), MASK_WHY, "RFC 6455 5.1, 5.3, 10.3");
-    let meaning = length(second & 0x7F).into();
+    let extended = header.length_form.extended_bytes();
+    let meaning = length(second & 0x7F, bytes.get(2..2 + extended), header).into();
     push("payload length", 1..2, Some(1..8), (second & 0x7F).to_string(), meaning, LENGTH_WHY, "RFC 6455 5.2");
 
-    let extended = header.length_form.extended_bytes();
     let key_at = 2 + extended;
     if extended > 0 && bytes.len() > 2 {
         let there = &bytes[2..bytes.len().min(key_at)];
@@ -160,10 +160,19 @@ const fn mask(set: bool, from: Side) -> &'static str {
     }
 }
 
-fn length(bits: u8) -> String {
+/// What the 7 bits of the length say; `extended` are the bytes after them, where all of those are there.
+fn length(bits: u8, extended: Option<&[u8]>, header: &Header) -> String {
+    let after = |count: &str| {
+        let reading = match extended {
+            Some(bytes) if header.has_length_top_bit() => format!(": 0x{}, no length at all", hex::encode(bytes)),
+            Some(bytes) => format!(", most significant first: 0x{} = {}", hex::encode(bytes), header.length),
+            None => String::new(),
+        };
+        format!("{bits} is no length: it says that the length is in the next {count} bytes{reading}.")
+    };
     match bits {
-        126 => "126 is no length: it says that the length is in the next two bytes.".to_owned(),
-        127 => "127 is no length: it says that the length is in the next eight bytes.".to_owned(),
+        126 => after("two"),
+        127 => after("eight"),
         0 => "There is no payload.".to_owned(),
         n => format!("The payload has {}; up to 125 the length itself stands here.", count(n.into(), "byte")),
     }

@@ -41,7 +41,7 @@ pub(super) fn push_fields(header: &Header, payload: &[u8], context: FrameContext
         return;
     }
     let (meaning, section) = payload_meaning(header, payload, context);
-    fields.push(field("payload data", whole, meaning, "", section));
+    fields.push(field("payload data", whole, meaning, payload_why(header, context), section));
 }
 
 /// The bytes of `at` as they crossed the wire, masked if the frame is: `7f 9f 4d 51 58`.
@@ -55,6 +55,19 @@ fn wire_hex(header: &Header, payload: &[u8], at: &Range<u64>) -> String {
         mask(&mut bytes, key, at.start);
     }
     hex_row(&bytes, length, LIMIT)
+}
+
+/// Why a frame of this opcode has a payload.
+const fn payload_why(header: &Header, context: FrameContext) -> &'static str {
+    match header.opcode {
+        Opcode::CLOSE => CLOSE_WHY,
+        Opcode::PING | Opcode::PONG => {
+            "The pong brings back what the ping held, so that it is known which ping it answers."
+        }
+        opcode if opcode.is_reserved() => "An opcode that is given a meaning one day also says what its payload is.",
+        _ if context.compressed => "Fewer bytes cross the wire; both sides agreed on it in the opening handshake.",
+        _ => "This is what the application has to say; all before it says how long it is and how to read it.",
+    }
 }
 
 fn status_code(payload: &[u8]) -> String {

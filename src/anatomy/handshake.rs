@@ -9,6 +9,9 @@ use super::{Field, handshake_headers};
 use crate::wire::Side;
 use crate::wire::handshake::{AcceptDerivation, GUID, Head, HeaderLine, LineFault, Opening, Request, Response};
 
+const MALFORMED_WHY: &str = "What two programs read in two ways can be used to smuggle something past one of them.";
+const END_WHY: &str = "Here HTTP ends and WebSocket begins: the next byte belongs to a frame.";
+
 /// Every field of a request's or a response's head, in the order of its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandshakeAnatomy {
@@ -157,7 +160,14 @@ fn push_start_line(
     fields: &mut Vec<Field>,
 ) {
     for (at, (name, meaning)) in words.iter().zip(parts) {
-        fields.push(field(Cow::Borrowed(name), head, at, (meaning, "", section)));
+        let why = match name {
+            "method" => "Looking like any other request, the handshake passes the ports, proxies and servers of HTTP.",
+            "target" => "One server may offer several things on one port; the target says which one is meant.",
+            "version" => "Older versions of HTTP know no Upgrade.",
+            "status" => "Programs that know HTTP alone learn in this way, too, what became of the request.",
+            _ => "HTTP has room for it; no program needs to read it.",
+        };
+        fields.push(field(Cow::Borrowed(name), head, at, (meaning, why, section)));
     }
 }
 
@@ -165,7 +175,7 @@ fn push_malformed_start_line(head: &Head, fields: &mut Vec<Field>) {
     let at = head.start_line_at();
     if !at.is_empty() {
         let meaning = format!("This line {}.", LineFault::StartLine.says());
-        fields.push(field(Cow::Borrowed("start line"), head, &at, (meaning, "", "RFC 7230 3.1")));
+        fields.push(field(Cow::Borrowed("start line"), head, &at, (meaning, MALFORMED_WHY, "RFC 7230 3.1")));
     }
 }
 
@@ -178,7 +188,7 @@ fn push_headers(head: &Head, from: Side, opening: Option<&Opening>, fields: &mut
     if empty_line {
         let start = raw.len() - if raw.ends_with(b"\r\n") { 2 } else { 1 };
         let meaning = "The empty line ends the head.".to_owned();
-        let mut end = field(Cow::Borrowed("empty line"), head, &(start..raw.len()), (meaning, "", "RFC 7230 3"));
+        let mut end = field(Cow::Borrowed("empty line"), head, &(start..raw.len()), (meaning, END_WHY, "RFC 7230 3"));
         end.value = String::new();
         fields.push(end);
     }
@@ -192,7 +202,7 @@ fn header(head: &Head, line: &HeaderLine, from: Side, opening: Option<&Opening>)
         Some(fault @ (LineFault::BareLf | LineFault::Repeated)) => {
             said.0 = format!("{} The line {}.", said.0, fault.says());
         }
-        Some(fault) => said = (format!("This line {}.", fault.says()), "", "RFC 7230 3.2"),
+        Some(fault) => said = (format!("This line {}.", fault.says()), MALFORMED_WHY, "RFC 7230 3.2"),
         None => {}
     }
     let (name, value_at) = match line.fault {

@@ -64,7 +64,7 @@ pub(super) fn explain(name: &str, value: &str, from: Side, opening: Option<&Open
         ),
         _ => (
             "Not part of the WebSocket handshake; it means what it means in any HTTP message.".to_owned(),
-            "",
+            "HTTP has room for what else both sides want to say: cookies, credentials, the names of programs.",
             if from == Side::Client { "RFC 6455 4.1" } else { "RFC 6455 4.2.2" },
         ),
     };

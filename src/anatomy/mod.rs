@@ -17,6 +17,7 @@ mod frame_payload;
 mod handshake;
 mod handshake_headers;
 mod message;
+mod reason;
 mod unmask;
 
 pub use close_code::{CloseCodeAnatomy, close_code};
@@ -27,4 +28,5 @@ pub use field::Field;
 pub use frame::{FrameAnatomy, cut_frame, frame};
 pub use handshake::{HandshakeAnatomy, Step, accept_steps, agreement_in_words, request, response};
 pub use message::message;
+pub use reason::reason;
 pub use unmask::{UnmaskStep, unmask_step, unmask_steps};

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::deflation::Deflated;
 use super::event::{Account, Cause, ConnectionId, Delay, Origin, SentOn, SocketEnd, Timestamp, Vantage};
 use super::file::Position;
+use super::frame_entry::FrameEntry;
 use super::pings::PingLedger;
+use super::reaction::Due;
 use crate::lint::{Finding, Rule};
 use crate::wire::http::Unclear;
 use crate::wire::{CloseCode, DeflateAgreement, Side};
@@ -56,8 +58,12 @@ pub struct Connection {
     pub bytes: [u64; 2],
     /// Bytes that each side sent and that were not seen.
     pub unseen: [u64; 2],
+    /// The frame of each side that is still coming in.
+    pub growing: [Option<Growing>; 2],
     /// Frames that break a rule.
     pub broken_frames: u64,
+    /// The first frame of each side after which the other one has to fail the connection.
+    pub due: [Option<Due>; 2],
     /// The pings of each side.
     pub pings: [PingLedger; 2],
     /// Each side's close frame.
@@ -127,9 +133,32 @@ pub struct CloseFrame {
     pub reason: String,
     /// Who made the frame.
     pub origin: Origin,
+    /// Where a frame of the other side began that was still coming in by then.
+    pub(super) during: Option<u64>,
+}
+
+/// A frame that is still coming in.
+#[derive(Clone, Copy, Debug)]
+pub struct Growing {
+    /// The frame, incomplete; `None` as long as its header is.
+    pub entry: Option<FrameEntry>,
+    /// Bytes of it that have come.
+    pub came: u64,
+    /// When the first of them came.
+    pub began: Timestamp,
+    /// When the last of them came.
+    pub time: Timestamp,
 }
 
 impl Connection {
+    /// What begins at `old` stands at `new` from now on, or is not there any more.
+    pub(super) fn move_growing(&mut self, from: Side, old: Position, new: Option<Position>) {
+        let entry = self.growing[from as usize].as_mut().and_then(|growing| growing.entry.as_mut());
+        if let Some(entry) = entry.filter(|entry| entry.position() == Some(old)) {
+            entry.set_position(new);
+        }
+    }
+
     pub(super) fn new(
         id: ConnectionId,
         client: SocketAddr,
@@ -159,7 +188,9 @@ impl Connection {
             frames: [0, 0],
             bytes: [0, 0],
             unseen: [0, 0],
+            growing: [None, None],
             broken_frames: 0,
+            due: [None, None],
             pings: [PingLedger::default(); 2],
             closes: [None, None],
             closed_first: None,

@@ -1,9 +1,10 @@
 //! One direction of a connection: its frames.
 
+use super::connection::{Connection, Growing};
 use super::deflation::{Deflated, Deflation, Place as Checkpoint};
 use super::event::{ConnectionId, Note, Origin, Timestamp};
 use super::file::Position;
-use super::frame_entry::NewFrame;
+use super::frame_entry::{FrameEntry, NewFrame};
 use super::resync;
 use super::tcp::MAX_SEGMENT;
 use crate::lint::{Finding, Limits, Linter, Rule};
@@ -121,6 +122,8 @@ struct FrameStart {
     position: Option<Position>,
     origin: Origin,
     chunks: u16,
+    /// When its first byte came.
+    time: Timestamp,
     /// The message at hand when it began.
     message: Unfinished,
 }
@@ -203,6 +206,28 @@ impl Direction {
         };
         let has_begun = matches!(message, Unfinished::Message(_, true));
         Some((offset, self.deflation.border(self.linter.inflater()?, has_begun)?))
+    }
+
+    /// The frame at hand, `time` being when its last bytes so far came.
+    pub(super) fn growing(&self, connection: &Connection, time: Timestamp) -> Option<Growing> {
+        let start = self.start.as_ref().filter(|_| !self.lost && !self.searching)?;
+        let entry = self.frame.as_ref().map(|frame| {
+            let new = NewFrame {
+                time,
+                position: start.position,
+                offset: start.offset,
+                connection: connection.id,
+                from: self.from,
+                header: frame.header,
+                chunks: start.chunks,
+                complete: false,
+                compressed: frame.compressed,
+                message: None,
+                origin: start.origin,
+            };
+            FrameEntry::new(&new, false, false, false)
+        });
+        Some(Growing { entry, came: self.stream.saturating_sub(start.offset), began: start.time, time })
     }
 
     fn message(&self) -> Unfinished {
@@ -313,6 +338,7 @@ impl Direction {
                     position: chunk.position(at),
                     origin: chunk.origin(at, self.maker),
                     chunks: std::mem::take(&mut self.earlier_chunks).saturating_add(1),
+                    time: chunk.time,
                     message: self.message(),
                 });
             }

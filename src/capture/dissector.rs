@@ -175,6 +175,7 @@ impl Dissector {
             let begun = &mut http.begun[from as usize];
             *begun = if *begun == Some(old) { new } else { *begun };
         }
+        self.connection.move_growing(from, old, new);
         self.directions[from as usize].move_begun(old, new)
     }
 
@@ -228,6 +229,7 @@ impl Dissector {
             }
             connection.frames[from as usize] += 1;
             connection.broken_frames += u64::from(!done.findings.is_empty());
+            connection.note_due(steps.frames + 1, &frame, &done.findings);
             let n = steps.frame(NewFrame { connection: connection.id, ..frame }, done.findings);
             match frame.header.opcode {
                 Opcode::PING => {
@@ -251,6 +253,7 @@ impl Dissector {
                 steps.push(Step::Checkpoint(from, end, place));
             }
         });
+        connection.growing[from as usize] = direction.growing(connection, chunk.time);
     }
 
     fn gap(&mut self, from: Side, bytes: u64, time: Timestamp, steps: &mut Steps) {
@@ -263,15 +266,19 @@ impl Dissector {
         }
         connection.bytes[from as usize] += bytes;
         self.directions[from.other() as usize].expect_any_pong();
-        if let Some((frame, findings)) = self.directions[from as usize].gap(bytes) {
+        let cut = self.directions[from as usize].gap(bytes);
+        connection.growing[from as usize] = self.directions[from as usize].growing(connection, time);
+        if let Some((frame, findings)) = cut {
             connection.frames[from as usize] += 1;
             connection.broken_frames += u64::from(!findings.is_empty());
+            connection.note_due(steps.frames + 1, &frame, &findings);
             steps.frame(NewFrame { connection: connection.id, time, ..frame }, findings);
         }
     }
 
     fn close(&mut self, time: Timestamp, steps: &mut Steps) {
         self.connection.ended = Some(time);
+        self.connection.growing = [None, None];
         if matches!(self.phase, Phase::Http(_)) {
             self.end_exchanges(time, false, steps);
         }
@@ -282,6 +289,7 @@ impl Dissector {
                         let connection = &mut self.connection;
                         connection.frames[side as usize] += 1;
                         connection.broken_frames += u64::from(!findings.is_empty());
+                        connection.note_due(steps.frames + 1, &frame, &findings);
                         steps.frame(NewFrame { connection: connection.id, time, ..frame }, findings);
                     }
                 }
@@ -302,7 +310,9 @@ fn note_close(connection: &mut Connection, from: Side, body: &[u8], origin: Orig
         CloseBody::Code(code, reason) => (Some(code), String::from_utf8_lossy(reason).into_owned()),
         CloseBody::Empty | CloseBody::OneByte(_) => (None, String::new()),
     };
-    connection.closes[from as usize].get_or_insert(CloseFrame { code, reason, origin });
+    let growing = connection.growing[from.other() as usize].and_then(|growing| growing.entry);
+    let during = growing.map(|entry| entry.offset());
+    connection.closes[from as usize].get_or_insert(CloseFrame { code, reason, origin, during });
     connection.closed_first.get_or_insert(from);
     connection.state = ConnectionState::Closing;
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::event::{ConnectionId, Event, EventKind};
+use super::event::{ConnectionId, Event, EventKind, Timestamp};
 use super::packets::PacketWriter;
 use super::pcapng::{BlockPrefix, PACKET_PREFIX};
 use super::place::Place;
@@ -247,23 +247,8 @@ impl Pieces {
         let mut expected = None;
         skip += u64::from(position.skip);
         while out.len() < end {
-            let room;
-            let start = if let Some(start) = self.region.get(block, PACKET_PREFIX + MAX_HEADERS) {
-                start
-            } else {
-                let mut bytes = [0; PACKET_PREFIX + MAX_HEADERS];
-                let got = read_up_to(&self.file, &mut bytes, block)?;
-                room = bytes;
-                &room[..got]
-            };
-            let Some(prefix) = BlockPrefix::parse(start) else { break };
-            let packet = start.get(PACKET_PREFIX..).unwrap_or_default();
-            // between packets there may be blocks that other programs have added
-            if prefix.is_packet
-                && let Some(Recognised { headers, sequence, .. }) =
-                    conversation.recognise(packet).filter(|packet| packet.from == from)
-            {
-                let payload = u64::from(prefix.packet_length).saturating_sub(headers as u64);
+            let Some(next) = self.block(block)? else { break };
+            if let Some(PacketOf { headers, sequence, payload, .. }) = next.packet_of(conversation, from) {
                 // what could not be written leaves a hole, and what follows it is something else
                 if expected.is_some_and(|expected| expected != sequence) {
                     break;
@@ -273,7 +258,7 @@ impl Pieces {
                     skip -= payload;
                 } else {
                     let take = (payload - skip).min((end - out.len()) as u64) as usize;
-                    let offset = block + (PACKET_PREFIX + headers) as u64 + skip;
+                    let offset = block + headers + skip;
                     if let Some(bytes) = self.region.get(offset, take) {
                         out.extend_from_slice(bytes);
                     } else {
@@ -284,9 +269,68 @@ impl Pieces {
                     skip = 0;
                 }
             }
-            block += u64::from(prefix.block_length);
+            block += next.length;
         }
         Ok(())
+    }
+
+    /// The block that begins at `at`; `None` where there is none of ours.
+    pub(super) fn block(&self, at: u64) -> io::Result<Option<Block>> {
+        let mut start = [0; PACKET_PREFIX + MAX_HEADERS];
+        let got = if let Some(bytes) = self.region.get(at, start.len()) {
+            start.copy_from_slice(bytes);
+            start.len()
+        } else {
+            read_up_to(&self.file, &mut start, at)?
+        };
+        Ok(BlockPrefix::parse(&start[..got]).map(|prefix| Block {
+            length: prefix.block_length.into(),
+            prefix,
+            packet: start,
+            got: got.saturating_sub(PACKET_PREFIX),
+        }))
+    }
+}
+
+/// The beginning of a block.
+#[derive(Debug)]
+pub(super) struct Block {
+    /// Bytes of it: the next one begins after them.
+    pub(super) length: u64,
+    prefix: BlockPrefix,
+    packet: [u8; PACKET_PREFIX + MAX_HEADERS],
+    got: usize,
+}
+
+/// A packet of one side of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PacketOf {
+    /// Bytes of the block before the payload.
+    pub(super) headers: u64,
+    /// The sequence number of its first byte.
+    pub(super) sequence: u32,
+    /// Bytes of it.
+    pub(super) payload: u64,
+    /// When it was seen.
+    pub(super) time: Timestamp,
+}
+
+impl Block {
+    /// The packet in it, if `from` sent it in this conversation: there may be other blocks between, of other connections
+    /// and of other programs.
+    pub(super) fn packet_of(&self, conversation: &Conversation, from: Side) -> Option<PacketOf> {
+        if !self.prefix.is_packet {
+            return None;
+        }
+        let packet = self.packet.get(PACKET_PREFIX..PACKET_PREFIX + self.got)?;
+        let Recognised { headers, sequence, .. } =
+            conversation.recognise(packet).filter(|packet| packet.from == from)?;
+        Some(PacketOf {
+            headers: (PACKET_PREFIX + headers) as u64,
+            sequence,
+            payload: u64::from(self.prefix.packet_length).saturating_sub(headers as u64),
+            time: self.prefix.time,
+        })
     }
 }
 

@@ -199,6 +199,12 @@ impl FrameEntry {
         self.connection == other.connection && self.from() == other.from()
     }
 
+    /// Whether its first byte is the one after the last of `other`, which is of the same side.
+    pub(super) const fn follows(&self, other: &Self) -> bool {
+        let header = other.header().len() as u64;
+        other.offset.saturating_add(header).saturating_add(other.length) == self.offset
+    }
+
     const fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }

@@ -1,10 +1,10 @@
 //! The index: what is kept in memory of each frame once it is recorded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::checkpoints::{Checkpoint, Checkpoints};
-use super::connection::Connection;
+use super::connection::{Connection, Growing};
 use super::deflation;
 use super::event::{ConnectionId, Origin, Timestamp, Vantage};
 use super::exchange::Exchange;
@@ -66,6 +66,8 @@ pub struct Index {
     rule_counts: Vec<u64>,
     pub(super) statistics: Statistics,
     open: u64,
+    /// Connections of which a frame is still coming in.
+    growing: BTreeSet<ConnectionId>,
     /// Bytes of the capture file.
     pub(super) file_length: u64,
     /// Payload bytes that crossed the wire and are not in it.
@@ -103,6 +105,7 @@ impl Default for Index {
             rule_counts: vec![0; Rule::ALL.len()],
             statistics: Statistics::default(),
             open: 0,
+            growing: BTreeSet::new(),
             file_length: 0,
             missing: 0,
             latest: Timestamp::default(),
@@ -286,7 +289,29 @@ impl Index {
         self.connections.get_mut(place)
     }
 
-    pub(super) fn add_connection(&mut self, connection: Connection) {
+    /// Frames that are still coming in, those of the oldest connection first.
+    pub fn growing(&self) -> impl Iterator<Item = (&Connection, Side, &Growing)> {
+        let connections = self.growing.iter().filter_map(|id| self.connection(*id));
+        connections.flat_map(|connection| {
+            let of = move |side: Side| Some((connection, side, connection.growing[side as usize].as_ref()?));
+            Side::BOTH.into_iter().filter_map(of)
+        })
+    }
+
+    /// Something of a connection has changed.
+    pub(super) fn set_connection(&mut self, connection: &Connection) {
+        if connection.growing.iter().any(Option::is_some) {
+            self.growing.insert(connection.id);
+        } else {
+            self.growing.remove(&connection.id);
+        }
+        match self.connection_mut(connection.id) {
+            Some(known) => known.clone_from(connection),
+            None => self.add_connection(connection.clone()),
+        }
+    }
+
+    fn add_connection(&mut self, connection: Connection) {
         let place = self.connections.partition_point(|before| before.id < connection.id);
         self.connections.insert(place, connection);
     }

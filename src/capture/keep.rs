@@ -251,6 +251,7 @@ fn move_all(moved: &[Moved], gone: u64, kept_from: u64, index: &mut Index, deriv
     for one in moved {
         let is_at_hand = deriver.move_begun(one.connection, one.from, one.old, one.new);
         if let Some(connection) = index.connection_mut(one.connection) {
+            connection.move_growing(one.from, one.old, one.new);
             let head = &mut connection.heads[one.from as usize];
             if let Some((_, length)) = head.filter(|(position, _)| *position == one.old) {
                 *head = one.new.map(|position: Position| (position, length));

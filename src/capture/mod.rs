@@ -27,6 +27,8 @@ mod pcapng;
 mod pings;
 mod place;
 mod prelude;
+mod reaction;
+mod reads;
 mod recorder;
 mod recording;
 mod remark;
@@ -42,7 +44,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 pub use archived::ArchivedEnd;
-pub use connection::{CloseFrame, Connection, ConnectionState};
+pub use connection::{CloseFrame, Connection, ConnectionState, Growing};
 pub use deflation::Deflated;
 pub use event::{
     Account, Cause, Clock, ConnectionId, Delay, Event, EventKind, Note, Origin, SentOn, SocketEnd, Timestamp, Vantage,
@@ -57,6 +59,8 @@ pub use mark::Mark;
 pub use open::{OpenError, Opened, ReadProgress, Reading, open};
 pub use packets::PacketWriter;
 pub use pings::PingLedger;
+pub use reaction::{Did, Due, Reaction};
+pub use reads::{Read, Reads};
 pub use recorder::{Marker, Recorder, RecorderThread, start};
 pub use recording::{KeepError, Leftovers, Recording, RecordingError, leftovers, state_folder};
 pub use statistics::{Histogram, Statistics, Tally, Timeline};

@@ -2,6 +2,8 @@
 //!
 //! The format is that of the IETF draft "PCAP Now Generic"; Wireshark, tshark and tcpdump read it.
 
+use super::event::Timestamp;
+
 /// Packets hold bare IP (LINKTYPE_RAW): the IP version stands in the first four bits.
 pub(super) const LINKTYPE_RAW: u16 = 101;
 /// More than any packet we write.
@@ -97,6 +99,8 @@ pub(super) struct BlockPrefix {
     pub(super) is_packet: bool,
     /// Bytes of the packet.
     pub(super) packet_length: u32,
+    /// When it was seen.
+    pub(super) time: Timestamp,
 }
 
 impl BlockPrefix {
@@ -106,11 +110,13 @@ impl BlockPrefix {
         let (kind, block_length) = (word(0)?, word(4)?);
         if kind != ENHANCED_PACKET {
             // the smallest block has 12 bytes; shorter ones would be passed over forever
-            return (block_length >= 12).then_some(Self { block_length, is_packet: false, packet_length: 0 });
+            let time = Timestamp::default();
+            return (block_length >= 12).then_some(Self { block_length, is_packet: false, packet_length: 0, time });
         }
+        let time = Timestamp(u64::from(word(12)?) << 32 | u64::from(word(16)?));
         let packet_length = word(20)?;
         let fits = packet_length <= SNAP_LENGTH && block_length > packet_length;
-        fits.then_some(Self { block_length, is_packet: true, packet_length })
+        fits.then_some(Self { block_length, is_packet: true, packet_length, time })
     }
 }
 
@@ -164,7 +170,15 @@ mod tests {
         ]
         .concat();
         assert_eq!(out, expected);
-        assert_eq!(BlockPrefix::parse(&out), Some(BlockPrefix { block_length: 52, is_packet: true, packet_length: 5 }));
+        assert_eq!(
+            BlockPrefix::parse(&out),
+            Some(BlockPrefix {
+                block_length: 52,
+                is_packet: true,
+                packet_length: 5,
+                time: Timestamp(0x0000_0001_0000_0002)
+            })
+        );
     }
 
     #[test]

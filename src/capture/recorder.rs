@@ -281,10 +281,7 @@ impl Deriver {
         self.changed.dedup();
         for id in self.changed.drain(..) {
             let Some(dissector) = self.dissectors.get(&id) else { continue };
-            match index.connection_mut(id) {
-                Some(connection) => connection.clone_from(&dissector.connection),
-                None => index.add_connection(dissector.connection.clone()),
-            }
+            index.set_connection(&dissector.connection);
             if dissector.connection.ended.is_some() {
                 self.dissectors.remove(&id);
             }

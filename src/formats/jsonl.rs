@@ -5,7 +5,9 @@ use std::ops::RangeInclusive;
 
 use serde::Serialize;
 
-use crate::capture::{Capture, Connection, Exchange, FrameEntry, Gone, How, Item, MessageReader, SentOn, Timestamp};
+use crate::capture::{
+    Capture, Connection, Exchange, FrameEntry, Gone, How, Item, MessageReader, Reaction, SentOn, Timestamp,
+};
 use crate::lint::Finding;
 use crate::wire::handshake::Head;
 use crate::wire::{CloseBody, Opcode, Side};
@@ -266,6 +268,7 @@ fn close(connection: &Connection) -> CloseEventJson {
             clean: end.clean,
             how: end.clean.map(|_| How::Handshake.name()),
             verdict: Some(end.sentence),
+            reactions: Vec::new(),
             pings: None,
             delay: None,
         };
@@ -281,6 +284,7 @@ fn close(connection: &Connection) -> CloseEventJson {
         clean: Some(verdict.as_ref().is_some_and(|verdict| verdict.clean)),
         how: verdict.as_ref().map(|verdict| verdict.how.name()),
         verdict: verdict.map(|verdict| verdict.sentence),
+        reactions: connection.reactions().map(|reaction| ReactionJson::of(&reaction)).collect(),
         pings: pings(connection),
         delay: delays(connection),
     }
@@ -505,10 +509,36 @@ struct CloseEventJson {
     clean: Option<bool>,
     how: Option<&'static str>,
     verdict: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reactions: Vec<ReactionJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pings: Option<Sides<PingsJson>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delay: Option<Sides<Times>>,
+}
+
+/// What a side did that had to fail the connection.
+#[derive(Serialize)]
+struct ReactionJson {
+    of: &'static str,
+    frame: u64,
+    rule: &'static str,
+    due: u16,
+    did: &'static str,
+    sentence: String,
+}
+
+impl ReactionJson {
+    fn of(reaction: &Reaction) -> Self {
+        Self {
+            of: reaction.of.name(),
+            frame: reaction.due.frame,
+            rule: reaction.due.rule.id(),
+            due: reaction.due.code.0,
+            did: reaction.did.name(),
+            sentence: reaction.sentence.clone(),
+        }
+    }
 }
 
 #[derive(Serialize)]

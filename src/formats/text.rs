@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::sanitize::{printable, printable_ascii, printable_bytes};
 use crate::capture::filter::head_of;
-use crate::capture::{Capture, Connection, Exchange, FrameEntry, Item, MessageReader, Origin, Timestamp};
+use crate::capture::{Capture, Connection, Did, Exchange, FrameEntry, Item, MessageReader, Origin, Timestamp};
 use crate::lint::Finding;
 use crate::wire::{CloseBody, Opcode, Rsv, Side};
 
@@ -82,6 +82,9 @@ impl TextLines {
         let mut line = self.start(connection.ended.unwrap_or(connection.began), None, connection);
         let sentence = connection.ending().unwrap_or_default();
         let _ = write!(line, "{} {}", self.paint(Style::Faint, "closed"), self.text(&sentence));
+        for reaction in connection.reactions().filter(|reaction| reaction.did != Did::Failed) {
+            let _ = write!(line, " {}", self.paint(Style::Bad, &reaction.sentence));
+        }
         line
     }
 

@@ -31,6 +31,14 @@ pub(super) enum Action {
     Again,
     /// Back to where one came from.
     Back,
+    /// To the field or byte before.
+    Left,
+    /// To the next field or byte.
+    Right,
+    /// The bytes are shown in another way.
+    BytesAs,
+    /// Bytes that are unmasked one by one are shown in binary, or in hex again.
+    Binary,
     /// To the next pane.
     NextPane,
     /// The pane takes all the room, or gives it back.

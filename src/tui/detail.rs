@@ -7,7 +7,9 @@ use super::rows::without_cut_character;
 use super::text::duration;
 use crate::anatomy::{self, Field, FrameAnatomy, FrameContext, Step};
 use crate::capture::filter::head_of;
-use crate::capture::{Capture, Connection, FrameEntry, Index, Inflated, MessageReader, NotInflated, SentOn};
+use crate::capture::{
+    Capture, Connection, Did, FrameEntry, Index, Inflated, MessageReader, NotInflated, Reads, SentOn,
+};
 use crate::formats::sanitize::printable_bytes;
 use crate::lint::{Finding, Rule};
 use crate::wire::handshake::{Head, Opening, Request, Response};
@@ -26,8 +28,18 @@ pub(super) struct FrameDetail {
     pub(super) text_bytes: (u64, u64),
     /// The compressed message that the frame belongs to.
     pub(super) message: Option<MessageDetail>,
+    /// What its receiver did about what it breaks, and whether that is what was due.
+    pub(super) reaction: Option<(String, bool)>,
     /// Of a ping or a pong: what answers it, or what it answers.
     pub(super) heartbeat: Option<String>,
+    /// The header and the first bytes of the payload, as they crossed the wire.
+    pub(super) wire: Vec<u8>,
+    /// The reads of the socket that it arrived in, the first ones of them.
+    pub(super) reads: Reads,
+    /// Which frame of its first read it is.
+    pub(super) place_in_read: u64,
+    /// Bytes of it that have come, while it is still coming in.
+    pub(super) came: Option<u64>,
 }
 
 /// A compressed message, inflated.
@@ -45,14 +57,33 @@ impl MessageDetail {
 
 /// Bytes of a payload that are read to take a frame apart.
 const BEGINNING: u64 = 4096;
+/// Reads of a frame that are looked for.
+const MOST_READS: usize = 1000;
+/// Bytes of a payload that the grid has room for.
+const IN_GRID: u64 = 16;
 /// The most frames that are looked through for the one that began a message.
 const LOOK_BACK: u64 = 20_000;
 
 impl FrameDetail {
     /// Takes frame `n` apart.
     pub(super) fn read(capture: &Capture, n: u64, messages: &mut MessageReader) -> Option<Self> {
+        let entry = *capture.index().frame(n)?;
+        Some(Self::of(capture, n, entry, messages))
+    }
+
+    /// Takes a frame apart of which `came` bytes have come so far; it will be frame `n` if none is complete before it.
+    pub(super) fn incoming(
+        capture: &Capture,
+        n: u64,
+        entry: FrameEntry,
+        came: u64,
+        messages: &mut MessageReader,
+    ) -> Self {
+        Self { came: Some(came), ..Self::of(capture, n, entry, messages) }
+    }
+
+    fn of(capture: &Capture, n: u64, entry: FrameEntry, messages: &mut MessageReader) -> Self {
         let index = capture.index();
-        let entry = *index.frame(n)?;
         let findings: Vec<_> = index.findings(n).iter().map(|(_, finding)| finding.clone()).collect();
         let context = context(&index, n, &entry, &findings);
         drop(index);
@@ -86,17 +117,38 @@ impl FrameDetail {
             whole.split(|&byte| byte == b'\n').map(printable_bytes).collect()
         });
         let text_bytes = (beginning.len() as u64, length);
-        Some(Self { n, entry, anatomy, findings, text, text_bytes, message, heartbeat: None })
+        let grid = header.len() as u64 + IN_GRID;
+        let wire = if entry.is_archived() { Ok(Vec::new()) } else { capture.frame_bytes(&entry, 0..grid) };
+        let length = if entry.is_archived() { 0 } else { header.length.saturating_add(header.len() as u64) };
+        Self {
+            n,
+            entry,
+            anatomy,
+            findings,
+            text,
+            text_bytes,
+            message,
+            reaction: None,
+            heartbeat: None,
+            wire: wire.unwrap_or_default(),
+            reads: capture.reads(&entry, length, MOST_READS).unwrap_or_default(),
+            place_in_read: capture.index().place_in_read(n).unwrap_or(1),
+            came: None,
+        }
     }
 
-    /// Looks again for what answers a ping.
+    /// Looks again for what answers a ping, and for what came of what it breaks.
     pub(super) fn refresh(&mut self, index: &Index) {
         self.heartbeat = heartbeat(index, self.n, &self.entry, &self.findings);
+        let connection = index.connection(self.entry.connection());
+        let reaction = connection.and_then(|one| one.reactions().find(|reaction| reaction.due.frame == self.n));
+        self.reaction = reaction.map(|reaction| (reaction.sentence, reaction.did == Did::Failed));
     }
 
     /// Whether more of its message may have come meanwhile.
     pub(super) fn may_grow(&self) -> bool {
-        self.message.as_ref().is_some_and(|message| message.inflated.outcome == Err(NotInflated::Unfinished))
+        self.came.is_some()
+            || self.message.as_ref().is_some_and(|message| message.inflated.outcome == Err(NotInflated::Unfinished))
     }
 }
 
@@ -129,6 +181,7 @@ fn heartbeat(index: &Index, n: u64, entry: &FrameEntry, findings: &[Finding]) ->
         Opcode::PING => Some(match index.answered_by(n) {
             Some(pong) if index.answers(pong) == Some(n) => format!("answered by pong #{pong} after {}", after(pong)),
             Some(pong) => format!("passed over: pong #{pong} answers a later ping, as it may (RFC 6455 5.5.3)"),
+            None if !entry.is_complete() => return None,
             None if index.connection(entry.connection()).is_some_and(|one| one.ended.is_some()) => {
                 "never answered".to_owned()
             }

@@ -29,6 +29,16 @@ pub(super) enum Part {
     Masked,
 }
 
+/// Where a byte stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DumpPlace {
+    pub(super) part: Part,
+    /// Its offset, in the frame or in the message that was inflated.
+    pub(super) offset: u64,
+    pub(super) row: u64,
+    pub(super) column: u64,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Section {
     heading: &'static str,
@@ -82,6 +92,77 @@ impl Dump {
             sections.push(Section { heading, part: Part::Masked, start, length });
         }
         Self { sections, inflated, width: width.max(1) as u64 }
+    }
+
+    /// The payload alone, a byte a row, to be unmasked byte by byte.
+    pub(super) fn of_payload(entry: &FrameEntry) -> Self {
+        let header = entry.header();
+        let start = if entry.is_archived() { 0 } else { header.len() as u64 };
+        let payload = Section { heading: "payload, byte by byte", part: Part::Plain, start, length: header.length };
+        Self { sections: vec![payload], inflated: [].into(), width: 1 }
+    }
+
+    /// Whether both have the same bytes in the same places.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let places = |dump: &Self| dump.sections.iter().map(|one| (one.part, one.length)).collect::<Vec<_>>();
+        self.width == other.width && places(self) == places(other)
+    }
+
+    /// How many bytes have a place in it; those of a masked payload have two.
+    pub(super) fn bytes(&self) -> u64 {
+        self.sections.iter().fold(0, |bytes, section| bytes.saturating_add(section.length))
+    }
+
+    /// Where the `byte`th of them stands.
+    pub(super) fn at(&self, byte: u64) -> Option<DumpPlace> {
+        let (mut before, mut row): (u64, u64) = (0, 0);
+        for section in &self.sections {
+            let within = byte.checked_sub(before)?;
+            if within < section.length {
+                let offset = section.start.saturating_add(within);
+                let (down, column) = (within / self.width, within % self.width);
+                return Some(DumpPlace { part: section.part, offset, row: row.saturating_add(1 + down), column });
+            }
+            before = before.saturating_add(section.length);
+            row = row.saturating_add(section.rows(self.width));
+        }
+        None
+    }
+
+    /// The first one that is the byte at `offset` of the frame.
+    pub(super) fn byte_at(&self, offset: u64) -> Option<u64> {
+        let mut before: u64 = 0;
+        for section in &self.sections {
+            let within = offset.checked_sub(section.start).filter(|within| *within < section.length);
+            if let Some(within) = within.filter(|_| section.part != Part::Inflated) {
+                return Some(before.saturating_add(within));
+            }
+            before = before.saturating_add(section.length);
+        }
+        None
+    }
+
+    /// The one so many rows below the `byte`th, or above it; headings are passed over.
+    pub(super) fn down(&self, byte: u64, rows: i64) -> u64 {
+        let Some(place) = self.at(byte) else { return 0 };
+        let row = place.row.saturating_add_signed(rows).clamp(1, self.len().saturating_sub(1).max(1));
+        let there = self.in_row(row, place.column);
+        there.or_else(|| self.in_row(row.saturating_add_signed(rows.signum()), place.column)).unwrap_or(byte)
+    }
+
+    /// The one in this row and column, or the last one before it in the row; `None` where the row is a heading.
+    fn in_row(&self, row: u64, column: u64) -> Option<u64> {
+        let (mut before, mut top): (u64, u64) = (0, 0);
+        for section in &self.sections {
+            let rows = section.rows(self.width);
+            if row - top < rows {
+                let within = (row - top).checked_sub(1)?.saturating_mul(self.width).saturating_add(column);
+                return Some(before.saturating_add(within.min(section.length.checked_sub(1)?)));
+            }
+            before = before.saturating_add(section.length);
+            top = top.saturating_add(rows);
+        }
+        None
     }
 
     /// How many rows there are.

@@ -36,6 +36,8 @@ pub(super) enum Scope {
     Lists,
     /// Where there is more than one pane.
     Panes,
+    /// Where a frame is taken apart.
+    Frames,
     /// In the ladder.
     Ladder,
     /// While a lesson is open.
@@ -52,6 +54,7 @@ impl Scope {
             Self::Live => live,
             Self::Lists => !matches!(view, View::Handshake | View::Statistics),
             Self::Panes => matches!(view, View::Frames | View::Connections | View::Rules | View::Lessons),
+            Self::Frames => matches!(view, View::Frames),
             Self::Ladder => matches!(view, View::Ladder),
             // whatever it is that is seen beside the lesson
             Self::Lesson => false,
@@ -106,6 +109,24 @@ pub(super) const BINDINGS: &[Binding] = &[
     Binding { keys: &[(plain(KeyCode::Esc), Action::Back)], does: "back", short: "", scope: Scope::Everywhere },
     Binding { keys: &[(plain(KeyCode::Tab), Action::NextPane)], does: "next pane", short: "pane", scope: Scope::Panes },
     Binding {
+        keys: &[(plain(KeyCode::Left), Action::Left), (plain(KeyCode::Right), Action::Right)],
+        does: "into the frame; previous, next field, or byte",
+        short: "field",
+        scope: Scope::Frames,
+    },
+    Binding {
+        keys: &[(char('u'), Action::BytesAs)],
+        does: "bytes as a dump, unmasked one by one, as text or JSON",
+        short: "unmask",
+        scope: Scope::Frames,
+    },
+    Binding {
+        keys: &[(char('n'), Action::Binary)],
+        does: "unmasking in binary, or in hex again",
+        short: "",
+        scope: Scope::Frames,
+    },
+    Binding {
         keys: &[(char('\\'), Action::Maximise)],
         does: "the pane takes all the room, or gives it back",
         short: "maximise",
@@ -138,7 +159,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         scope: Scope::Everywhere,
     },
     Binding {
-        keys: &[(char('n'), Action::NextStep), (char('N'), Action::PreviousStep)],
+        keys: &[(char('N'), Action::NextStep), (char('B'), Action::PreviousStep)],
         does: "lesson: next step, the one before",
         short: "next",
         scope: Scope::Lesson,
@@ -274,6 +295,8 @@ impl Key {
             Self::Plain(KeyCode::Char(c)) => c.to_string(),
             Self::Plain(KeyCode::Up) if !ascii => "↑".to_owned(),
             Self::Plain(KeyCode::Down) if !ascii => "↓".to_owned(),
+            Self::Plain(KeyCode::Left) if !ascii => "←".to_owned(),
+            Self::Plain(KeyCode::Right) if !ascii => "→".to_owned(),
             Self::Plain(KeyCode::PageUp) => "PgUp".to_owned(),
             Self::Plain(KeyCode::PageDown) => "PgDn".to_owned(),
             Self::Plain(code) => code.to_string(),

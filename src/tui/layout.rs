@@ -129,7 +129,9 @@ impl Layout {
             View::Frames => match pane {
                 Pane::List => Self { list: Some(body), ..empty },
                 _ if body.height >= 20 => {
-                    let (frame, bytes) = split_rows(body, body.height * 3 / 5);
+                    // the one that hears the keys gets more room
+                    let frame = if matches!(pane, Pane::Frame) { body.height * 3 / 4 } else { body.height * 2 / 5 };
+                    let (frame, bytes) = split_rows(body, frame);
                     Self { frame: Some(frame), bytes: Some(bytes), ..empty }
                 }
                 Pane::Frame => Self { frame: Some(body), ..empty },
@@ -170,7 +172,7 @@ const fn list_height(height: u16) -> u16 {
 }
 
 const fn details_height(height: u16) -> u16 {
-    if height >= 30 { 12 } else { height * 2 / 5 }
+    if height >= 30 { 14 } else { height * 2 / 5 }
 }
 
 const fn split_rows(area: Rect, first: u16) -> (Rect, Rect) {

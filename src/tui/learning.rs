@@ -201,7 +201,7 @@ fn enter(model: &mut Model) {
             learning.scroll = u64::MAX;
             model.overlays.push(Overlay::Answer(FormField { value: empty_line(), label: "answer" }));
         }
-        Task::Do(_) => model.say("do what is asked for first; n goes on without it, h gives a hint"),
+        Task::Do(_) => model.say("do what is asked for first; N goes on without it, h gives a hint"),
     }
 }
 

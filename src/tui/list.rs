@@ -54,19 +54,26 @@ impl Cursor {
 
     /// Puts selection and window in order for a list of rows `first` to `last` and a window of `height` rows.
     pub(super) fn settle(&mut self, first: u64, last: u64, height: usize) {
+        self.settle_above(first, last, 0, height);
+    }
+
+    /// The same for a list with `below` more rows, which are not followed.
+    pub(super) fn settle_above(&mut self, first: u64, last: u64, below: u64, height: usize) {
         let height = height.max(1) as u64;
-        if last < first {
+        let end = last + below;
+        if end < first {
             self.selected = first.saturating_sub(1);
             self.top = first;
             return;
         }
-        self.selected = if self.follow { last } else { self.selected.clamp(first, last) };
+        self.selected = if self.follow { last.max(first) } else { self.selected.clamp(first, end) };
         if self.follow || self.reveal {
-            let lowest = (self.selected + 1).saturating_sub(height);
+            let seen = if self.follow { end.min(self.selected + height - 1) } else { self.selected };
+            let lowest = (seen + 1).saturating_sub(height);
             self.top = self.top.clamp(lowest, self.selected);
             self.reveal = false;
         }
-        let lowest = (last + 1).saturating_sub(height).max(first);
+        let lowest = (end + 1).saturating_sub(height).max(first);
         self.top = self.top.clamp(first, lowest);
     }
 }

@@ -8,11 +8,13 @@ use ratatui::layout::Size;
 
 use super::action::View;
 use super::course::Course;
+use super::incoming::Incoming;
 use super::layout::{Layout, Pane};
 use super::learning::Learning;
 use super::list::Cursor;
 use super::listing::{Anchor, Listing, Place};
 use super::overlay::Overlay;
+use super::spot::{BytesAs, Shown, Spot};
 use super::theme::Theme;
 use super::work::{Chosen, Task, Work};
 use crate::capture::filter::Filter;
@@ -52,9 +54,11 @@ pub(super) struct Model {
     /// Which frames or messages are rows.
     pub(super) listing: Listing,
     /// What is selected, and the row that it stood in last.
-    anchor: Anchor,
-    placed: u64,
-    place: Option<Place>,
+    pub(super) anchor: Anchor,
+    pub(super) placed: u64,
+    pub(super) place: Option<Place>,
+    /// What is selected where that is a frame that is still coming in.
+    pub(super) incoming_at: Option<Incoming>,
     /// The filters of this session, the newest last.
     pub(super) filters: Vec<String>,
     /// Frames up to this one are hidden.
@@ -70,6 +74,12 @@ pub(super) struct Model {
     pub(super) details_scroll: u64,
     pub(super) handshake_scroll: u64,
     pub(super) statistics_scroll: u64,
+    /// Where in the selected frame the user is, and the frame as it was drawn last.
+    pub(super) spot: Spot,
+    pub(super) shown: Option<Shown>,
+    pub(super) bytes_as: BytesAs,
+    /// Bytes that are unmasked one by one are shown in binary.
+    pub(super) binary: bool,
     /// Whether the ladder shows all connections.
     pub(super) others: bool,
     /// The rows that the lines of the ladder belong to, as it was drawn last.
@@ -143,6 +153,7 @@ impl Model {
             anchor: Anchor::default(),
             placed: 0,
             place: None,
+            incoming_at: None,
             filters: Vec::new(),
             hidden: 0,
             connections: Cursor::new(false),
@@ -153,6 +164,10 @@ impl Model {
             details_scroll: 0,
             handshake_scroll: 0,
             statistics_scroll: 0,
+            spot: Spot::default(),
+            shown: None,
+            bytes_as: BytesAs::Dump,
+            binary: false,
             others: false,
             ladder_lines: Vec::new(),
             rules: Cursor::new(false),
@@ -194,6 +209,11 @@ impl Model {
             View::Lessons => self.course.pane,
             View::Handshake | View::Ladder | View::Statistics => Pane::List,
         }
+    }
+
+    /// Whether the panes hear the keys, and not the text of a lesson.
+    pub(super) fn hears(&self) -> bool {
+        self.learning.as_ref().is_none_or(|learning| !learning.focused)
     }
 
     /// The terminal has another size.
@@ -252,9 +272,9 @@ impl Model {
         let row = self.connection.filter(|_| self.connections.selected == self.connection_placed).and_then(place);
         drop(index);
         let rows = self.layout().map_or(0, |layout| layout.list_rows());
-        let before = self.selected_frame();
+        let before = (self.selected_frame(), self.incoming_at);
         self.settle_frames(capture, unlisted, last, rows);
-        if self.selected_frame() != before {
+        if (self.selected_frame(), self.incoming_at) != before {
             self.frame_scroll = 0;
             self.bytes_scroll = 0;
         }
@@ -281,20 +301,7 @@ impl Model {
     fn settle_frames(&mut self, capture: &Capture, unlisted: u64, last: u64, rows: usize) {
         self.listing.refresh(capture);
         let (first, last) = self.listing.rows(unlisted, last);
-        // unless the cursor was moved, it goes where what it was on has gone
-        let moved = self.frames.selected != self.placed;
-        if !moved
-            && !self.frames.follow
-            && let Some(row) = self.listing.row(&mut self.anchor, capture)
-        {
-            self.frames.shift(row);
-        }
-        self.frames.settle(first, last, rows);
-        self.placed = self.frames.selected;
-        self.place = self.listing.place(self.placed).filter(|_| self.placed >= first);
-        if let Some(place) = self.place.filter(|_| moved || self.frames.follow) {
-            self.anchor = Anchor::at(place);
-        }
+        self.settle_rows(capture, (first, last), rows);
     }
 
     /// What stands in the row under the cursor.
@@ -302,9 +309,9 @@ impl Model {
         self.place
     }
 
-    /// The frame under the cursor, if there is any.
+    /// The frame under the cursor, if there is any that is complete, or never will be.
     pub(super) fn selected_frame(&self) -> Option<u64> {
-        self.place.map(|place| place.n)
+        self.place.filter(|_| self.incoming_at.is_none()).map(|place| place.n)
     }
 
     /// The frame that stays selected while rows come and go.
@@ -369,7 +376,10 @@ impl Model {
     /// The connection that the view is about: the selected frame's, or the selected one.
     pub(super) fn selected_connection(&self, index: &Index) -> Option<ConnectionId> {
         match self.view {
-            View::Frames | View::Ladder => Some(index.frame(self.selected_frame()?)?.connection()),
+            View::Frames | View::Ladder => match self.selected_incoming(index) {
+                Some((entry, _)) => Some(entry.connection()),
+                None => Some(index.frame(self.selected_frame()?)?.connection()),
+            },
             View::Connections | View::Handshake | View::Statistics | View::Rules | View::Lessons => {
                 self.shown_connections(index).get(self.connection_row()?).map(|one| one.id)
             }

@@ -25,6 +25,10 @@ pub(super) struct Row {
     pub(super) mark: Option<String>,
     /// What the row is beside a frame.
     pub(super) message: Option<MessageRow>,
+    /// Which frame of its first read it is.
+    pub(super) place_in_read: u64,
+    /// Bytes of it that have come, while it is still coming in.
+    pub(super) came: Option<u64>,
 }
 
 /// How a frame hangs on the message around it.
@@ -150,6 +154,7 @@ fn read(capture: &Capture, place: Place, thread: Option<Thread>, messages: Optio
     let entry = *index.frame(n)?;
     let mut rules: Vec<Rule> = index.findings(n).iter().map(|(_, finding)| finding.rule).collect();
     let header = entry.header();
+    let place_in_read = index.place_in_read(n).unwrap_or(1);
     let branch = match (place.kind, &thread) {
         (Kind::Frame, _) => branch(&index, n, &entry),
         (Kind::Inside(_), Some(thread)) if n == u64::from(thread.last) => Branch::Last,
@@ -159,7 +164,8 @@ fn read(capture: &Capture, place: Place, thread: Option<Thread>, messages: Optio
     drop(index);
     let Some(thread) = thread.filter(|_| place.kind == Kind::Message) else {
         let preview = preview(capture, n, &entry, messages);
-        return Some(Row { n, entry, header, rules, branch, preview, mark: None, message: None });
+        let (mark, message, came) = (None, None, None);
+        return Some(Row { n, entry, header, rules, branch, preview, mark, message, place_in_read, came });
     };
     let mut data = Vec::new();
     let mut done = false;
@@ -202,7 +208,23 @@ fn read(capture: &Capture, place: Place, thread: Option<Thread>, messages: Optio
         preview,
         mark: None,
         message: Some(MessageRow { thread, done, open: false }),
+        place_in_read,
+        came: None,
     })
+}
+
+/// A frame that is still coming in.
+pub(super) fn incoming(capture: &Capture, n: u64, entry: FrameEntry, came: u64) -> Row {
+    let header = entry.header();
+    let branch = branch(&capture.index(), n, &entry);
+    let bytes = capture.payload(&entry, 0..PREVIEW).unwrap_or_default();
+    let preview = match (bytes.is_empty(), entry.is_compressed()) {
+        (true, _) => Preview::Empty,
+        (false, true) => Preview::Deflated(bytes, true),
+        (false, false) => shown(bytes, &header),
+    };
+    let (rules, mark, message, place_in_read) = (Vec::new(), None, None, 1);
+    Row { n, entry, header, rules, branch, preview, mark, message, place_in_read, came: Some(came) }
 }
 
 fn branch(index: &Index, n: u64, entry: &FrameEntry) -> Branch {

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use super::action::View;
-use super::detail::{FrameDetail, HandshakeDetail};
-use super::dump::{Dump, DumpRow};
+use super::detail::{FrameDetail, HandshakeDetail, MessageDetail};
+use super::dump::{Dump, DumpPlace, DumpRow};
 use super::layout::inside;
 use super::model::Model;
-use super::rows::{Row, RowCache};
+use super::pretty::{self, TextLine};
+use super::rows::{self, Row, RowCache};
+use super::spot::{BytesAs, Shown};
+use super::theme::Theme;
 use crate::capture::{Capture, Connection, ConnectionId, Exchange, MessageReader, Statistics, Timestamp, Totals};
 
 /// All that a drawing needs beside the model.
@@ -31,6 +34,11 @@ pub(super) struct Snapshot {
     pub(super) detail: Option<FrameDetail>,
     pub(super) dump: Vec<DumpRow>,
     pub(super) dump_rows: u64,
+    /// The byte under the cursor.
+    pub(super) byte: Option<DumpPlace>,
+    /// The payload as text, as much of it as is in view, and whether it is JSON; how many bytes that is of how many.
+    pub(super) text: Option<(Vec<TextLine>, bool)>,
+    pub(super) text_bytes: (u64, u64),
     /// The connections in view, and how many there are.
     pub(super) connections: Vec<Connection>,
     pub(super) connection_count: u64,
@@ -61,6 +69,18 @@ pub(super) struct SnapshotReader {
     detail: Option<FrameDetail>,
     messages: MessageReader,
     handshake: Option<HandshakeDetail>,
+    text: Option<Text>,
+}
+
+/// A payload as text.
+#[derive(Debug)]
+struct Text {
+    n: u64,
+    width: usize,
+    theme: Theme,
+    lines: Vec<TextLine>,
+    is_json: bool,
+    bytes: (u64, u64),
 }
 
 impl SnapshotReader {
@@ -135,6 +155,12 @@ impl SnapshotReader {
             let start = model.frames.top.saturating_sub(above).max(snapshot.listed.0);
             snapshot.rows = self.rows.rows(capture, &model.listing, start.max(1)..end);
             snapshot.waits = self.rows.waits;
+            let incoming = model.incoming(&capture.index());
+            let room = layout.list_rows().saturating_sub(snapshot.rows.len());
+            let above = model.frames.top.saturating_sub(snapshot.listed.1 + 1);
+            for (n, (entry, growing)) in (snapshot.listed.1 + 1..).zip(incoming).skip(above as usize).take(room) {
+                snapshot.rows.push(rows::incoming(capture, n, entry, growing.came));
+            }
         }
     }
 
@@ -150,7 +176,10 @@ impl SnapshotReader {
         self.listed(model, capture, 0, snapshot);
         let selected = model.selected_frame();
         let known = self.detail.as_ref().filter(|detail| !detail.may_grow());
-        if known.map(|detail| detail.n) != selected {
+        let incoming = model.selected_incoming(&capture.index());
+        if let (Some((entry, growing)), Some(place)) = (incoming, model.selected_place()) {
+            self.detail = Some(FrameDetail::incoming(capture, place.n, entry, growing.came, &mut self.messages));
+        } else if known.map(|detail| detail.n) != selected {
             self.detail = selected.and_then(|n| FrameDetail::read(capture, n, &mut self.messages));
         }
         if let Some(detail) = &mut self.detail {
@@ -159,11 +188,53 @@ impl SnapshotReader {
         snapshot.detail.clone_from(&self.detail);
         let (Some(area), Some(detail)) = (layout.bytes, &self.detail) else { return };
         let (height, width) = inside(area);
-        let dump = Dump::new(&detail.entry, detail.message.as_ref(), bytes_per_row(width));
+        let dump = match model.bytes_as {
+            BytesAs::Unmasking => Dump::of_payload(&detail.entry),
+            BytesAs::Dump | BytesAs::Text => Dump::new(&detail.entry, detail.message.as_ref(), bytes_per_row(width)),
+        };
+        let fields = detail.anatomy.fields.iter().map(|field| (field.name.clone(), field.bytes.clone())).collect();
+        model.shows(Shown { n: detail.n, dump: dump.clone(), fields });
+        if model.bytes_as == BytesAs::Text {
+            let Some(text) = text(&mut self.text, capture, detail, (width, model.theme)) else { return };
+            snapshot.dump_rows = text.lines.len() as u64;
+            model.bytes_scroll = model.bytes_scroll.min(snapshot.dump_rows.saturating_sub(height as u64));
+            let lines = text.lines.iter().skip(model.bytes_scroll as usize).take(height).cloned().collect();
+            snapshot.text = Some((lines, text.is_json));
+            snapshot.text_bytes = text.bytes;
+            return;
+        }
         snapshot.dump_rows = dump.len();
+        snapshot.byte = dump.at(model.spot.byte);
+        if let Some(place) = snapshot.byte.filter(|_| std::mem::take(&mut model.spot.reveal_byte)) {
+            // the heading above the first row comes with it
+            let top = if place.row == 1 { 0 } else { place.row };
+            model.bytes_scroll = model.bytes_scroll.clamp((place.row + 1).saturating_sub(height as u64), top);
+        }
         model.bytes_scroll = model.bytes_scroll.min(dump.len().saturating_sub(height as u64));
         snapshot.dump = dump.rows(capture, &detail.entry, model.bytes_scroll, height);
     }
+}
+
+/// The payload of a frame as text, or the message that was inflated; what was laid out last is laid out no more.
+fn text<'a>(
+    known: &'a mut Option<Text>,
+    capture: &Capture,
+    detail: &FrameDetail,
+    (width, theme): (usize, Theme),
+) -> Option<&'a Text> {
+    let same = |text: &Text| (text.n, text.width, text.theme) == (detail.n, width, theme) && !detail.may_grow();
+    let read = || {
+        let (bytes, length) = if let Some(message) = &detail.message {
+            (message.bytes.to_vec(), message.inflated.length)
+        } else {
+            let payload = capture.payload(&detail.entry, 0..MessageDetail::MOST as u64).unwrap_or_default();
+            (payload, detail.entry.header().length)
+        };
+        let (lines, is_json) = pretty::lines(&bytes, width, theme);
+        Text { n: detail.n, width, theme, lines, is_json, bytes: (bytes.len() as u64, length) }
+    };
+    *known = Some(known.take().filter(same).unwrap_or_else(read));
+    known.as_ref()
 }
 
 /// How many bytes fit a row of `width` columns: offset, hex in groups of eight, text.

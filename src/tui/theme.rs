@@ -66,6 +66,11 @@ impl Theme {
         self.fg(Color::Magenta).add_modifier(Modifier::BOLD)
     }
 
+    /// A string in JSON.
+    pub(super) fn string(self) -> Style {
+        self.fg(Color::Green)
+    }
+
     /// The border of a pane.
     pub(super) fn border(self, focused: bool) -> Style {
         if focused { self.fg(Color::LightBlue).add_modifier(Modifier::BOLD) } else { Self::quiet() }

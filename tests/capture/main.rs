@@ -12,6 +12,7 @@ mod har;
 mod inflated;
 mod keep;
 mod keep_deflate;
+mod reads;
 mod reopen;
 mod support;
 mod verdict;

@@ -155,13 +155,13 @@ fn a_hint_is_given_a_step_is_gone_back_to_and_it_is_played_again() {
     terminal.wait_for("2 frames");
     terminal.keys("s");
     terminal.wait_for("4 frames");
-    terminal.keys("n");
+    terminal.keys("N");
     terminal.wait_for("masking 2/7: ");
     terminal.keys("h");
     terminal.wait_for("Hint 1: 0111 1111");
     terminal.keys("h");
     terminal.wait_for("no more hints");
-    terminal.keys("N");
+    terminal.keys("B");
     terminal.wait_for("masking 1/7 \u{2713}: ");
     quit(&mut terminal);
 }
@@ -171,7 +171,7 @@ fn where_it_was_left_it_goes_on() {
     let state = tempfile::tempdir().unwrap();
     let mut terminal = learn(NARROW, &["wire"], state.path());
     terminal.wait_for("wire 1/5: ");
-    terminal.keys("n");
+    terminal.keys("N");
     terminal.wait_for("wire 2/5: ");
     answer(&mut terminal, "11");
     wait_flat(&mut terminal, "Right.");
@@ -231,7 +231,7 @@ fn progress_that_cannot_be_kept_is_said_and_stops_nobody() {
     fs::create_dir_all(state.path().join("wsinspect/lessons.toml")).unwrap();
     let mut terminal = learn(WIDE, &["wire"], state.path());
     terminal.wait_for("wire 1/5: ");
-    terminal.keys("n");
+    terminal.keys("N");
     terminal.wait_for("the progress is not kept: cannot write ");
     terminal.wait_for("wire 2/5: ");
     quit(&mut terminal);
@@ -275,7 +275,7 @@ fn lessons_of_a_folder_are_there_beside_ours() {
     let mut terminal = learn(NARROW, &["mine", "--lessons", folder.path().to_str().unwrap()], state.path());
     terminal.wait_for("Written by a teacher.");
     terminal.wait_for("2 frames");
-    terminal.keys("n");
+    terminal.keys("N");
     terminal.wait_for("lesson mine: 1 of 1 steps done");
     quit(&mut terminal);
 }

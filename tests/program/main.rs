@@ -22,6 +22,7 @@ mod lessons;
 mod loss;
 mod open;
 mod opening;
+mod reactions;
 mod readme;
 mod recording;
 mod refusals;

@@ -37,6 +37,7 @@ pub fn explain_rule(rule: Rule, look: &Look) -> String {
         rule.close_code().map_or("none; the connection is not failed for it".to_owned(), |code| code.to_string());
     let code =
         if rule.group() == crate::lint::Group::Handshake { "none; no WebSocket is opened".to_owned() } else { code };
+    row(&mut paper, "why", anatomy::reason(rule), 10);
     row(&mut paper, "group", rule.group().name(), 10);
     row(&mut paper, "level", rule.level().name(), 10);
     row(&mut paper, "section", rule.section(), 10);

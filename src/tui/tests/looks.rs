@@ -126,5 +126,6 @@ fn an_accept_value_that_does_not_match_is_said_to() {
     let (capture, _folder) = traffic.done();
     let mut tester = Tester::new(capture, 120, 50);
     tester.keys("3");
+    tester.keys("G");
     assert!(tester.shows("! accept-wrong") && tester.shows("it does not match"), "{}", tester.screen());
 }

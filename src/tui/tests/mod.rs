@@ -1,7 +1,9 @@
 //! The panel without a terminal: keys go in, a screen comes out.
 
+mod anatomy;
 mod compose;
 mod deflate;
+mod exercise;
 mod filter;
 mod gone;
 mod keys;

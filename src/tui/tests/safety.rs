@@ -97,9 +97,9 @@ fn a_frame_of_sixteen_mebibytes_pages_like_any_other() {
     tester.code(KeyCode::Tab);
     tester.code(KeyCode::Tab);
     tester.keys("G");
-    assert!(tester.shows("6c 61 73 74  ....last"), "{}", tester.screen());
+    assert!(tester.shows("6c 61 73 74] ....last"), "{}", tester.screen());
     tester.keys("g");
-    assert!(tester.shows("82 7f 00 00 00 00 01 00"));
+    assert!(tester.shows("[82]7f 00 00 00 00 01 00"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The header of a frame in the grid of RFC 6455 5.2, with its own bits and bytes filled in.
+//! The header of a frame, and the beginning of its payload, in the grid of RFC 6455 5.2 with its own bits and bytes.
 //!
 //! ```text
 //!  0                   1                   2                   3
@@ -11,31 +11,87 @@
 
 use std::ops::Range;
 
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::anatomy::Field;
 use crate::tui::theme::Theme;
+use crate::wire::Header;
 
 /// The columns that the grid takes.
 pub(super) const WIDTH: usize = 65;
 
-/// The grid for a header with `fields`, whose bytes are `header`.
-pub(super) fn grid(header: &[u8], fields: &[Field], theme: Theme) -> Vec<Line<'static>> {
-    let bits = header.len() as u64 * 8;
-    let tens = [0, 1, 2, 3].map(|ten| format!(" {ten:<19}")).concat();
-    let ones = " 0 1 2 3 4 5 6 7 8 9".repeat(4)[..WIDTH - 1].to_owned();
-    let mut lines = vec![Line::styled(tens, Theme::quiet()), Line::styled(ones, Theme::quiet())];
-    let mut above: Option<Vec<Range<u64>>> = None;
-    for start in (0..bits).step_by(32) {
-        let row = start..bits.min(start + 32);
-        let cells = cells(fields, &row);
-        lines.push(rule(above.as_deref(), Some(&cells), theme));
-        lines.push(line(&cells, theme, |field, cell| (value(header, cell, field), Theme::strong()), fields));
-        lines.push(line(&cells, theme, |field, cell| (name(field, cell), Theme::quiet()), fields));
-        above = Some(cells.iter().map(|(_, cell)| cell.start - row.start..cell.end - row.start).collect());
+/// A frame's header, and the beginning of its payload, as the grid shows them.
+pub(super) struct Grid<'a> {
+    /// The bytes of the frame as they crossed the wire, as many as are at hand.
+    pub(super) wire: &'a [u8],
+    pub(super) header: &'a Header,
+    pub(super) fields: &'a [Field],
+    /// The field under the cursor.
+    pub(super) selected: Option<usize>,
+    pub(super) theme: Theme,
+}
+
+impl Grid<'_> {
+    /// How many rows of 32 bits it has: those of the header, and the payload up to the end of the last one, or one more.
+    fn words(&self) -> u64 {
+        let header = self.header.len() as u64;
+        if self.header.length == 0 || !header.is_multiple_of(4) { header.div_ceil(4) } else { header / 4 + 1 }
     }
-    lines.push(rule(above.as_deref(), None, theme));
-    lines
+
+    /// The lines that all of it takes.
+    pub(super) fn height(&self) -> usize {
+        3 + 3 * self.words() as usize
+    }
+
+    /// All of it.
+    pub(super) fn lines(&self) -> Vec<Line<'static>> {
+        self.draw(0..self.words())
+    }
+
+    /// The rows alone in which the selected field begins.
+    pub(super) fn around(&self) -> Vec<Line<'static>> {
+        let selected = self.selected.and_then(|selected| self.fields.get(selected));
+        let word = selected.map_or(0, |field| field.grid_bits().start / 32).min(self.words().saturating_sub(1));
+        self.draw(word..word + 1)
+    }
+
+    fn draw(&self, words: Range<u64>) -> Vec<Line<'static>> {
+        let theme = self.theme;
+        let bits = (self.header.len() as u64 * 8).saturating_add(self.header.length.saturating_mul(8));
+        let tens = [0, 1, 2, 3].map(|ten| format!(" {ten:<19}")).concat();
+        let ones = " 0 1 2 3 4 5 6 7 8 9".repeat(4)[..WIDTH - 1].to_owned();
+        let mut lines = vec![Line::styled(tens, Theme::quiet()), Line::styled(ones, Theme::quiet())];
+        let mut above: Option<Vec<Range<u64>>> = None;
+        for word in words {
+            let start = word * 32;
+            let row = start..bits.min(start + 32);
+            let cells = cells(self.fields, &row);
+            lines.push(rule(above.as_deref(), Some(&cells), theme));
+            lines.push(self.line(&cells, |field, cell| (value(self.wire, cell, field), Theme::strong())));
+            lines.push(self.line(&cells, |field, cell| (name(field, cell), Theme::quiet())));
+            above = Some(cells.iter().map(|(_, cell)| cell.start - row.start..cell.end - row.start).collect());
+        }
+        lines.push(rule(above.as_deref(), None, theme));
+        lines
+    }
+
+    fn line(
+        &self,
+        cells: &[(usize, Range<u64>)],
+        text: impl Fn(&Field, &Range<u64>) -> (String, Style),
+    ) -> Line<'static> {
+        let bar = self.theme.sign("│", "|");
+        let mut spans = vec![Span::styled(bar, Theme::quiet())];
+        for (i, cell) in cells {
+            let width = ((cell.end - cell.start) * 2 - 1) as usize;
+            let (text, style) = text(&self.fields[*i], cell);
+            let style = if self.selected == Some(*i) { Theme::cursor() } else { style };
+            spans.push(Span::styled(format!("{text:^width$}"), style));
+            spans.push(Span::styled(bar, Theme::quiet()));
+        }
+        Line::from(spans)
+    }
 }
 
 /// The fields in a row of the grid, and the bits of it that each takes.
@@ -51,31 +107,14 @@ fn cells(fields: &[Field], row: &Range<u64>) -> Vec<(usize, Range<u64>)> {
         .collect()
 }
 
-fn line(
-    cells: &[(usize, Range<u64>)],
-    theme: Theme,
-    text: impl Fn(&Field, &Range<u64>) -> (String, ratatui::style::Style),
-    fields: &[Field],
-) -> Line<'static> {
-    let bar = theme.sign("│", "|");
-    let mut spans = vec![Span::styled(bar, Theme::quiet())];
-    for (i, cell) in cells {
-        let width = ((cell.end - cell.start) * 2 - 1) as usize;
-        let (text, style) = text(&fields[*i], cell);
-        spans.push(Span::styled(format!("{text:^width$}"), style));
-        spans.push(Span::styled(bar, Theme::quiet()));
-    }
-    Line::from(spans)
-}
-
 /// Single bits as bits, whole bytes in hex.
-fn value(header: &[u8], cell: &Range<u64>, field: &Field) -> String {
-    let bit = |bit: u64| header.get((bit / 8) as usize).map_or(0, |byte| byte >> (7 - bit % 8) & 1);
+fn value(wire: &[u8], cell: &Range<u64>, field: &Field) -> String {
+    let bit = |bit: u64| wire.get((bit / 8) as usize).map_or(0, |byte| byte >> (7 - bit % 8) & 1);
     if field.bits.is_some() {
         return cell.clone().map(|n| bit(n).to_string()).collect::<Vec<_>>().join(" ");
     }
-    let bytes = (cell.start / 8) as usize..((cell.end / 8) as usize).min(header.len());
-    header[bytes].iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+    let hex = |at: u64| wire.get(at as usize).map_or_else(|| "..".to_owned(), |byte| format!("{byte:02x}"));
+    (cell.start / 8..cell.end / 8).map(hex).collect::<Vec<_>>().join(" ")
 }
 
 /// The field's name, or as much of it as fits.
@@ -84,6 +123,7 @@ fn name(field: &Field, cell: &Range<u64>) -> String {
     match field.name.as_ref() {
         name if name.len() <= width => name.to_owned(),
         "payload length" => "length".to_owned(),
+        "payload data" => "payload".chars().take(width).collect(),
         name if width == 1 => name.chars().find(char::is_ascii_digit).or(name.chars().next()).into_iter().collect(),
         name => name.chars().take(width).collect(),
     }

@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
 use super::frame::{finding_lines, indented};
 use super::pane::Pane;
-use crate::capture::{Connection, ConnectionState, Exchange, PingLedger, Timestamp};
+use crate::capture::{Connection, ConnectionState, Did, Exchange, PingLedger, Timestamp};
 use crate::formats::text::outcome;
 use crate::tui::layout;
 use crate::tui::model::Model;
@@ -22,7 +23,7 @@ use crate::wire::Side;
 /// Draws the list.
 pub(super) fn draw_list(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
     let theme = model.theme;
-    let focused = model.connection_pane == layout::Pane::List;
+    let focused = model.hears() && model.connection_pane == layout::Pane::List;
     let mut parts = Vec::new();
     if snapshot.connections_gone > 0 {
         parts.push(format!("{} gone", counted(snapshot.connections_gone, "older connection")));
@@ -154,7 +155,7 @@ pub(super) fn draw_details(model: &mut Model, snapshot: &Snapshot, area: Rect, b
         Some(connection) => (format!("connection {}", connection.id), details(connection, snapshot, width, theme)),
         None => ("connection".to_owned(), Vec::new()),
     };
-    let focused = model.connection_pane != layout::Pane::List;
+    let focused = model.hears() && model.connection_pane != layout::Pane::List;
     let pane = Pane { theme, focused, title: Line::raw(title), note: Line::default() };
     pane.draw_lines(lines, &mut model.details_scroll, area, buffer);
 }
@@ -171,6 +172,14 @@ fn details(connection: &Connection, snapshot: &Snapshot, width: usize, theme: Th
         _ => open.to_owned(),
     });
     lines.extend(wrap(&theme.clean(&sentence), width).into_iter().map(|line| Line::styled(line, Theme::strong())));
+    for reaction in connection.reactions() {
+        let (sign, style) = match reaction.did {
+            Did::Failed => ("", Style::new()),
+            _ => ("! ", theme.alarm()),
+        };
+        let sentence = format!("{sign}{}", theme.clean(&reaction.sentence));
+        lines.extend(wrap(&sentence, width).into_iter().map(|line| Line::styled(line, style)));
+    }
     let mut pair = |name: &str, value: String| {
         let value = fit(&theme.clean(&value), width.saturating_sub(14), theme.ellipsis());
         lines.push(Line::from(vec![Span::styled(left(name, 14, ""), theme.field()), Span::raw(value)]));

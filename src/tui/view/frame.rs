@@ -1,10 +1,14 @@
 //! The selected frame's fields: name, value and what the value means here; above them what rules it breaks.
 
+use std::ops::Range;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
-use super::bits;
+use super::bits::{self, Grid};
 use super::pane::Pane;
 use crate::anatomy::{Field, compressed_message_in_words};
 use crate::capture::Origin;
@@ -13,20 +17,23 @@ use crate::tui::detail::{FrameDetail, MessageDetail};
 use crate::tui::layout;
 use crate::tui::model::Model;
 use crate::tui::snapshot::Snapshot;
-use crate::tui::text::{counted, fit, glued, grouped, left, wrap};
+use crate::tui::text::{counted, duration, fit, glued, grouped, left, ordinal, wrap};
 use crate::tui::theme::Theme;
-use crate::wire::encode_header;
 
 /// Draws it.
 pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
     let theme = model.theme;
     let (height, width) = layout::inside(area);
     let title = snapshot.detail.as_ref().map_or_else(|| Line::raw("frame"), |detail| title(detail, width, theme));
-    let lines = match &snapshot.detail {
-        Some(detail) => lines(detail, width, height, theme),
-        None => vec![Line::styled("No frame is selected.", Theme::quiet())],
+    let (lines, card) = match &snapshot.detail {
+        Some(detail) => lines(detail, model, width, height),
+        None => (vec![Line::styled("No frame is selected.", Theme::quiet())], 0..0),
     };
-    let focused = model.pane == layout::Pane::Frame;
+    if std::mem::take(&mut model.spot.reveal_field) && !card.is_empty() {
+        let lowest = (card.end as u64).saturating_sub(height as u64);
+        model.frame_scroll = lowest.min(card.start as u64);
+    }
+    let focused = model.hears() && model.pane == layout::Pane::Frame;
     Pane { theme, focused, title, note: Line::default() }.draw_lines(lines, &mut model.frame_scroll, area, buffer);
 }
 
@@ -44,7 +51,10 @@ fn title(detail: &FrameDetail, width: usize, theme: Theme) -> Line<'static> {
     ])
 }
 
-fn lines(detail: &FrameDetail, width: usize, height: usize, theme: Theme) -> Vec<Line<'static>> {
+/// All that is said of a frame. Where the fields hear the keys, the one under the cursor stands above the others, with
+/// why there is such a field; its lines are returned, too.
+fn lines(detail: &FrameDetail, model: &Model, width: usize, height: usize) -> (Vec<Line<'static>>, Range<usize>) {
+    let theme = model.theme;
     let mut lines: Vec<_> =
         wrap(&detail.anatomy.title, width).into_iter().map(|line| Line::styled(line, Theme::strong())).collect();
     if let Some(about) = about(detail) {
@@ -53,16 +63,25 @@ fn lines(detail: &FrameDetail, width: usize, height: usize, theme: Theme) -> Vec
     for finding in &detail.findings {
         lines.extend(finding_lines(finding, width, theme, height >= 24 || detail.findings.len() == 1));
     }
+    if let Some((sentence, is_due)) = &detail.reaction {
+        let style = if *is_due { Theme::quiet() } else { theme.alarm() };
+        let sentence = format!("{}{}", if *is_due { "" } else { "! " }, theme.clean(sentence));
+        lines.extend(indented(&sentence, width).into_iter().map(|line| line.style(style)));
+    }
     let header = detail.entry.header();
+    let fields = &detail.anatomy.fields;
+    let selected = (model.pane != layout::Pane::List).then_some(model.spot.field).filter(|at| *at < fields.len());
+    let card = selected.map(|at| card(&fields[at], width, theme)).unwrap_or_default();
     let mut below = vec![Line::default()];
-    let value = value_width(&detail.anatomy.fields);
-    for field in &detail.anatomy.fields {
-        below.extend(field_lines(field, value, width, theme));
+    let value = value_width(fields);
+    for (i, field) in fields.iter().enumerate() {
+        below.extend(field_lines(field, (value, width), selected == Some(i), theme));
     }
     if let Some(message) = &detail.message {
         below.push(Line::default());
         below.extend(message_lines(detail.n, message, width, theme));
     }
+    below.extend(read_lines(detail, model));
     if let Some(text) = &detail.text {
         let (at_hand, length) = detail.text_bytes;
         below.push(Line::default());
@@ -70,16 +89,82 @@ fn lines(detail: &FrameDetail, width: usize, height: usize, theme: Theme) -> Vec
     }
     // where the bits are unknown there is nothing to draw
     if width >= bits::WIDTH && !detail.entry.is_archived() {
-        let mut bytes = Vec::new();
-        encode_header(&header, &mut bytes);
-        let grid = bits::grid(&bytes, &detail.anatomy.fields, theme);
+        let grid = Grid { wire: &detail.wire, header: &header, fields, selected, theme };
         // it says nothing that the fields don't, so it must not push them out of sight
-        if lines.len() + 1 + grid.len() + 1 + value_rows(detail) <= height {
-            lines.push(Line::default());
-            lines.extend(grid);
+        let needed = if selected.is_some() { card.len() } else { 2 + value_rows(detail) };
+        if lines.len() + grid.height() + needed <= height {
+            if selected.is_none() {
+                lines.push(Line::default());
+            }
+            lines.extend(grid.lines());
+        } else if selected.is_some() && lines.len() + 6 + needed <= height {
+            lines.extend(grid.around());
         }
     }
+    let card_at = lines.len()..lines.len() + card.len();
+    lines.extend(card);
     lines.extend(below);
+    (lines, card_at)
+}
+
+/// The field under the cursor: its value, what that means here, why there is such a field, and where that is written.
+fn card(field: &Field, width: usize, theme: Theme) -> Vec<Line<'static>> {
+    const LABEL: usize = 8;
+    let head = format!("{} {}  ", theme.sign("▸", ">"), theme.clean(&field.name));
+    let room = width.saturating_sub(head.width());
+    let place = format!("  {}", place(field));
+    let value = fit(&theme.clean(&field.value), room.saturating_sub(place.len()), theme.ellipsis());
+    let mut lines = vec![Line::from(vec![
+        Span::styled(head, theme.field().patch(Theme::strong())),
+        Span::styled(value, Theme::strong()),
+        Span::styled(place, Theme::quiet()),
+    ])];
+    for (label, text) in [("what", &*field.meaning), ("why", field.why), ("where", field.section)] {
+        let texts = wrap(&theme.clean(text), width.saturating_sub(LABEL)).into_iter().enumerate();
+        lines.extend(texts.map(|(i, text)| {
+            let label = if i == 0 { label } else { "" };
+            Line::from(vec![Span::styled(left(&format!("  {label}"), LABEL, ""), theme.field()), Span::raw(text)])
+        }));
+    }
+    lines
+}
+
+/// Which bits or bytes of the frame it takes: `bit 0 of byte 1`, `bytes 2 to 5`.
+fn place(field: &Field) -> String {
+    let Range { start, end } = field.bytes;
+    match &field.bits {
+        Some(bits) if bits.len() == 1 => format!("bit {} of byte {start}", bits.start),
+        Some(bits) => format!("bits {} to {} of byte {start}", bits.start, bits.end.saturating_sub(1)),
+        None if start >= end => "no bytes".to_owned(),
+        None if end - start == 1 => format!("byte {start}"),
+        None => format!("bytes {} to {}", grouped(start), grouped(end - 1)),
+    }
+}
+
+/// When each read of the socket came that brought a part of the frame.
+fn read_lines(detail: &FrameDetail, model: &Model) -> Vec<Line<'static>> {
+    /// More would say little.
+    const MOST: usize = 50;
+    let reads = &detail.reads.list;
+    let Some(first) = reads.first().filter(|_| reads.len() > 1) else { return Vec::new() };
+    let mut lines = vec![Line::default(), Line::styled("reads of the socket", model.theme.field())];
+    for (n, read) in reads.iter().enumerate().take(MOST) {
+        let since =
+            if n == 0 { String::new() } else { format!("+{}", duration(read.time.0.saturating_sub(first.time.0))) };
+        let bytes = match read.bytes.end - read.bytes.start {
+            1 => format!("byte {}", grouped(read.bytes.start)),
+            _ => format!("bytes {} to {}", grouped(read.bytes.start), grouped(read.bytes.end.saturating_sub(1))),
+        };
+        let time = super::row::time(read.time, &model.zone, true);
+        lines.push(Line::raw(format!("  {:>4}  {time}  {since:>9}  {bytes}", n + 1)));
+    }
+    if reads.len() > MOST || detail.reads.more {
+        let more = if detail.reads.more { " at least" } else { "" };
+        lines.push(Line::styled(
+            format!("  and {}{more} more", grouped((reads.len() - MOST.min(reads.len())) as u64)),
+            Theme::quiet(),
+        ));
+    }
     lines
 }
 
@@ -135,6 +220,9 @@ fn about(detail: &FrameDetail) -> Option<String> {
         u16::MAX => parts.push("arrived in 65 535 reads or more".to_owned()),
         reads => parts.push(format!("arrived in {reads} reads")),
     }
+    if detail.place_in_read > 1 {
+        parts.push(format!("{} frame of one read", ordinal(detail.place_in_read)));
+    }
     if detail.entry.is_archived() {
         parts.push("a message out of a HAR".to_owned());
     }
@@ -145,7 +233,11 @@ fn about(detail: &FrameDetail) -> Option<String> {
             Err(_) => format!("compressed: {wire} of the message, not inflated"),
         });
     }
-    if !detail.entry.is_complete() {
+    if let Some(came) = detail.came {
+        let header = detail.entry.header();
+        let all = header.length.saturating_add(header.len() as u64);
+        parts.push(format!("still coming in: {} of {} so far", grouped(came), counted(all, "byte")));
+    } else if !detail.entry.is_complete() {
         parts.push("cut short: the rest of it never came".to_owned());
     }
     (!parts.is_empty()).then(|| parts.join(", "))
@@ -172,15 +264,16 @@ fn value_width(fields: &[Field]) -> usize {
 }
 
 /// A field. Where there is room the meaning stands beside the value, else below it.
-fn field_lines(field: &Field, value_width: usize, width: usize, theme: Theme) -> Vec<Line<'static>> {
+fn field_lines(field: &Field, (value_width, width): (usize, usize), at: bool, theme: Theme) -> Vec<Line<'static>> {
     const NAME: usize = 16;
     const MEANING: usize = 34;
+    let name_style = if at { Theme::cursor() } else { theme.field() };
     let name = theme.clean(&field.name);
     let value = theme.clean(&field.value);
     let meaning = format!("{}  {}", theme.clean(&field.meaning), glued(field.section));
     if width < NAME + value_width + MEANING {
         let mut lines = vec![Line::from(vec![
-            Span::styled(left(&name, NAME, theme.ellipsis()), theme.field()),
+            Span::styled(left(&name, NAME, theme.ellipsis()), name_style),
             Span::styled(fit(&value, width.saturating_sub(NAME), theme.ellipsis()), Theme::strong()),
         ])];
         lines.extend(indented(&meaning, width));
@@ -193,7 +286,7 @@ fn field_lines(field: &Field, value_width: usize, width: usize, theme: Theme) ->
             let (name, value) = if i == 0 { (name.as_str(), value.as_str()) } else { ("", "") };
             let value = fit(value, value_width - 2, theme.ellipsis());
             Line::from(vec![
-                Span::styled(left(name, NAME, theme.ellipsis()), theme.field()),
+                Span::styled(left(name, NAME, theme.ellipsis()), if i == 0 { name_style } else { Style::new() }),
                 Span::styled(left(&value, value_width, ""), Theme::strong()),
                 Span::raw(meaning),
             ])

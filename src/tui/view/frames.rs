@@ -17,17 +17,17 @@ use crate::tui::theme::Theme;
 /// Draws it.
 pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
     let theme = model.theme;
-    let focused = model.pane == layout::Pane::List;
+    let focused = model.hears() && model.pane == layout::Pane::List;
     let note = note(model, snapshot);
     let name = if model.listing.messages { "messages" } else { "frames" };
     let title = title(name, model, usize::from(area.width).saturating_sub(note.width() + 8));
     let inner = Pane { theme, focused, title, note }.draw(area, buffer);
     let (first, last) = snapshot.listed;
-    if last < first {
+    if last < first && snapshot.rows.is_empty() {
         empty(model, snapshot, inner, buffer);
         return;
     }
-    let columns = Columns::new(inner.width.into(), snapshot.last);
+    let columns = Columns::new(inner.width.into(), snapshot.last, model.listing.messages);
     columns.headings().render(Rect { height: 1, ..inner }, buffer);
     for ((y, row), number) in (inner.y + 1..inner.bottom()).zip(&snapshot.rows).zip(model.frames.top.max(1)..) {
         let at_cursor = number == model.frames.selected;
@@ -63,7 +63,9 @@ pub(super) fn note(model: &Model, snapshot: &Snapshot) -> Line<'static> {
         parts.push(format!("{} hidden", grouped(model.hidden - gone)));
     }
     let row = model.frames.selected.checked_sub(first).filter(|_| shown > 0).map(|before| grouped(before + 1));
-    if model.listing.expression.is_empty() || model.listing.messages {
+    if model.incoming_at.is_some() {
+        parts.push("a frame that is coming in".to_owned());
+    } else if model.listing.expression.is_empty() || model.listing.messages {
         parts.extend(row.map(|row| format!("row {row} of {}", grouped(shown))));
     } else {
         parts.extend(row.map(|row| format!("row {row}")));

@@ -1,6 +1,8 @@
 //! The opening handshake of the selected connection: request and response as sent, each header explained, then how the
 //! accept value comes about.
 
+use std::collections::BTreeSet;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -23,7 +25,7 @@ pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, area: Rect, buffer: &
         Some(detail) => (format!("handshake of connection {}", detail.connection.id), lines(detail, width, theme)),
         None => ("handshake".to_owned(), vec![Line::styled("No connection is selected.", Theme::quiet())]),
     };
-    Pane { theme, focused: true, title: Line::raw(title), note: Line::default() }.draw_lines(
+    Pane { theme, focused: model.hears(), title: Line::raw(title), note: Line::default() }.draw_lines(
         lines,
         &mut model.handshake_scroll,
         area,
@@ -47,17 +49,22 @@ fn lines(detail: &HandshakeDetail, width: usize, theme: Theme) -> Vec<Line<'stat
         lines.extend(side(Side::Server, width));
         lines
     };
-    lines.extend(sent_on(detail, width, theme));
-    lines.push(Line::default());
-    lines.extend(derivation(detail, width, theme));
-    if !detail.agreement.is_empty() {
-        lines.push(Line::default());
-        lines.push(Line::styled("agreed on", Theme::strong()));
-        for sentence in &detail.agreement {
-            lines.extend(indented(&theme.clean(sentence), width));
+    // each but the heads has a heading, and a blank line above it
+    for section in [sent_on(detail, width, theme), derivation(detail, width, theme), agreement(detail, width, theme)] {
+        if !section.is_empty() {
+            lines.push(Line::default());
+            lines.extend(section);
         }
     }
     lines
+}
+
+fn agreement(detail: &HandshakeDetail, width: usize, theme: Theme) -> Vec<Line<'static>> {
+    if detail.agreement.is_empty() {
+        return Vec::new();
+    }
+    let sentences = detail.agreement.iter().flat_map(|sentence| indented(&theme.clean(sentence), width));
+    std::iter::once(Line::styled("agreed on", Theme::strong())).chain(sentences).collect()
 }
 
 /// Where a relayed request went, and what of it came and went otherwise, side by side.
@@ -66,8 +73,7 @@ fn sent_on(detail: &HandshakeDetail, width: usize, theme: Theme) -> Vec<Line<'st
     let Some(sent) = &detail.connection.sent_on else { return Vec::new() };
     let rest = if sent.lines.is_empty() { ", byte for byte" } else { ", but for" };
     let heading = format!("sent on from {} to {}{rest}", sent.from, sent.to);
-    let mut lines = vec![Line::default()];
-    lines.extend(wrap(&heading, width).into_iter().map(|line| Line::styled(line, Theme::strong())));
+    let mut lines: Vec<_> = wrap(&heading, width).into_iter().map(|line| Line::styled(line, Theme::strong())).collect();
     for (came, went) in &detail.changed {
         let (came, went) = (theme.clean(came), theme.clean(went));
         let part = |name: &str, text: &str, width: usize| {
@@ -120,12 +126,28 @@ fn head_lines(head: &HeadDetail, side: Side, width: usize, theme: Theme) -> Vec<
         wrap(&theme.clean(&head.start_line), width).into_iter().map(|line| Line::styled(line, Theme::strong())),
     );
     let end = head.start_line.len() as u64;
+    // what was said of one header is not said of the next one again
+    let mut said = BTreeSet::new();
     for field in &head.fields {
-        if field.bytes.start >= end && !field.value.is_empty() {
+        if field.bytes.start < end {
+            lines.extend(words(field, &format!("{}: ", field.name), width, theme));
+        } else if field.value.is_empty() && field.name == "empty line" {
+            lines.push(Line::styled("(an empty line)", theme.field()));
+            lines.extend(words(field, "", width, theme));
+        } else {
             lines.extend(header_lines(field, head, width, theme));
+            if said.insert(&field.meaning) {
+                lines.extend(words(field, "", width, theme));
+            }
         }
     }
     lines
+}
+
+/// What a field means, why there is one, and where that is written.
+fn words(field: &Field, before: &str, width: usize, theme: Theme) -> Vec<Line<'static>> {
+    let text = format!("{before}{} {}  {}", theme.clean(&field.meaning), field.why, glued(field.section));
+    indented(&text, width).into_iter().map(|line| line.style(Theme::quiet())).collect()
 }
 
 fn header_lines(field: &Field, head: &HeadDetail, width: usize, theme: Theme) -> Vec<Line<'static>> {
@@ -133,8 +155,9 @@ fn header_lines(field: &Field, head: &HeadDetail, width: usize, theme: Theme) ->
         finding.at.start < field.bytes.end && field.bytes.start < finding.at.end && !finding.at.is_empty()
     });
     let name_style = if flagged { theme.alarm() } else { theme.field() };
-    let text = format!("{}: {}", theme.clean(&field.name), theme.clean(&field.value));
-    let name_length = theme.clean(&field.name).len() + 1;
+    let name = format!("{}{}", if flagged { "! " } else { "" }, theme.clean(&field.name));
+    let text = format!("{name}: {}", theme.clean(&field.value));
+    let name_length = name.len() + 1;
     let mut lines = Vec::new();
     for (i, line) in wrap(&text, width).into_iter().enumerate() {
         lines.push(match line.split_at_checked(name_length) {
@@ -144,11 +167,6 @@ fn header_lines(field: &Field, head: &HeadDetail, width: usize, theme: Theme) ->
             _ => Line::raw(line),
         });
     }
-    // a header that has nothing to do with WebSocket needs no words
-    if !field.why.is_empty() || flagged {
-        let meaning = format!("{}  {}", theme.clean(&field.meaning), glued(field.section));
-        lines.extend(indented(&meaning, width).into_iter().map(|line| line.style(Theme::quiet())));
-    }
     lines
 }
 
@@ -157,7 +175,10 @@ fn derivation(detail: &HandshakeDetail, width: usize, theme: Theme) -> Vec<Line<
     let Some(steps) = &detail.steps else {
         return vec![Line::styled("Without a Sec-WebSocket-Key there is no accept value to derive.", Theme::quiet())];
     };
-    let mut lines = vec![Line::styled("from the key to the accept value", Theme::strong())];
+    let mut lines = vec![Line::from(vec![
+        Span::styled("from the key to the accept value", Theme::strong()),
+        Span::styled("  RFC 6455 1.3, 4.2.2", Theme::quiet()),
+    ])];
     for step in steps {
         let room = width.saturating_sub(NAME + 2);
         let text = format!("{}   {}", theme.clean(&step.value), step.meaning);

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 
 use crate::capture::{Origin, Timestamp};
 use crate::tui::rows::{Branch, MessageRow, Preview, Row};
-use crate::tui::text::{counted, fit, grouped, left, right};
+use crate::tui::text::{counted, fit, grouped, left, ordinal, right};
 use crate::tui::theme::Theme;
 use crate::wire::{Header, Opcode};
 
@@ -25,6 +25,7 @@ pub(super) enum Column {
     Length,
     Mask,
     Key,
+    Reads,
     Payload,
 }
 
@@ -36,10 +37,12 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// For a list that is `width` columns wide and whose highest frame number is `last`.
-    pub(super) fn new(width: usize, last: u64) -> Self {
+    /// For a list that is `width` columns wide and whose highest frame number is `last`; of `messages` each frame has
+    /// reads of its own.
+    pub(super) fn new(width: usize, last: u64, messages: bool) -> Self {
         use Column::{
-            Connection, Direction, Fin, Key, Length, Mask, Number, Payload, Rsv, ShortTime, ShortType, Time, Type,
+            Connection, Direction, Fin, Key, Length, Mask, Number, Payload, Reads, Rsv, ShortTime, ShortType, Time,
+            Type,
         };
         let number = (Number, grouped(last).len().max(5));
         let mut columns = match width {
@@ -66,6 +69,7 @@ impl Columns {
         };
         if width >= 94 {
             columns.push((Key, 8));
+            columns.extend((!messages).then_some((Reads, 5)));
         }
         let gap = if width >= 140 { 2 } else { 1 };
         let used: usize = columns.iter().map(|(_, width)| width + gap).sum::<usize>() + 2;
@@ -99,7 +103,19 @@ impl Columns {
         for (i, &(column, width)) in self.columns.iter().enumerate() {
             spans.push(Span::raw(" ".repeat(if i == 0 { 0 } else { self.gap })));
             match column {
-                Column::Payload => spans.extend(payload(row, width, theme)),
+                Column::Payload => {
+                    let mut room = width;
+                    // where there is no column for it
+                    let reads = Some(reads(row, theme)).filter(|reads| !reads.is_empty() && *reads != theme.dot());
+                    if let Some(reads) =
+                        reads.filter(|_| !self.columns.iter().any(|(column, _)| *column == Column::Reads))
+                    {
+                        let text = fit(&format!("{reads} "), room, "");
+                        room = room.saturating_sub(Span::raw(text.as_str()).width());
+                        spans.push(Span::styled(text, Theme::quiet()));
+                    }
+                    spans.extend(payload(row, room, theme));
+                }
                 _ => spans.push(cell(row, column, width, zone, theme)),
             }
         }
@@ -125,6 +141,7 @@ impl Column {
             Self::Length => "len",
             Self::Mask => "mask",
             Self::Key => "key",
+            Self::Reads => "reads",
             Self::Payload => "payload",
         }
     }
@@ -135,6 +152,8 @@ fn cell(row: &Row, column: Column, width: usize, zone: &TimeZone, theme: Theme) 
     let cut = theme.ellipsis();
     let bit = |set| if set { "1" } else { "0" };
     let (text, style) = match column {
+        Column::Number if row.came.is_some() => (right(cut, width, cut), Theme::quiet()),
+        Column::Reads => (left(&reads(row, theme), width, cut), Style::new()),
         Column::Number => (right(&grouped(row.n), width, cut), Theme::quiet()),
         Column::Time => (left(&time(row.entry.time(), zone, true), width, cut), Style::new()),
         Column::ShortTime => (left(&time(row.entry.time(), zone, false), width, cut), Style::new()),
@@ -161,6 +180,19 @@ fn cell(row: &Row, column: Column, width: usize, zone: &TimeZone, theme: Theme) 
         Column::Payload => (String::new(), Style::new()),
     };
     Span::styled(text, style)
+}
+
+/// In how many reads of the socket a frame arrived, if in more than one, and which frame of its first one it is, if not
+/// the first: `×3`, `4th`.
+fn reads(row: &Row, theme: Theme) -> String {
+    let place = if row.place_in_read > 1 { ordinal(row.place_in_read) } else { String::new() };
+    match row.entry.chunks() {
+        // each frame of a message has its own
+        _ if row.message.is_some() || row.entry.is_archived() => String::new(),
+        0 | 1 if place.is_empty() => theme.dot().to_owned(),
+        0 | 1 => place,
+        chunks => format!("{place}{}{chunks}", theme.sign("×", "x")),
+    }
 }
 
 /// `12:00:01.203`
@@ -235,7 +267,12 @@ fn payload(row: &Row, width: usize, theme: Theme) -> Vec<Span<'static>> {
         spans.push(Span::styled(text, theme.alarm()));
         spans.push(Span::raw("  "));
     }
-    if !row.entry.is_complete() {
+    if let Some(came) = row.came {
+        let all = row.header.length.saturating_add(row.header.len() as u64);
+        let text = fit(&format!("{} of {} so far  ", grouped(came), counted(all, "byte")), room, "");
+        room = room.saturating_sub(text.len());
+        spans.push(Span::styled(text, Theme::strong()));
+    } else if !row.entry.is_complete() {
         let text = fit("cut short  ", room, "");
         room = room.saturating_sub(text.len());
         spans.push(Span::styled(text, theme.alarm()));
