@@ -286,6 +286,8 @@ fn q_and_control_c_quit_the_latter_from_a_prompt_too() {
 #[test]
 fn the_help_overlay_names_every_key_of_the_table() {
     let (mut tester, _traffic) = panel();
+    // high enough for all of them at once
+    tester.model.resize(Size { width: 120, height: 60 });
     tester.keys("?");
     for between in [None, Some(Side::Server)] {
         tester.model.towards = between;
