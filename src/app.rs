@@ -2,6 +2,7 @@
 
 mod ca;
 mod connect;
+mod learn;
 mod open;
 mod tls;
 
@@ -24,6 +25,7 @@ use crate::control::{Commands, Control};
 use crate::endpoint::{self, Page};
 use crate::formats::{jsonl, text};
 use crate::headless::{Form, Printer};
+use crate::lessons::Library;
 use crate::lint::Limits;
 use crate::net::{
     self, ClientTls, Dialler, KeyLog, ProxyOptions, ProxyTls, RelayOptions, Rewriting, ServeOptions, Server, ServerTls,
@@ -46,6 +48,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Proxy(proxy) => run_live(&Live::Proxy(proxy)),
         Command::Open(open) => open::run(&open),
         Command::Ca => ca::run(),
+        Command::Learn(learn) => learn::run(&learn),
         Command::Explain(explain) => cli::run_explain(&explain),
         Command::Rules(rules) => cli::run_rules(&rules),
         Command::Completions(completions) => cli::run_completions(&completions),
@@ -324,7 +327,6 @@ impl View {
         if show.headless || !io::stdout().is_terminal() {
             return Self::print(parts.capture, form(show), show.filter.clone().map(|argument| argument.filter));
         }
-        let stop = StopScreen::default();
         let screen = Screen {
             capture: parts.capture,
             control: parts.control,
@@ -335,13 +337,20 @@ impl View {
             notices: parts.notices,
             reading: parts.reading,
             marker: parts.marker,
+            course: learn::course(Library::shipped()),
+            learn: None,
             filter: show.filter.clone().map(|argument| (argument.text, argument.filter)),
             ascii: show.look.ascii,
             color: show.look.is_colored(),
             follow: parts.follow,
             clock: parts.clock,
-            stop: stop.clone(),
+            stop: StopScreen::default(),
         };
+        Self::show(screen)
+    }
+
+    fn show(screen: Screen) -> anyhow::Result<Self> {
+        let stop = screen.stop.clone();
         let (end, ended) = oneshot::channel();
         std::thread::Builder::new()
             .name("screen".to_owned())

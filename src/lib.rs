@@ -17,6 +17,7 @@
 //! | [`formats`] | what leaves and enters: pcapng, JSON Lines, text, explanations |
 //! | `capture` | what was seen: the recorder, its file, the index over it |
 //! | `control` | what a user can ask of live traffic |
+//! | `lessons` | lessons: texts, a connection of their own, and what is to be done on it |
 //! | `net` | sockets |
 //! | `headless` | the capture, printed |
 //! | `tui` | the capture, on the screen |
@@ -39,6 +40,8 @@ pub mod endpoint;
 pub mod formats;
 #[cfg(feature = "program")]
 pub mod headless;
+#[cfg(feature = "program")]
+pub mod lessons;
 pub mod lint;
 #[cfg(feature = "program")]
 pub mod net;

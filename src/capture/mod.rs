@@ -66,7 +66,7 @@ pub use pings::PingLedger;
 pub use reaction::{Did, Due, Reaction};
 pub use reads::{Read, Reads};
 pub use recorder::{Marker, Recorder, RecorderThread, start};
-pub use recording::{KeepError, Leftovers, Recording, RecordingError, leftovers};
+pub use recording::{KeepError, Leftovers, Recording, RecordingError, leftovers, state_folder};
 pub use statistics::{Histogram, Statistics, Tally, Timeline};
 pub use tls::{Certificate, Tls};
 pub use tunnel::{Tunnel, Unopened};

@@ -71,6 +71,13 @@ impl Recorder {
         }
     }
 
+    /// Records an event at once, without a bound on what waits: for what comes one by one, by a script or from the user's
+    /// hand.
+    pub fn record_at_once(&self, event: Event) {
+        // if the thread is gone there is nobody left to tell
+        let _ = self.events.send((event, None));
+    }
+
     /// A way for the user's marks.
     pub fn marker(&self) -> Marker {
         Marker { events: self.events.downgrade() }

@@ -125,7 +125,7 @@ impl Drop for Staying<'_> {
 /// A path that no other process or thread of ours takes, in the user's state folder, or in the one for temporary files.
 fn unnamed() -> Result<PathBuf, RecordingError> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let folder = folder();
+    let folder = state_folder();
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -140,8 +140,8 @@ fn unnamed() -> Result<PathBuf, RecordingError> {
         .ok_or_else(|| RecordingError { path: folder, source: ErrorKind::AlreadyExists.into() })
 }
 
-/// Where recordings lie that have no name.
-fn folder() -> PathBuf {
+/// The user's state folder, or the one for temporary files: where recordings lie that have no name.
+pub fn state_folder() -> PathBuf {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let state = variable("XDG_STATE_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/state")));
     state.unwrap_or_else(std::env::temp_dir).join("wsinspect")
@@ -161,7 +161,8 @@ pub struct Leftovers {
 /// Looks for recordings that were left over, and removes the oldest as far as they take more than `limit` bytes on the disk
 /// together, but never the newest. `None` if there are none.
 pub fn leftovers(limit: u64) -> Option<Leftovers> {
-    let mut found: Vec<_> = fs::read_dir(folder()).ok()?.filter_map(|entry| left_over(entry.ok()?.path())).collect();
+    let mut found: Vec<_> =
+        fs::read_dir(state_folder()).ok()?.filter_map(|entry| left_over(entry.ok()?.path())).collect();
     found.sort_unstable_by(|a, b| b.cmp(a));
     let mut room = limit;
     let (mut kept, mut removed) = (Vec::new(), 0);

@@ -49,6 +49,8 @@ pub enum Command {
     Explain(Explain),
     /// Print the catalogue of rules: what RFC 6455 and RFC 7692 forbid and how a strict peer answers
     Rules(Rules),
+    /// Learn how WebSockets work, down to the bytes, by lessons with tasks; no network is needed
+    Learn(Learn),
     /// Print completions for a shell
     Completions(Completions),
     /// Print the man page
@@ -357,6 +359,21 @@ pub struct Open {
     /// How it is shown.
     #[command(flatten)]
     pub show: Show,
+}
+
+/// `wsinspect learn`
+#[derive(Debug, Args)]
+pub struct Learn {
+    /// The lesson to open, such as masking; without it, and without a terminal in any case, the lessons are listed
+    pub lesson: Option<String>,
+
+    /// Lessons of your own: the files of DIR that end in .lesson are added; one of the same name is replaced
+    #[arg(long, value_name = "DIR")]
+    pub lessons: Option<PathBuf>,
+
+    /// How it looks.
+    #[command(flatten)]
+    pub look: Look,
 }
 
 /// `wsinspect explain`

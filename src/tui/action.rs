@@ -21,6 +21,14 @@ pub(super) enum Action {
     End,
     /// Into the selected frame, to the selected connection's handshake, to the frames that break the selected rule.
     Enter,
+    /// In a lesson, to the next step.
+    NextStep,
+    /// To the step before.
+    PreviousStep,
+    /// For a hint.
+    Hint,
+    /// For what happens in the step once more.
+    Again,
     /// Back to where one came from.
     Back,
     /// To the field or byte before.
@@ -102,12 +110,14 @@ pub(super) enum View {
     Statistics,
     /// The catalogue of rules, and how often each was broken.
     Rules,
+    /// The lessons; while one is open, its text.
+    Lessons,
 }
 
 impl View {
     /// In the order of their keys.
-    pub(super) const ALL: [Self; 6] =
-        [Self::Frames, Self::Connections, Self::Handshake, Self::Ladder, Self::Statistics, Self::Rules];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Frames, Self::Connections, Self::Handshake, Self::Ladder, Self::Statistics, Self::Rules, Self::Lessons];
 
     /// One word.
     pub(super) const fn name(self) -> &'static str {
@@ -118,6 +128,7 @@ impl View {
             Self::Ladder => "ladder",
             Self::Statistics => "statistics",
             Self::Rules => "rules",
+            Self::Lessons => "lessons",
         }
     }
 

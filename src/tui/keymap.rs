@@ -40,6 +40,8 @@ pub(super) enum Scope {
     Frames,
     /// In the ladder.
     Ladder,
+    /// While a lesson is open.
+    Lesson,
     /// In all of them, as long as there is someone to send to.
     Live,
 }
@@ -51,9 +53,11 @@ impl Scope {
             Self::Everywhere => true,
             Self::Live => live,
             Self::Lists => !matches!(view, View::Handshake | View::Statistics),
-            Self::Panes => matches!(view, View::Frames | View::Connections | View::Rules),
+            Self::Panes => matches!(view, View::Frames | View::Connections | View::Rules | View::Lessons),
             Self::Frames => matches!(view, View::Frames),
             Self::Ladder => matches!(view, View::Ladder),
+            // whatever it is that is seen beside the lesson
+            Self::Lesson => false,
         }
     }
 }
@@ -98,7 +102,7 @@ pub(super) const BINDINGS: &[Binding] = &[
     },
     Binding {
         keys: &[(plain(KeyCode::Enter), Action::Enter)],
-        does: "into the frame, the handshake, the rule's frames",
+        does: "into the frame, handshake, rule's frames, lesson",
         short: "open",
         scope: Scope::Lists,
     },
@@ -147,6 +151,25 @@ pub(super) const BINDINGS: &[Binding] = &[
         does: "views: ladder, statistics, rules",
         short: "",
         scope: Scope::Everywhere,
+    },
+    Binding {
+        keys: &[(char('7'), Action::Show(View::Lessons))],
+        does: "view: lessons; in a lesson, its text",
+        short: "",
+        scope: Scope::Everywhere,
+    },
+    Binding {
+        keys: &[(char('N'), Action::NextStep), (char('B'), Action::PreviousStep)],
+        does: "lesson: next step, the one before",
+        short: "next",
+        scope: Scope::Lesson,
+    },
+    Binding { keys: &[(char('h'), Action::Hint)], does: "lesson: a hint", short: "hint", scope: Scope::Lesson },
+    Binding {
+        keys: &[(char('s'), Action::Again)],
+        does: "lesson: what happens in the step happens again",
+        short: "again",
+        scope: Scope::Lesson,
     },
     Binding {
         keys: &[(char('o'), Action::Others)],
@@ -300,6 +323,18 @@ pub(super) fn action(event: &KeyEvent, view: View, live: bool) -> Option<Action>
         .filter(|binding| binding.scope.holds(view, live))
         .flat_map(|binding| binding.keys)
         .find_map(|(key, action)| key.is(event).then_some(*action))
+}
+
+/// What `event` asks for of a lesson that is open.
+pub(super) fn lesson_action(event: &KeyEvent) -> Option<Action> {
+    let bindings = BINDINGS.iter().filter(|binding| binding.scope == Scope::Lesson);
+    bindings.flat_map(|binding| binding.keys).find_map(|(key, action)| key.is(event).then_some(*action))
+}
+
+/// What the footer names first while a lesson is open.
+pub(super) fn lesson_footer(ascii: bool) -> impl Iterator<Item = (String, &'static str)> {
+    let named = BINDINGS.iter().filter(|binding| binding.scope == Scope::Lesson);
+    named.map(move |binding| (binding.keys[0].0.name(ascii), binding.short))
 }
 
 /// What the footer names in `view`: a key and its short name. The most useful ones come first.

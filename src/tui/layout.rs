@@ -45,6 +45,8 @@ pub(super) struct Layout {
     pub(super) frame: Option<Rect>,
     /// The selected frame's bytes.
     pub(super) bytes: Option<Rect>,
+    /// The lesson that is open.
+    pub(super) lesson: Option<Rect>,
 }
 
 impl Layout {
@@ -55,14 +57,56 @@ impl Layout {
         }
         let row = |y| Rect { x: 0, y, width: size.width, height: 1 };
         let body = Rect { x: 0, y: 1, width: size.width, height: size.height - 2 };
-        let empty = Self { header: row(0), body, footer: row(size.height - 1), list: None, frame: None, bytes: None };
-        Some(match view {
+        let footer = row(size.height - 1);
+        let empty = Self { header: row(0), body, footer, list: None, frame: None, bytes: None, lesson: None };
+        Some(Self { body, ..empty.view(body, view, pane, maximised) })
+    }
+
+    /// The layout while a lesson is open: its text beside the view, or above it where that is too narrow. `focused` if
+    /// the text hears the keys.
+    ///
+    /// ```text
+    /// header              header
+    /// ┌ lesson ─────────┐ ┌ lesson ┐┌ frames ┐
+    /// │                 │ │        ││        │
+    /// └─────────────────┘ │        │└────────┘
+    /// ┌ frames ─────────┐ │        │┌ frame ─┐
+    /// │                 │ │        ││        │
+    /// └─────────────────┘ └────────┘└────────┘
+    /// footer              footer
+    /// ```
+    pub(super) fn with_lesson(size: Size, view: View, pane: Pane, maximised: bool, focused: bool) -> Option<Self> {
+        let whole = Self::new(size, view, pane, maximised)?;
+        let body = whole.body;
+        let empty = Self { list: None, frame: None, bytes: None, ..whole };
+        if maximised {
+            return Some(if focused { Self { lesson: Some(body), ..empty } } else { whole });
+        }
+        let (lesson, room) = if body.width >= 110 {
+            split_columns(body, (body.width * 2 / 5).min(76))
+        } else {
+            split_rows(body, body.height / 2)
+        };
+        Some(Self { body, lesson: Some(lesson), ..empty.view(room, view, pane, false) })
+    }
+
+    /// What is seen beside the lesson, whatever it is.
+    pub(super) fn beside(&self) -> Rect {
+        let panes = [self.list, self.frame, self.bytes];
+        panes.into_iter().flatten().reduce(Rect::union).unwrap_or_default()
+    }
+
+    /// A view in the `room` that there is for it.
+    fn view(self, room: Rect, view: View, pane: Pane, maximised: bool) -> Self {
+        let (body, empty) = (room, self);
+        let size = Size { width: room.width, height: room.height + 2 };
+        match view {
             View::Handshake | View::Ladder | View::Statistics => Self { list: Some(body), ..empty },
-            View::Connections | View::Rules if maximised => match pane {
+            View::Connections | View::Rules | View::Lessons if maximised => match pane {
                 Pane::List => Self { list: Some(body), ..empty },
                 Pane::Frame | Pane::Bytes => Self { frame: Some(body), ..empty },
             },
-            View::Connections | View::Rules => {
+            View::Connections | View::Rules | View::Lessons => {
                 let (list, details) = split_rows(body, body.height.saturating_sub(details_height(body.height)));
                 Self { list: Some(list), frame: Some(details), ..empty }
             }
@@ -71,6 +115,12 @@ impl Layout {
                 Pane::Frame => Self { frame: Some(body), ..empty },
                 Pane::Bytes => Self { bytes: Some(body), ..empty },
             },
+            // beside a lesson, where it is high enough for both
+            View::Frames if room.width < self.body.width && room.height >= 30 && !is_wide(size) => {
+                let (list, below) = split_rows(body, body.height / 3);
+                let (frame, bytes) = if pane == Pane::Bytes { (None, Some(below)) } else { (Some(below), None) };
+                Self { list: Some(list), frame, bytes, ..empty }
+            }
             View::Frames if is_wide(size) => {
                 let (list, below) = split_rows(body, list_height(body.height));
                 let (frame, bytes) = split_columns(below, below.width - bytes_width(size.width));
@@ -87,7 +137,7 @@ impl Layout {
                 Pane::Frame => Self { frame: Some(body), ..empty },
                 Pane::Bytes => Self { bytes: Some(body), ..empty },
             },
-        })
+        }
     }
 
     /// The pane at `position`.

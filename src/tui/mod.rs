@@ -7,6 +7,7 @@
 
 mod action;
 mod composer;
+mod course;
 mod detail;
 mod dump;
 mod file_form;
@@ -14,6 +15,7 @@ mod form;
 mod incoming;
 mod keymap;
 mod layout;
+mod learning;
 mod list;
 mod listing;
 mod model;
@@ -38,6 +40,7 @@ mod update;
 mod view;
 mod work;
 
+pub use course::Course;
 pub use keymap::key_table;
 pub use offscreen::Offscreen;
 pub use run::{Outcome, Screen, StopScreen, run};

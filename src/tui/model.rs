@@ -7,8 +7,10 @@ use jiff::tz::TimeZone;
 use ratatui::layout::Size;
 
 use super::action::View;
+use super::course::Course;
 use super::incoming::Incoming;
 use super::layout::{Layout, Pane};
+use super::learning::Learning;
 use super::list::Cursor;
 use super::listing::{Anchor, Listing, Place};
 use super::overlay::Overlay;
@@ -88,6 +90,12 @@ pub(super) struct Model {
     pub(super) rule_scroll: u64,
     /// The view that led to the frames, where `Esc` goes back to.
     pub(super) from: Option<View>,
+    /// Why there is no traffic and never will be, where that is so.
+    pub(super) quiet: Option<&'static str>,
+    /// The lessons there are.
+    pub(super) course: Course,
+    /// The lesson that is open: then all the rest is about its connection.
+    pub(super) learning: Option<Learning>,
     /// The topmost is the last one.
     pub(super) overlays: Vec<Overlay>,
     pub(super) notice: Option<Notice>,
@@ -117,9 +125,15 @@ pub(super) struct Frozen {
     pub(super) rule_counts: Arc<[u64]>,
 }
 
-impl Model {
-    const NOTICE: Duration = Duration::from_secs(5);
+impl Notice {
+    const TIME: Duration = Duration::from_secs(5);
 
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), until: Instant::now() + Self::TIME }
+    }
+}
+
+impl Model {
     /// At the start: the frames, following the newest.
     pub(super) fn new(title: String, recording: Option<String>, theme: Theme, size: Size) -> Self {
         Self {
@@ -162,6 +176,9 @@ impl Model {
             rule_pane: Pane::List,
             rule_scroll: 0,
             from: None,
+            quiet: None,
+            course: Course::default(),
+            learning: None,
             overlays: Vec::new(),
             notice: None,
             frozen: None,
@@ -179,7 +196,11 @@ impl Model {
 
     /// Where everything stands; `None` where the terminal is too small.
     pub(super) fn layout(&self) -> Option<Layout> {
-        Layout::new(self.size, self.view, self.front(), self.maximised)
+        let (size, view, pane, maximised) = (self.size, self.view, self.front(), self.maximised);
+        match &self.learning {
+            Some(learning) => Layout::with_lesson(size, view, pane, maximised, learning.focused),
+            None => Layout::new(size, view, pane, maximised),
+        }
     }
 
     /// The pane that hears the keys.
@@ -188,8 +209,14 @@ impl Model {
             View::Frames => self.pane,
             View::Connections => self.connection_pane,
             View::Rules => self.rule_pane,
+            View::Lessons => self.course.pane,
             View::Handshake | View::Ladder | View::Statistics => Pane::List,
         }
+    }
+
+    /// Whether the panes hear the keys, and not the text of a lesson.
+    pub(super) fn hears(&self) -> bool {
+        self.learning.as_ref().is_none_or(|learning| !learning.focused)
     }
 
     /// The terminal has another size.
@@ -203,11 +230,12 @@ impl Model {
         self.frames.reveal();
         self.connections.reveal();
         self.rules.reveal();
+        self.course.cursor.reveal();
     }
 
     /// Says what was just done.
     pub(super) fn say(&mut self, text: impl Into<String>) {
-        self.notice = Some(Notice { text: text.into(), until: Instant::now() + Self::NOTICE });
+        self.notice = Some(Notice::new(text));
     }
 
     /// The number of the last frame that is shown.
@@ -270,6 +298,7 @@ impl Model {
         if self.rules.selected != selected {
             self.rule_scroll = 0;
         }
+        self.course.settle(rows);
     }
 
     fn settle_frames(&mut self, capture: &Capture, unlisted: u64, last: u64, rows: usize) {
@@ -354,7 +383,7 @@ impl Model {
                 Some((entry, _)) => Some(entry.connection()),
                 None => Some(index.frame(self.selected_frame()?)?.connection()),
             },
-            View::Connections | View::Handshake | View::Statistics | View::Rules => {
+            View::Connections | View::Handshake | View::Statistics | View::Rules | View::Lessons => {
                 self.shown_connections(index).get(self.connection_row()?).map(|one| one.id)
             }
         }

@@ -7,7 +7,7 @@ use super::layout::Pane;
 use super::listing::{Anchor, Kind};
 use super::model::Model;
 use super::spot::BytesAs;
-use super::work::Work;
+use super::work::{Task, Work};
 use crate::capture::filter::Filter;
 use crate::capture::{Capture, Connection};
 use crate::lint::Group;
@@ -37,6 +37,7 @@ pub(super) fn step(model: &mut Model, rows: i64) {
         (View::Frames | View::Ladder, Pane::List) => model.frames.step(rows),
         (View::Connections, Pane::List) => model.connections.step(rows),
         (View::Rules, Pane::List) => model.rules.step(rows),
+        (View::Lessons, Pane::List) => model.course.cursor.step(rows),
         (View::Frames, Pane::Bytes) if model.bytes_as != BytesAs::Text => model.step_byte(rows),
         (_, pane) => scroll_pane(model, pane, rows),
     }
@@ -51,6 +52,7 @@ pub(super) fn scroll_pane(model: &mut Model, pane: Pane, rows: i64) {
         (View::Handshake, _) => &mut model.handshake_scroll,
         (View::Statistics, _) => &mut model.statistics_scroll,
         (View::Rules, _) => &mut model.rule_scroll,
+        (View::Lessons, _) => &mut model.course.scroll,
     };
     *offset = offset.saturating_add_signed(rows);
 }
@@ -97,6 +99,10 @@ pub(super) fn next_pane(model: &mut Model) {
         View::Rules => {
             model.rule_pane = other(model.rule_pane);
             model.rules.reveal();
+        }
+        View::Lessons => {
+            model.course.pane = other(model.course.pane);
+            model.course.cursor.reveal();
         }
         View::Handshake | View::Ladder | View::Statistics => {}
     }
@@ -147,6 +153,7 @@ pub(super) fn enter(model: &mut Model, capture: &Capture) {
             model.pane = Pane::Frame;
         }
         View::Rules => broken(model, capture),
+        View::Lessons => model.task = model.course.selected().map(|(place, _)| Task::Learn(place)),
         View::Handshake | View::Statistics => {}
     }
 }
@@ -231,7 +238,11 @@ pub(super) fn back(model: &mut Model) {
             model.rule_pane = Pane::List;
             model.maximised = false;
         }
-        (View::Ladder | View::Statistics | View::Rules, _) => model.view = View::Frames,
+        (View::Lessons, _) if model.course.pane != Pane::List || model.maximised => {
+            model.course.pane = Pane::List;
+            model.maximised = false;
+        }
+        (View::Ladder | View::Statistics | View::Rules | View::Lessons, _) => model.view = View::Frames,
     }
     model.reveal();
 }

@@ -4,8 +4,9 @@ use crossterm::event::{KeyCode, KeyEvent};
 
 use super::action::{Action, View};
 use super::composer::{Composer, Composing};
-use super::form::{Answer, Form};
+use super::form::{Answer, Form, FormField};
 use super::keymap::{self, BINDINGS};
+use super::learning;
 use super::model::Model;
 use super::prompt::{Prompt, Prompted};
 use crate::control::{Command, Outgoing};
@@ -22,6 +23,8 @@ pub(super) enum Overlay {
     Composer(Box<Composer>),
     /// The prompt for a filter.
     Filter(Box<Prompt>),
+    /// The field for the answer to what a lesson asks.
+    Answer(FormField),
 }
 
 /// Hands a key to the topmost overlay, if there is one.
@@ -56,6 +59,10 @@ pub(super) fn key(model: &mut Model, key: KeyEvent) -> Option<Command> {
                     model.filter(expression, filter);
                 }
             }
+            None
+        }
+        Overlay::Answer(_) => {
+            learning::answer_key(model, key);
             None
         }
         Overlay::Composer(composer) => match composer.key(key) {
@@ -105,6 +112,7 @@ pub(super) fn paste(model: &mut Model, text: &str) {
         Some(Overlay::Form(form)) => form.paste(text),
         Some(Overlay::Composer(composer)) => composer.paste(text),
         Some(Overlay::Filter(prompt)) => prompt.paste(text),
+        Some(Overlay::Answer(field)) => field.paste(&text.replace(['\r', '\n', '\t'], " ")),
         Some(Overlay::Help(_)) | None => {}
     }
 }

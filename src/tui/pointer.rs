@@ -17,6 +17,7 @@ pub(super) fn click(model: &mut Model, position: Position) {
         }
         View::Connections => model.connection_pane = pane,
         View::Rules => model.rule_pane = pane,
+        View::Lessons => model.course.pane = pane,
         View::Handshake | View::Ladder | View::Statistics => {}
     }
     if model.view == View::Ladder {
@@ -38,6 +39,7 @@ pub(super) fn click(model: &mut Model, position: Position) {
         (View::Frames, Pane::List) => model.frames.select(model.frames.top + row),
         (View::Connections, Pane::List) => model.connections.select(model.connections.top + row),
         (View::Rules, Pane::List) => model.rules.select(model.rules.top + row),
+        (View::Lessons, Pane::List) => model.course.cursor.select(model.course.cursor.top + row),
         _ => {}
     }
 }
@@ -50,6 +52,7 @@ pub(super) fn wheel(model: &mut Model, position: Position, rows: i64) {
         (View::Ladder, Pane::List) => model.frames.step(rows),
         (View::Connections, Pane::List) => model.connections.scroll(rows),
         (View::Rules, Pane::List) => model.rules.scroll(rows),
+        (View::Lessons, Pane::List) => model.course.cursor.scroll(rows),
         (_, pane) => scroll_pane(model, pane, rows),
     }
 }

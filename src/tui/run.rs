@@ -11,6 +11,8 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Size;
 
 use super::action::View;
+use super::course::Course;
+use super::learning;
 use super::model::Model;
 use super::snapshot::SnapshotReader;
 use super::terminal::{self, Keys, Output, Waited};
@@ -21,6 +23,7 @@ use crate::capture::filter::Filter;
 use crate::capture::{Capture, Clock, Connection, Mark, Marker, ReadProgress, Recording, Timestamp};
 use crate::control::Control;
 use crate::formats::export::Selection;
+use crate::lessons::Session;
 use crate::wire::Side;
 
 /// What the panel shows, and where its wishes go.
@@ -44,6 +47,10 @@ pub struct Screen {
     pub notices: Option<Receiver<String>>,
     /// Takes the user's marks, where there is a recording.
     pub marker: Option<Marker>,
+    /// The lessons.
+    pub course: Course,
+    /// Whether there are only lessons, and no traffic; the place of the one that is opened at once, if one is.
+    pub learn: Option<Option<usize>>,
     /// Whether the newest frame is followed from the start.
     pub follow: bool,
     /// The filter to begin with, and how it was written.
@@ -116,14 +123,30 @@ pub fn run(screen: Screen) -> io::Result<Outcome> {
         model.listing.filter(expression, Some(filter));
         model.sift(&screen.capture);
     }
+    model.course = screen.course.clone();
+    if let Some(lesson) = screen.learn {
+        model.view = View::Lessons;
+        model.quiet = Some("There is no network here: 7 shows the lessons, and each has a connection of its own.");
+        model.task = lesson.map(Task::Learn);
+        model.course.cursor.select(lesson.map_or(1, |place| place as u64 + 1));
+    }
     let output = terminal::screen(size)?;
-    let mut panel = Panel { screen, model, output, reader: SnapshotReader::default(), drawn: None, changed: true };
+    let live = Desk {
+        model,
+        capture: screen.capture.clone(),
+        reader: SnapshotReader::default(),
+        recording: screen.recording.clone(),
+        marker: screen.marker.clone(),
+    };
+    let mut panel = Panel { screen, live, lesson: None, output, drawn: None, changed: true };
     // when there is no drawing on the terminal, there is nobody to tell why
     let outcome = panel.run(&keys).unwrap_or(Outcome::TerminalLost);
     // before the panel is dropped: ratatui complains if it can't show the cursor itself
     terminal::restore();
-    if let Some(work) = panel.model.work.take() {
-        work.end();
+    for desk in panel.lesson.iter_mut().chain([&mut panel.live]) {
+        if let Some(work) = desk.model.work.take() {
+            work.end();
+        }
     }
     Ok(outcome)
 }
@@ -138,12 +161,23 @@ impl Drop for Restore {
 
 struct Panel {
     screen: Screen,
-    model: Model,
+    /// What the program was started for.
+    live: Desk,
+    /// The lesson that is open; what goes on meanwhile goes on.
+    lesson: Option<Desk>,
     output: Terminal<CrosstermBackend<Output>>,
-    reader: SnapshotReader,
     drawn: Option<Drawn>,
     /// Something other than the capture changed since.
     changed: bool,
+}
+
+/// A capture and the way it is looked at.
+struct Desk {
+    model: Model,
+    capture: Arc<Capture>,
+    reader: SnapshotReader,
+    recording: Option<Arc<Recording>>,
+    marker: Option<Marker>,
 }
 
 /// The last drawing.
@@ -166,8 +200,9 @@ impl Panel {
                 return Ok(Outcome::TerminalLost);
             }
             if self.resize(terminal::size()?) {
-                self.output = terminal::screen(self.model.size)?;
+                self.output = terminal::screen(self.desk().model.size)?;
             }
+            self.teach();
             self.work();
             if self.is_due(Instant::now()) {
                 self.draw()?;
@@ -178,16 +213,22 @@ impl Panel {
                 Waited::Nothing => {}
                 Waited::Input => self.input()?,
             }
-            if self.model.quit {
+            if self.desk().model.quit {
                 return Ok(Outcome::Quit);
             }
         }
     }
 
+    /// What is on the screen.
+    fn desk(&mut self) -> &mut Desk {
+        self.lesson.as_mut().unwrap_or(&mut self.live)
+    }
+
     fn resize(&mut self, size: Size) -> bool {
-        let resized = size != self.model.size;
+        let model = &mut self.desk().model;
+        let resized = size != model.size;
         if resized {
-            self.model.resize(size);
+            model.resize(size);
             self.changed = true;
         }
         resized
@@ -198,71 +239,129 @@ impl Panel {
         while crossterm::event::poll(SHORT)? {
             let event = crossterm::event::read()?;
             self.changed = true;
-            if let Some(command) = update::event(&mut self.model, event, &self.screen.capture)
-                && let Some(control) = &self.screen.control
-            {
-                control.send(command);
+            let desk = self.lesson.as_mut().unwrap_or(&mut self.live);
+            let command = update::event(&mut desk.model, event, &desk.capture);
+            if let Some(command) = command {
+                match (&mut desk.model.learning, &self.screen.control) {
+                    (Some(learning), _) => learning.session.send(&command),
+                    (None, Some(control)) => control.send(command),
+                    (None, None) => {}
+                }
             }
-            if self.model.quit {
+            if desk.model.quit {
                 break;
             }
         }
         Ok(())
     }
 
+    /// Lets the lesson that is open go on, and notes what was done of it.
+    fn teach(&mut self) {
+        let Some(Desk { model, .. }) = &mut self.lesson else { return };
+        self.changed |= learning::tick(model);
+        let Some(learning) = &mut model.learning else { return };
+        for step in learning.session.take_solved() {
+            if let Some(done) = learning.done.get_mut(step) {
+                *done = true;
+            }
+            let trouble = self.live.model.course.add(&learning.session.lesson().name, step);
+            if let Some(sentence) = trouble {
+                model.notice = Some(super::model::Notice::new(sentence));
+            }
+        }
+    }
+
+    /// Opens a lesson where it was left.
+    fn learn(&mut self, place: usize) {
+        let live = &mut self.live.model;
+        let Some(lesson) = live.course.lessons().get(place).cloned() else { return };
+        let done = (0..lesson.steps.len()).map(|step| live.course.is_done(&lesson, step)).collect();
+        let session = match Session::open(lesson.clone(), live.course.next(&lesson), self.screen.clock) {
+            Ok(session) => session,
+            Err(error) => return live.say(error.to_string()),
+        };
+        let capture = session.capture().clone();
+        let (recording, marker) = (Some(session.recording().clone()), Some(session.marker()));
+        let model = learning::open(session, done, live.theme, live.size);
+        self.lesson = Some(Desk { model, capture, reader: SnapshotReader::default(), recording, marker });
+        self.drawn = None;
+    }
+
+    /// Goes back from a lesson to what goes on meanwhile.
+    fn leave(&mut self) {
+        let Some(Desk { mut model, .. }) = self.lesson.take() else { return };
+        if let Some(work) = model.work.take() {
+            work.end();
+        }
+        let live = &mut self.live.model;
+        live.resize(model.size);
+        if let Some(learning) = &model.learning {
+            let lesson = learning.session.lesson();
+            let (done, steps) = (live.course.done(lesson), lesson.steps.len());
+            live.say(format!("lesson {}: {done} of {steps} steps done", lesson.name));
+        }
+        self.drawn = None;
+    }
+
     /// Begins what is to be done with files, and sees what came of it; says what is to be said.
     fn work(&mut self) {
-        if let Some(finished) = self.model.work.as_ref().and_then(Work::finished) {
-            self.model.work = None;
-            self.model.say(finished.said);
-            if let Some(path) = finished.kept {
-                self.model.recording = Some(work::name(&path));
+        for model in self.lesson.iter_mut().map(|desk| &mut desk.model).chain([&mut self.live.model]) {
+            if let Some(finished) = model.work.as_ref().and_then(Work::finished) {
+                model.work = None;
+                model.say(finished.said);
+                if let Some(path) = finished.kept {
+                    model.recording = Some(work::name(&path));
+                }
+                self.changed = true;
             }
-            self.changed = true;
         }
         let notice = self.screen.notices.as_ref().and_then(|notices| notices.try_iter().last());
         if let Some(notice) = notice {
-            self.model.say(notice);
+            self.live.model.say(notice);
             self.changed = true;
         }
-        let Some(task) = self.model.task.take() else { return };
-        let capture = &self.screen.capture;
-        match (task, &self.screen.recording) {
+        let Desk { model, capture, recording, .. } = self.desk();
+        let Some(task) = model.task.take() else { return };
+        match (task, recording) {
             (Task::Export { path, kind, what }, _) => {
                 let chosen = match what {
                     What::All => Chosen::Known(Selection::All),
-                    What::Listed => self.model.listed(&capture.index()),
+                    What::Listed => model.listed(&capture.index()),
                     What::Payload(n) => Chosen::Known(Selection::Frames(vec![n])),
                 };
-                self.model.work = Some(Work::export(capture.clone(), path, kind, chosen));
+                model.work = Some(Work::export(capture.clone(), path, kind, chosen));
             }
             (Task::Keep(path), Some(recording)) => {
-                self.model.work = Some(Work::keep(capture.clone(), recording.clone(), path));
+                model.work = Some(Work::keep(capture.clone(), recording.clone(), path));
             }
             (Task::Mark(n, text), _) => self.mark(n, text),
+            (Task::Learn(place), _) => self.learn(place),
+            (Task::Leave, _) => self.leave(),
             (Task::Keep(_), None) => {}
         }
         self.changed = true;
     }
 
     fn mark(&mut self, frame: u64, text: Option<String>) {
-        let index = self.screen.capture.index();
+        let now = self.screen.clock.now();
+        let Desk { model, capture, marker, .. } = self.desk();
+        let index = capture.index();
         let Some(entry) = index.frame(frame) else { return };
         let id = entry.connection();
         let Some((client, server)) = index.connection(id).map(Connection::addresses) else { return };
         let (from, to) = if entry.from() == Side::Client { (client, server) } else { (server, client) };
         drop(index);
         let mark = Mark { frame, text, from, to };
-        let now = self.screen.clock.now();
-        if !self.screen.marker.as_ref().is_some_and(|marker| marker.mark(id, now, mark)) {
-            self.model.say("nothing is recorded any more, marks neither");
+        if !marker.as_ref().is_some_and(|marker| marker.mark(id, now, mark)) {
+            model.say("nothing is recorded any more, marks neither");
         }
     }
 
     /// Whether something that is in view has changed since the last drawing, and that is long enough ago.
     fn is_due(&mut self, now: Instant) -> bool {
-        if self.model.notice.as_ref().is_some_and(|notice| notice.until <= now) {
-            self.model.notice = None;
+        let Desk { model, capture, .. } = self.lesson.as_mut().unwrap_or(&mut self.live);
+        if model.notice.as_ref().is_some_and(|notice| notice.until <= now) {
+            model.notice = None;
             self.changed = true;
         }
         let Some(drawn) = self.drawn else { return true };
@@ -271,24 +370,24 @@ impl Panel {
             return true;
         }
         // the first pass over a HAR shows nothing yet
-        let reads = self.model.reading.as_ref().is_some_and(|reading| reading.so_far().is_some());
-        if (reads || self.model.work.is_some()) && since >= WORK {
+        let reads = model.reading.as_ref().is_some_and(|reading| reading.so_far().is_some());
+        if (reads || model.work.is_some()) && since >= WORK {
             return true;
         }
-        let traffic =
-            self.screen.capture.generation() != drawn.generation || self.model.listing.looked_at() != drawn.looked_at;
-        let pause = if self.model.frozen.is_some() { FROZEN } else { FRAME };
-        let ticks = matches!(self.model.view, View::Connections | View::Statistics) && self.model.frozen.is_none();
+        let traffic = capture.generation() != drawn.generation || model.listing.looked_at() != drawn.looked_at;
+        let pause = if model.frozen.is_some() { FROZEN } else { FRAME };
+        let ticks = matches!(model.view, View::Connections | View::Statistics) && model.frozen.is_none();
         (traffic && since >= pause) || (ticks && since >= TICK)
     }
 
     fn draw(&mut self) -> io::Result<()> {
+        let Desk { model, capture, reader, .. } = self.lesson.as_mut().unwrap_or(&mut self.live);
         // before the snapshot: what comes meanwhile is drawn next time
-        let generation = self.screen.capture.generation();
-        let looked_at = self.model.listing.looked_at();
+        let generation = capture.generation();
+        let looked_at = model.listing.looked_at();
         // what is over goes on no more
-        let now = if self.model.live { self.screen.clock.now() } else { self.screen.capture.index().latest() };
-        let waits = draw(&mut self.output, &mut self.model, &mut self.reader, &self.screen.capture, now)?;
+        let now = if model.live { self.screen.clock.now() } else { capture.index().latest() };
+        let waits = draw(&mut self.output, model, reader, capture, now)?;
         self.drawn = Some(Drawn { at: Instant::now(), generation, looked_at });
         self.changed = waits;
         Ok(())

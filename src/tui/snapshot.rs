@@ -126,13 +126,13 @@ impl SnapshotReader {
             }
             View::Statistics => snapshot.statistics = Some(model.statistics(&index)),
             View::Rules => snapshot.rule_counts = Some(model.rule_counts(&index)),
-            View::Frames | View::Connections | View::Handshake => {}
+            View::Frames | View::Connections | View::Handshake | View::Lessons => {}
         }
         drop(index);
         match model.view {
             View::Frames => self.frames(model, capture, &mut snapshot),
             View::Ladder => self.ladder(model, capture, &mut snapshot),
-            View::Connections | View::Statistics | View::Rules => {}
+            View::Connections | View::Statistics | View::Rules | View::Lessons => {}
             View::Handshake => {
                 self.handshake(capture, snapshot.connection.as_ref());
                 snapshot.handshake.clone_from(&self.handshake);

@@ -7,6 +7,7 @@ use ratatui::layout::Position;
 
 use super::action::{Action, View};
 use super::form::{Form, FormKind};
+use super::learning;
 use super::model::{Frozen, Model};
 use super::navigate::{back, enter, find, maximise, next_pane, others, page, show, show_bytes, step, turn};
 use super::overlay::Overlay;
@@ -23,7 +24,11 @@ pub(super) fn event(model: &mut Model, event: Event, capture: &Arc<Capture>) -> 
     match event {
         Event::Key(key) if key.kind == KeyEventKind::Release => None,
         Event::Key(key) if model.overlays.is_empty() => {
-            update(model, keymap::action(&key, model.view, model.live)?, capture)
+            let action = match &model.learning {
+                Some(_) => learning::action(model, &key),
+                None => keymap::action(&key, model.view, model.live),
+            };
+            update(model, action?, capture)
         }
         Event::Key(key) => {
             let command = overlay::key(model, key).filter(|command| is_open(model, command, capture));
@@ -54,6 +59,10 @@ pub(super) fn event(model: &mut Model, event: Event, capture: &Arc<Capture>) -> 
 
 /// Does what `action` asks for.
 pub(super) fn update(model: &mut Model, action: Action, capture: &Arc<Capture>) -> Option<Command> {
+    if learning::update(model, action) {
+        model.settle(capture);
+        return None;
+    }
     let about_frames = match action {
         Action::PreviousFinding
         | Action::NextFinding
@@ -84,6 +93,8 @@ pub(super) fn update(model: &mut Model, action: Action, capture: &Arc<Capture>) 
         Action::Binary => show_bytes(model, true),
         Action::NextPane => next_pane(model),
         Action::Maximise => maximise(model),
+        // only a lesson hears them
+        Action::NextStep | Action::PreviousStep | Action::Hint | Action::Again => {}
         Action::Show(view) => show(model, view, capture),
         Action::PreviousFinding | Action::NextFinding => find(model, action == Action::NextFinding, capture),
         Action::Follow => model.frames.follow = !model.frames.follow,

@@ -19,6 +19,10 @@ pub(super) enum Task {
     Keep(PathBuf),
     /// A frame, marked with a text; `None` takes the mark away.
     Mark(u64, Option<String>),
+    /// The lesson at this place, opened.
+    Learn(usize),
+    /// The lesson that is open, left.
+    Leave,
 }
 
 /// What is exported.

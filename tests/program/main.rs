@@ -22,6 +22,7 @@ mod har;
 mod injection;
 mod json;
 mod keep;
+mod lessons;
 mod loss;
 mod open;
 mod opening;

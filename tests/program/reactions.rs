@@ -11,7 +11,7 @@ use wsinspect::capture::{self, Capture, Clock, ConnectionId, Did, Reaction, Reco
 use wsinspect::compose::{Composed, Preset};
 use wsinspect::control::{Command, Control, Outgoing};
 use wsinspect::lint::{Group, Limits};
-use wsinspect::net::{self, RelayOptions, Rewriting};
+use wsinspect::net::{self, Dialler, RelayOptions, Rewriting};
 use wsinspect::wire::{CloseBody, CloseCode, Header, MaskingKey, Opcode, Parsed, Side, frame};
 
 use crate::screen::{address_after, quit};
@@ -113,6 +113,9 @@ fn every_preset(server: &Echo) -> Vec<Reaction> {
     let options = RelayOptions {
         upstream: server.address.to_string().parse().unwrap(),
         rewriting: Rewriting { host: true, origin: false },
+        tls: None,
+        upstream_tls: None,
+        dialler: Dialler::default(),
         clock: Clock::start(),
         max_connections: 100,
     };

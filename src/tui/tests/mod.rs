@@ -7,6 +7,7 @@ mod exercise;
 mod filter;
 mod gone;
 mod keys;
+mod lessons;
 mod looks;
 mod reading;
 mod safety;
@@ -23,6 +24,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect, Size};
 use tempfile::TempDir;
 
+use super::course::Course;
 use super::model::Model;
 use super::snapshot::SnapshotReader;
 use super::theme::Theme;
@@ -31,6 +33,7 @@ use crate::capture::{
     self, Capture, ConnectionId, Event, EventKind, Recorder, RecorderThread, Recording, SocketEnd, Timestamp, Vantage,
 };
 use crate::control::Command;
+use crate::lessons::{Library, Progress};
 use crate::lint::Limits;
 use crate::wire::{Header, MaskingKey, Opcode, Rsv, Side, frame};
 
@@ -172,6 +175,7 @@ impl Tester {
         let theme = Theme { color: true, ascii: false };
         let mut model = Model::new("serve 127.0.0.1:9002".to_owned(), None, theme, Size { width, height });
         model.zone = TimeZone::UTC;
+        model.course = Course::new(Library::shipped(), (Progress::default(), None));
         let mut tester = Self { model, reader: SnapshotReader::default(), capture, cursor: None };
         tester.draw();
         tester

@@ -26,7 +26,7 @@ use crate::wire::Header;
 pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
     let theme = model.theme;
     let (height, width) = layout::inside(area);
-    let focused = model.pane == layout::Pane::Bytes;
+    let focused = model.hears() && model.pane == layout::Pane::Bytes;
     let Some(detail) = &snapshot.detail else {
         Pane { theme, focused, title: Line::raw("bytes"), note: Line::default() }.draw(area, buffer);
         return;

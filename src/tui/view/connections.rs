@@ -24,7 +24,7 @@ use crate::wire::Side;
 /// Draws the list.
 pub(super) fn draw_list(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
     let theme = model.theme;
-    let focused = model.connection_pane == layout::Pane::List;
+    let focused = model.hears() && model.connection_pane == layout::Pane::List;
     let mut parts = Vec::new();
     if snapshot.connections_gone > 0 {
         parts.push(format!("{} gone", counted(snapshot.connections_gone, "older connection")));
@@ -162,7 +162,7 @@ pub(super) fn draw_details(model: &mut Model, snapshot: &Snapshot, area: Rect, b
         Some(connection) => (format!("connection {}", connection.id), details(connection, snapshot, width, theme)),
         None => ("connection".to_owned(), Vec::new()),
     };
-    let focused = model.connection_pane != layout::Pane::List;
+    let focused = model.hears() && model.connection_pane != layout::Pane::List;
     let pane = Pane { theme, focused, title: Line::raw(title), note: Line::default() };
     pane.draw_lines(lines, &mut model.details_scroll, area, buffer);
 }

@@ -39,7 +39,8 @@ pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut 
 
 fn keys(model: &Model, room: usize) -> Line<'static> {
     let mut line = Line::raw("");
-    for (key, short) in keymap::footer(model.view, model.live, model.theme.ascii) {
+    let of_lesson = model.learning.iter().flat_map(|_| keymap::lesson_footer(model.theme.ascii));
+    for (key, short) in of_lesson.chain(keymap::footer(model.view, model.live, model.theme.ascii)) {
         let entry = [Span::styled(format!(" {key}"), Theme::strong()), Span::raw(format!(" {short} "))];
         let width: usize = entry.iter().map(Span::width).sum();
         if line.width() + width > room {

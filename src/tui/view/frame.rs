@@ -33,7 +33,7 @@ pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, area: Rect, buffer: &
         let lowest = (card.end as u64).saturating_sub(height as u64);
         model.frame_scroll = lowest.min(card.start as u64);
     }
-    let focused = model.pane == layout::Pane::Frame;
+    let focused = model.hears() && model.pane == layout::Pane::Frame;
     Pane { theme, focused, title, note: Line::default() }.draw_lines(lines, &mut model.frame_scroll, area, buffer);
 }
 

@@ -17,7 +17,7 @@ use crate::tui::theme::Theme;
 /// Draws it.
 pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
     let theme = model.theme;
-    let focused = model.pane == layout::Pane::List;
+    let focused = model.hears() && model.pane == layout::Pane::List;
     let note = note(model, snapshot);
     let name = if model.listing.messages { "messages" } else { "frames" };
     let title = title(name, model, usize::from(area.width).saturating_sub(note.width() + 8));
@@ -100,6 +100,8 @@ pub(super) fn empty(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut
         "Nothing that matches so far.".to_owned()
     } else if snapshot.last > snapshot.unlisted {
         "No frame matches. / changes the filter.".to_owned()
+    } else if let Some(why) = model.quiet {
+        why.to_owned()
     } else if model.hidden > 0 {
         format!("Cleared. {} from before hidden; z shows them again.", counted(model.hidden, "frame"))
     } else {

@@ -26,7 +26,7 @@ pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, area: Rect, buffer: &
         Some(detail) => (format!("handshake of connection {}", detail.connection.id), lines(detail, width, theme)),
         None => ("handshake".to_owned(), vec![Line::styled("No connection is selected.", Theme::quiet())]),
     };
-    Pane { theme, focused: true, title: Line::raw(title), note: Line::default() }.draw_lines(
+    Pane { theme, focused: model.hears(), title: Line::raw(title), note: Line::default() }.draw_lines(
         lines,
         &mut model.handshake_scroll,
         area,

@@ -82,13 +82,14 @@ fn recording(model: &Model, snapshot: &Snapshot) -> Line<'static> {
 /// The views with their keys; without their names, only the one that is shown has its own.
 fn views(model: &Model, named: bool) -> Line<'static> {
     let mut spans = vec![Span::raw("  ")];
+    let in_text = model.learning.as_ref().is_some_and(|learning| learning.focused);
+    let shown = if in_text { View::Lessons } else { model.view };
     for (number, view) in (1..).zip(View::ALL) {
-        let style = if view == model.view { Theme::cursor() } else { Theme::quiet() };
+        let style = if view == shown { Theme::cursor() } else { Theme::quiet() };
         if named {
             spans.push(Span::raw(" "));
         }
-        let text =
-            if named || view == model.view { format!(" {number} {} ", view.name()) } else { format!(" {number} ") };
+        let text = if named || view == shown { format!(" {number} {} ", view.name()) } else { format!(" {number} ") };
         spans.push(Span::styled(text, style));
     }
     Line::from(spans)

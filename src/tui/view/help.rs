@@ -10,12 +10,22 @@ use crate::tui::text::{left, wrap};
 use crate::tui::theme::Theme;
 
 /// Draws it in the middle of `body`; `scroll` is put right for what there is to scroll.
-pub(super) fn draw(scroll: &mut usize, theme: Theme, (live, between): (bool, bool), body: Rect, buffer: &mut Buffer) {
+pub(super) fn draw(
+    scroll: &mut usize,
+    theme: Theme,
+    (live, between, learns): (bool, bool, bool),
+    body: Rect,
+    buffer: &mut Buffer,
+) {
     const KEYS: usize = 16;
     let width = body.width.min(74);
     let room = usize::from(width) - 4;
     let mut lines = Vec::new();
-    let is_of_use = |binding: &&Binding| binding.is_of_use(between) && (live || binding.scope != Scope::Live);
+    let is_of_use = |binding: &&Binding| {
+        binding.is_of_use(between)
+            && (live || binding.scope != Scope::Live)
+            && (learns || binding.scope != Scope::Lesson)
+    };
     for binding in BINDINGS.iter().filter(is_of_use) {
         let keys = binding.names(theme.ascii);
         for (i, does) in wrap(binding.does, room - KEYS).into_iter().enumerate() {

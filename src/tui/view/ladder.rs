@@ -36,7 +36,7 @@ pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, area: Rect, buffer: &
         None => "ladder of all connections".to_owned(),
     };
     let title = frames::title(&name, model, usize::from(area.width).saturating_sub(note.width() + 8));
-    let inner = Pane { theme: model.theme, focused: true, title, note }.draw(area, buffer);
+    let inner = Pane { theme: model.theme, focused: model.hears(), title, note }.draw(area, buffer);
     model.ladder_lines.clear();
     let (first, last) = snapshot.listed;
     if last < first {

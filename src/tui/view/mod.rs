@@ -13,6 +13,8 @@ mod handshake;
 mod header;
 mod help;
 mod ladder;
+mod lesson;
+mod lessons;
 mod pane;
 mod prompt;
 mod rails;
@@ -27,7 +29,7 @@ use ratatui::text::Line;
 use ratatui::widgets::Widget;
 
 use super::action::View;
-use super::layout::SMALLEST;
+use super::layout::{Layout, SMALLEST};
 use super::model::Model;
 use super::overlay::Overlay;
 use super::snapshot::Snapshot;
@@ -40,7 +42,36 @@ pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, buffer: &mut Buffer) 
         return None;
     };
     header::draw(model, snapshot, layout.header, buffer);
+    let mut answer = None;
+    if let Some(area) = layout.lesson {
+        answer = lesson::draw(model, area, buffer);
+    }
+    draw_view(model, snapshot, &layout, buffer);
+    footer::draw(model, snapshot, layout.footer, buffer);
+    let mut cursor = None;
+    let (between, learns) = (model.towards.is_some(), model.learning.is_some());
+    for overlay in &mut model.overlays {
+        cursor = match overlay {
+            Overlay::Help(scroll) => {
+                help::draw(scroll, model.theme, (model.live, between, learns), layout.body, buffer);
+                None
+            }
+            Overlay::Form(form) => form::draw(form, model.theme, layout.body, buffer),
+            Overlay::Composer(composer) => composer::draw(composer, model.theme, layout.body, buffer),
+            Overlay::Filter(prompt) => Some(prompt::draw(prompt, model.theme, layout.body, buffer)),
+            // it is part of the lesson's pane
+            Overlay::Answer(_) => answer,
+        };
+    }
+    cursor
+}
+
+/// Draws the panes of the view.
+fn draw_view(model: &mut Model, snapshot: &Snapshot, layout: &Layout, buffer: &mut Buffer) {
     match model.view {
+        _ if model.learning.as_ref().is_some_and(|learning| learning.session.hides()) => {
+            lesson::draw_hidden(model.theme, layout.beside(), buffer);
+        }
         View::Frames => {
             if let Some(area) = layout.list {
                 frames::draw(model, snapshot, area, buffer);
@@ -60,9 +91,14 @@ pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, buffer: &mut Buffer) 
                 connections::draw_details(model, snapshot, area, buffer);
             }
         }
-        View::Handshake => handshake::draw(model, snapshot, layout.body, buffer),
-        View::Ladder => ladder::draw(model, snapshot, layout.body, buffer),
-        View::Statistics => statistics::draw(model, snapshot, layout.body, buffer),
+        View::Handshake | View::Ladder | View::Statistics => {
+            let Some(area) = layout.list else { return };
+            match model.view {
+                View::Handshake => handshake::draw(model, snapshot, area, buffer),
+                View::Ladder => ladder::draw(model, snapshot, area, buffer),
+                _ => statistics::draw(model, snapshot, area, buffer),
+            }
+        }
         View::Rules => {
             if let Some(area) = layout.list {
                 rules::draw_list(model, snapshot, area, buffer);
@@ -71,22 +107,15 @@ pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, buffer: &mut Buffer) 
                 rules::draw_details(model, snapshot, area, buffer);
             }
         }
-    }
-    footer::draw(model, snapshot, layout.footer, buffer);
-    let mut cursor = None;
-    let between = model.towards.is_some();
-    for overlay in &mut model.overlays {
-        cursor = match overlay {
-            Overlay::Help(scroll) => {
-                help::draw(scroll, model.theme, (model.live, between), layout.body, buffer);
-                None
+        View::Lessons => {
+            if let Some(area) = layout.list {
+                lessons::draw_list(model, area, buffer);
             }
-            Overlay::Form(form) => form::draw(form, model.theme, layout.body, buffer),
-            Overlay::Composer(composer) => composer::draw(composer, model.theme, layout.body, buffer),
-            Overlay::Filter(prompt) => Some(prompt::draw(prompt, model.theme, layout.body, buffer)),
-        };
+            if let Some(area) = layout.frame {
+                lessons::draw_details(model, area, buffer);
+            }
+        }
     }
-    cursor
 }
 
 fn too_small(model: &Model, buffer: &mut Buffer) {

@@ -25,7 +25,7 @@ const CODE: usize = 4;
 /// Draws the list.
 pub(super) fn draw_list(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
     let theme = model.theme;
-    let focused = model.rule_pane == layout::Pane::List;
+    let focused = model.hears() && model.rule_pane == layout::Pane::List;
     let counts = snapshot.rule_counts.as_deref().unwrap_or_default();
     let broken = counts.iter().filter(|&&count| count > 0).count() as u64;
     let note = Line::raw(format!(
@@ -79,7 +79,7 @@ pub(super) fn draw_list(model: &Model, snapshot: &Snapshot, area: Rect, buffer: 
 pub(super) fn draw_details(model: &mut Model, snapshot: &Snapshot, area: Rect, buffer: &mut Buffer) {
     let theme = model.theme;
     let width = usize::from(area.width.saturating_sub(4));
-    let focused = model.rule_pane != layout::Pane::List;
+    let focused = model.hears() && model.rule_pane != layout::Pane::List;
     let (title, lines) = match model.selected_rule() {
         Some(rule) => {
             let count = snapshot.rule_counts.as_ref().map_or(0, |counts| counts[rule as usize]);

@@ -33,7 +33,7 @@ pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, area: Rect, buffer: &
         _ => vec![Line::styled("No frames yet, hence no numbers.", Theme::quiet())],
     };
     let title = Line::raw("statistics of all frames, whatever the filter");
-    let pane = Pane { theme, focused: true, title, note: Line::default() };
+    let pane = Pane { theme, focused: model.hears(), title, note: Line::default() };
     pane.draw_lines(lines, &mut model.statistics_scroll, area, buffer);
 }
 
