@@ -117,7 +117,8 @@ impl Play {
             (Happening::Opens, None) => {
                 self.opened += 1;
                 self.open[slot as usize] = Some(self.opened);
-                script = script.opened(self.opened);
+                let by_tls = self.opened.is_multiple_of(2);
+                script = if by_tls { script.opened_by_tls(self.opened) } else { script.opened(self.opened) };
             }
             (Happening::Sends { from, length, reads, fin }, Some(id)) => {
                 self.frames += 1;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tempfile::TempDir;
 use wsinspect::capture::{
-    self, Capture, Cause, ConnectionId, Event, EventKind, Follower, Index, Item, Mark, Note, Recorder, RecorderThread,
-    Recording, SocketEnd, Timestamp, Vantage,
+    self, Capture, Cause, Certificate, ConnectionId, Event, EventKind, Follower, Index, Item, Mark, Note, Recorder,
+    RecorderThread, Recording, SocketEnd, Timestamp, Tls, Vantage,
 };
 use wsinspect::lint::Limits;
 use wsinspect::wire::{Header, MaskingKey, Opcode, Side, frame};
@@ -40,6 +40,17 @@ impl Script {
     /// Connection `id`, with its opening handshake.
     pub(crate) fn opened(self, id: u32) -> Self {
         self.connected(id).chunk(id, Side::Client, REQUEST).chunk(id, Side::Server, RESPONSE)
+    }
+
+    /// The same by TLS on both legs, with secrets of it.
+    pub(crate) fn opened_by_tls(self, id: u32) -> Self {
+        let mut script = self.connected(id).event(id, EventKind::Secrets("CLIENT_RANDOM 01 02\n".into()));
+        for with in Side::BOTH {
+            let certificate = Certificate { subject: format!("CN={id} \"{with}\""), ..Certificate::default() };
+            let chain = vec![certificate; Tls::MOST_CERTIFICATES];
+            script = script.event(id, EventKind::Tls { with, tls: Tls { chain, ..Tls::default() }.into() });
+        }
+        script.chunk(id, Side::Client, REQUEST).chunk(id, Side::Server, RESPONSE)
     }
 
     pub(crate) fn connected(self, id: u32) -> Self {

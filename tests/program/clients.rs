@@ -180,7 +180,8 @@ fn pattern(length: usize) -> Vec<u8> {
 /// The WebSockets of a session: opening, frames, close.
 #[track_caller]
 pub(crate) fn websockets(program: Program, count: usize) -> Vec<(Value, Vec<Value>, Value)> {
-    program.stdout().wait("the last close", |lines| {
+    // megabytes are printed before it
+    program.stdout().wait_within(PATIENCE, "the last close", |lines| {
         (lines.iter().filter(|line| line.starts_with(r#"{"event":"close""#)).count() == count).then_some(())
     });
     let events = program.finish();

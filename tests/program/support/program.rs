@@ -59,8 +59,19 @@ impl Lines {
 
     /// Waits until `probe` finds something in the lines so far.
     #[track_caller]
-    pub(crate) fn wait<T>(&self, what: &str, mut probe: impl FnMut(&[String]) -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
+    pub(crate) fn wait<T>(&self, what: &str, probe: impl FnMut(&[String]) -> Option<T>) -> T {
+        self.wait_within(PATIENCE, what, probe)
+    }
+
+    /// The same for what may take so long.
+    #[track_caller]
+    pub(crate) fn wait_within<T>(
+        &self,
+        patience: Duration,
+        what: &str,
+        mut probe: impl FnMut(&[String]) -> Option<T>,
+    ) -> T {
+        let deadline = Instant::now() + patience;
         let (read, changed) = &*self.0;
         let mut read = read.lock().unwrap();
         loop {
