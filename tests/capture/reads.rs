@@ -8,9 +8,12 @@ use wsinspect::wire::{Opcode, Side};
 
 use crate::support::{Script, masked, plain};
 
+/// A place in a read; reads as first byte, end and milliseconds; whether there are more.
+type Told = (u64, Vec<(u64, u64, u64)>, bool);
+
 /// Of each frame: its place in its first read, and for each read the bytes that it brought and when it was, in
 /// milliseconds after the first one.
-fn told(capture: &Capture, most: usize) -> Vec<(u64, Vec<(u64, u64, u64)>, bool)> {
+fn told(capture: &Capture, most: usize) -> Vec<Told> {
     let last = capture.index().totals().frames;
     let each = (1..=last).map(|n| {
         let entry = *capture.index().frame(n).unwrap();
