@@ -597,7 +597,7 @@ mod tests {
             ("wsinspect connect", "required arguments were not provided: <URL>"),
             ("wsinspect connect localhost:9002", "expected a URL such as ws://localhost:9002/chat"),
             ("wsinspect connect ws://a -k", "--insecure is about the server's certificate, and ws://a has none"),
-            ("wsinspect connect ws://a --max-connections 5", "cannot be used with '<URL>'"),
+            ("wsinspect connect ws://a --max-connections 5", "cannot be used with '--max-connections <N>'"),
             ("wsinspect connect ws://a --reply broadcast", "possible values: echo, none"),
             ("wsinspect connect ws://a --client-max-window-bits 8", "8 is allowed by RFC 7692, but"),
             (

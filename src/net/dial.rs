@@ -213,8 +213,9 @@ mod tests {
         assert_eq!(unknown.to_string(), "The host of ws://no-such-host.invalid:1 was not found.");
         let refused = why("127.0.0.1", patience).await;
         assert_eq!(refused.to_string(), "ws://127.0.0.1:1 refused the connection: nothing listens there.");
-        let late = why("127.0.0.1", Duration::from_nanos(1)).await;
-        assert_eq!(late.to_string(), "ws://127.0.0.1:1 did not take the connection within 1ns.");
+        let fault = Fault::TimedOut(Duration::from_millis(500));
+        let late = DialError { name: "ws://a".to_owned(), proxy: None, fault };
+        assert_eq!(late.to_string(), "ws://a did not take the connection within 500ms.");
         assert!(refused.is_transient() && late.is_transient());
     }
 }

@@ -190,7 +190,7 @@ fn our_close_goes_out_behind_what_waits_and_what_comes_until_the_answer_still_co
 
 #[test]
 fn who_leaves_closes_once_all_was_read_and_the_server_is_quiet() {
-    let mut play = open(Config::default());
+    let mut play = open(Config { reply: Reply::Nothing, ..Config::default() });
     play.endpoint.send_text("a").unwrap();
     play.endpoint.leave(SECOND, play.now).unwrap();
     let said = frames(&play.takes());
@@ -205,7 +205,7 @@ fn who_leaves_closes_once_all_was_read_and_the_server_is_quiet() {
     assert!(play.endpoint.leave(SECOND, play.now).is_err(), "it is closing already");
 
     // without a pong it is given five seconds
-    let mut mute = open(Config::default());
+    let mut mute = open(Config { reply: Reply::Nothing, ..Config::default() });
     mute.endpoint.leave(SECOND, mute.now).unwrap();
     mute.takes();
     mute.waits(SECOND * 49 / 10).says_nothing().waits(SECOND / 10);
