@@ -29,7 +29,7 @@ impl FromStr for HostPattern {
                 "expected a host such as example.com, *.example.com, example.com:8443 or [::1]:9003, found \"{text}\""
             )
         };
-        let has_port = text.rsplit_once(':').is_some_and(|(host, port)| !port.ends_with(']') && !host.contains("::"));
+        let has_port = text.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
         // whatever the port, a pattern is read as a destination is
         let with_port = if has_port { text.to_owned() } else { format!("{text}:1") };
         let Destination { host, port } = Destination::parse(&with_port, None).ok_or_else(expected)?;

@@ -121,9 +121,18 @@ fn columns(width: usize, for_any: bool, theme: Theme) -> Vec<Column> {
     }
     let used: usize = columns.iter().map(|column| column.width + 1).sum::<usize>() + 2;
     if width > used + 6 {
-        columns.push(text("target", width - used, |one, _| one.target.clone()));
+        columns.push(text("target", width - used, |one, _| path(one).to_owned()));
     }
     columns
+}
+
+/// What was asked for, without the server, which has a column of its own.
+fn path(one: &Connection) -> &str {
+    match (one.asked_of(), &one.tunnel) {
+        (Some(server), Some(_)) if server == one.target => "",
+        (Some(server), None) => one.target.split_once(server).map_or(&one.target, |(_, path)| path),
+        _ => &one.target,
+    }
 }
 
 /// What an archive does not say is `?`.
