@@ -180,6 +180,10 @@ impl Terminal {
             if let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(20)) {
                 self.emulator.process(&bytes);
             } else if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
+                // its last words may not have been read yet; after them the terminal is hung up
+                while let Ok(bytes) = self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                    self.emulator.process(&bytes);
+                }
                 return status;
             }
             assert!(Instant::now() < deadline, "the program goes on:\n{}", self.emulator.screen().contents());
