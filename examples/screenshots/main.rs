@@ -82,7 +82,7 @@ fn live(program: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
 fn tour(program: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     let mut server = Terminal::start(program, (80, 24), &["serve", "9003", "--subprotocol", "chat"]);
     server.wait_for("127.0.0.1:9003");
-    let mut terminal = Terminal::start(program, (100, 32), &["relay", "9002", "localhost:9003"]);
+    let mut terminal = Terminal::start(program, (120, 36), &["relay", "9002", "localhost:9003"]);
     terminal.wait_for(ADDRESS);
     let mut stills = Vec::new();
     let mut shot = |terminal: &mut Terminal, caption: &str, seconds: f32| {
@@ -96,8 +96,7 @@ fn tour(program: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     exchange(&mut chat, &client_frame(Opcode::PING, b"still there?"))?;
     terminal.wait_for("row 4 of 4");
     shot(&mut terminal, "every frame appears as it crosses the wire, bit by bit", 1.5);
-    let into =
-        "right: into the frame, field by field, with what it means here, why it is there, and where that is written";
+    let into = "right: into the frame, field by field: what it means here, why it is there, where that is written";
     terminal.keys("g");
     for seconds in [1.5, 0.6, 0.6, 0.6, 1.2, 1.6, 1.6, 1.8] {
         terminal.keys(RIGHT);
@@ -120,9 +119,9 @@ fn tour(program: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     terminal.wait_for("! fragmented-control");
     shot(&mut terminal, "a preset for each rule; what it breaks is told before it is sent", 2.5);
     terminal.keys("\r");
-    terminal.wait_for("0 open");
-    terminal.keys("[");
-    terminal.wait_for("as it has to");
+    terminal.wait_for("1002 protocol error");
+    terminal.keys("]");
+    terminal.wait_for("The server failed");
     shot(&mut terminal, "sent: the rule that it breaks, and what the server did about it", 3.0);
     terminal.keys("4");
     terminal.wait_for("ladder of connection 1");

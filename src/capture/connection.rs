@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::deflation::Deflated;
 use super::event::{Account, Cause, ConnectionId, Delay, Origin, SentOn, SocketEnd, Timestamp, Vantage};
 use super::file::Position;
-use super::frame_entry::FrameEntry;
+use super::growing::Growing;
 use super::pings::PingLedger;
 use super::reaction::Due;
 use crate::lint::{Finding, Rule};
@@ -137,28 +137,7 @@ pub struct CloseFrame {
     pub(super) during: Option<u64>,
 }
 
-/// A frame that is still coming in.
-#[derive(Clone, Copy, Debug)]
-pub struct Growing {
-    /// The frame, incomplete; `None` as long as its header is.
-    pub entry: Option<FrameEntry>,
-    /// Bytes of it that have come.
-    pub came: u64,
-    /// When the first of them came.
-    pub began: Timestamp,
-    /// When the last of them came.
-    pub time: Timestamp,
-}
-
 impl Connection {
-    /// What begins at `old` stands at `new` from now on, or is not there any more.
-    pub(super) fn move_growing(&mut self, from: Side, old: Position, new: Option<Position>) {
-        let entry = self.growing[from as usize].as_mut().and_then(|growing| growing.entry.as_mut());
-        if let Some(entry) = entry.filter(|entry| entry.position() == Some(old)) {
-            entry.set_position(new);
-        }
-    }
-
     pub(super) fn new(
         id: ConnectionId,
         client: SocketAddr,

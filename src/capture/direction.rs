@@ -1,10 +1,11 @@
 //! One direction of a connection: its frames.
 
-use super::connection::{Connection, Growing};
+use super::connection::Connection;
 use super::deflation::{Deflated, Deflation, Place as Checkpoint};
 use super::event::{ConnectionId, Note, Origin, Timestamp};
 use super::file::Position;
 use super::frame_entry::{FrameEntry, NewFrame};
+use super::growing::Growing;
 use super::resync;
 use super::tcp::MAX_SEGMENT;
 use crate::lint::{Finding, Limits, Linter, Rule};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::checkpoints::{Checkpoint, Checkpoints};
-use super::connection::{Connection, Growing};
+use super::connection::Connection;
 use super::deflation;
 use super::event::{ConnectionId, Origin, Timestamp, Vantage};
 use super::exchange::Exchange;
@@ -67,7 +67,7 @@ pub struct Index {
     pub(super) statistics: Statistics,
     open: u64,
     /// Connections of which a frame is still coming in.
-    growing: BTreeSet<ConnectionId>,
+    pub(super) growing: BTreeSet<ConnectionId>,
     /// Bytes of the capture file.
     pub(super) file_length: u64,
     /// Payload bytes that crossed the wire and are not in it.
@@ -289,29 +289,7 @@ impl Index {
         self.connections.get_mut(place)
     }
 
-    /// Frames that are still coming in, those of the oldest connection first.
-    pub fn growing(&self) -> impl Iterator<Item = (&Connection, Side, &Growing)> {
-        let connections = self.growing.iter().filter_map(|id| self.connection(*id));
-        connections.flat_map(|connection| {
-            let of = move |side: Side| Some((connection, side, connection.growing[side as usize].as_ref()?));
-            Side::BOTH.into_iter().filter_map(of)
-        })
-    }
-
-    /// Something of a connection has changed.
-    pub(super) fn set_connection(&mut self, connection: &Connection) {
-        if connection.growing.iter().any(Option::is_some) {
-            self.growing.insert(connection.id);
-        } else {
-            self.growing.remove(&connection.id);
-        }
-        match self.connection_mut(connection.id) {
-            Some(known) => known.clone_from(connection),
-            None => self.add_connection(connection.clone()),
-        }
-    }
-
-    fn add_connection(&mut self, connection: Connection) {
+    pub(super) fn add_connection(&mut self, connection: Connection) {
         let place = self.connections.partition_point(|before| before.id < connection.id);
         self.connections.insert(place, connection);
     }

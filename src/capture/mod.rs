@@ -17,6 +17,7 @@ pub mod filter;
 mod follower;
 mod frame_entry;
 mod frame_store;
+mod growing;
 mod index;
 mod inflated;
 mod keep;
@@ -44,7 +45,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 pub use archived::ArchivedEnd;
-pub use connection::{CloseFrame, Connection, ConnectionState, Growing};
+pub use connection::{CloseFrame, Connection, ConnectionState};
 pub use deflation::Deflated;
 pub use event::{
     Account, Cause, Clock, ConnectionId, Delay, Event, EventKind, Note, Origin, SentOn, SocketEnd, Timestamp, Vantage,
@@ -53,6 +54,7 @@ pub use exchange::Exchange;
 pub use file::{CaptureReader, CaptureWriter, Position};
 pub use follower::{Follower, Item};
 pub use frame_entry::FrameEntry;
+pub use growing::Growing;
 pub use index::{Index, Milestone, MilestoneKind, Totals};
 pub use inflated::{Inflated, MessageReader, NotInflated};
 pub use mark::Mark;

@@ -3,7 +3,6 @@
 use std::io;
 use std::ops::Range;
 
-use super::connection::Connection;
 use super::event::Timestamp;
 use super::tcp::{Conversation, MAX_SEGMENT};
 use super::{Capture, FrameEntry, Gone};
@@ -35,10 +34,13 @@ impl Capture {
     /// The reads that brought the first `length` bytes of a frame, at most `most` of them. There are none where its bytes
     /// are not in the file.
     pub fn reads(&self, frame: &FrameEntry, length: u64, most: usize) -> io::Result<Reads> {
-        let connection = self.index().connection(frame.connection()).map(Connection::addresses);
-        let (Some(position), Some((client, server))) = (frame.position(), connection) else {
+        let from = frame.from() as usize;
+        let connection = self.index().connection(frame.connection()).map(|one| (one.addresses(), one.bytes[from]));
+        let (Some(position), Some(((client, server), sent))) = (frame.position(), connection) else {
             return Ok(Reads::default());
         };
+        // what has not come is not looked for
+        let length = if frame.is_complete() { length } else { length.min(sent.saturating_sub(frame.offset())) };
         let (pieces, conversation) = (self.reader.pieces(), Conversation::new(client, server));
         let mut reads = Reads::default();
         let (mut block, mut skip) = (position.block, u64::from(position.skip));

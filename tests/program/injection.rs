@@ -230,6 +230,8 @@ fn the_keys_of_the_panel_send_to_either_side() {
     assert_eq!(client.read_frame().0.opcode, Opcode::PING);
     terminal.wait_for("sent by you");
     terminal.keys("3");
+    terminal.wait_for("method: A plain GET");
+    terminal.keys("G");
     terminal.wait_for(&format!("to {upstream}, but for"));
     terminal.wait_for(&format!("Host: {upstream}"));
     terminal.keys("q");

@@ -111,6 +111,8 @@ fn connections_and_handshakes_have_views_of_their_own() {
     terminal.keys("2");
     terminal.wait_for(&client.stream.local_addr().unwrap().to_string());
     terminal.keys("3");
+    terminal.wait_for("method: A plain GET");
+    terminal.keys("G");
     terminal.wait_for("258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
     terminal.wait_for("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     terminal.keys("?");
