@@ -206,4 +206,22 @@ mod tests {
         }
         assert_eq!(Layout::new(Size { width: 59, height: 40 }, View::Frames, Pane::List, false), None);
     }
+
+    #[test]
+    fn beside_a_lesson_the_panes_fill_the_rest_and_nothing_overlaps() {
+        for (width, height) in [(60, 15), (80, 24), (99, 60), (110, 15), (120, 36), (200, 50), (300, 16)] {
+            for view in View::ALL {
+                for pane in [Pane::List, Pane::Frame, Pane::Bytes] {
+                    for (maximised, focused) in [(false, false), (false, true), (true, false), (true, true)] {
+                        let size = Size { width, height };
+                        let layout = Layout::with_lesson(size, view, pane, maximised, focused).unwrap();
+                        let panes = [layout.lesson, layout.list, layout.frame, layout.bytes];
+                        let covered: u32 = panes.into_iter().flatten().map(Rect::area).sum();
+                        assert_eq!(covered, layout.body.area(), "{width}×{height} {view:?} {pane:?}");
+                        assert!(layout.lesson.is_none_or(|lesson| lesson.height >= 5 && lesson.width >= 40));
+                    }
+                }
+            }
+        }
+    }
 }

@@ -94,7 +94,8 @@ fn the_list_of_lessons_at_usual_sizes() {
 fn a_lesson_at_usual_sizes() {
     for (width, height) in [(60, 15), (80, 24), (120, 36), (200, 50)] {
         let mut class = Class::open("masking", 1, width, height);
-        let screen = class.until("the frame", |screen| screen.contains("1 frame") || screen.contains("2 frames"));
+        let is_played = |screen: &str| screen.contains("1 open  2 frames") && screen.contains("conn 2");
+        let screen = class.until("both frames", is_played);
         assert!(screen.contains("hidden until this step is done"), "{screen}");
         class.code(KeyCode::Enter);
         class.keys("b6\r");
