@@ -31,14 +31,18 @@ const MOST_BLOCKS: usize = 20_000;
 const MOST_FRAMES: u64 = 1000;
 
 impl Capture {
-    /// The reads that brought the first `length` bytes of a frame, at most `most` of them. There are none where its bytes
-    /// are not in the file.
-    pub fn reads(&self, frame: &FrameEntry, length: u64, most: usize) -> io::Result<Reads> {
+    /// The reads that a frame arrived in, or as much of it as has come: the first `most` of them. There are none where its
+    /// bytes are not in the file, nor where they were never on a wire.
+    pub fn reads(&self, frame: &FrameEntry, most: usize) -> io::Result<Reads> {
         let from = frame.from() as usize;
         let connection = self.index().connection(frame.connection()).map(|one| (one.addresses(), one.bytes[from]));
-        let (Some(position), Some(((client, server), sent))) = (frame.position(), connection) else {
+        let (Some(position), Some(((client, server), sent)), false) =
+            (frame.position(), connection, frame.is_archived())
+        else {
             return Ok(Reads::default());
         };
+        let header = frame.header();
+        let length = header.length.saturating_add(header.len() as u64);
         // what has not come is not looked for
         let length = if frame.is_complete() { length } else { length.min(sent.saturating_sub(frame.offset())) };
         let (pieces, conversation) = (self.reader.pieces(), Conversation::new(client, server));

@@ -581,7 +581,8 @@ struct CloseEventJson {
 #[derive(Serialize)]
 struct ReactionJson {
     of: &'static str,
-    frame: u64,
+    /// The frame.
+    n: u64,
     rule: &'static str,
     due: u16,
     did: &'static str,
@@ -592,7 +593,7 @@ impl ReactionJson {
     fn of(reaction: &Reaction) -> Self {
         Self {
             of: reaction.of.name(),
-            frame: reaction.due.frame,
+            n: reaction.due.frame,
             rule: reaction.due.rule.id(),
             due: reaction.due.code.0,
             did: reaction.did.name(),

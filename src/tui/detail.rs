@@ -119,7 +119,6 @@ impl FrameDetail {
         let text_bytes = (beginning.len() as u64, length);
         let grid = header.len() as u64 + IN_GRID;
         let wire = if entry.is_archived() { Ok(Vec::new()) } else { capture.frame_bytes(&entry, 0..grid) };
-        let length = if entry.is_archived() { 0 } else { header.length.saturating_add(header.len() as u64) };
         Self {
             n,
             entry,
@@ -131,7 +130,7 @@ impl FrameDetail {
             reaction: None,
             heartbeat: None,
             wire: wire.unwrap_or_default(),
-            reads: capture.reads(&entry, length, MOST_READS).unwrap_or_default(),
+            reads: capture.reads(&entry, MOST_READS).unwrap_or_default(),
             place_in_read: capture.index().place_in_read(n).unwrap_or(1),
             came: None,
         }

@@ -105,6 +105,24 @@ fn every_link_type_and_both_formats_give_the_same_frames_at_the_packets_own_time
 }
 
 #[test]
+fn packets_against_frames_are_told_as_reads_against_frames_are() {
+    let mut conversation = opened(Link::Raw, false);
+    let long = text("in three packets");
+    conversation.data(0, &[text("one"), text("two"), long[..8].to_vec()].concat());
+    conversation.data(0, &long[8..9]);
+    conversation.data(0, &long[9..]);
+    let opened = open(&ended(conversation).pcapng());
+    let told = |n: u64| {
+        let entry = *opened.capture.index().frame(n).unwrap();
+        let reads = opened.capture.reads(&entry, 100).unwrap();
+        let ends: Vec<u64> = reads.list.iter().map(|read| read.bytes.end).collect();
+        (opened.capture.index().place_in_read(n).unwrap(), ends)
+    };
+    let length = long.len() as u64;
+    assert_eq!([told(1), told(2), told(3)], [(1, vec![9]), (2, vec![9]), (3, vec![8, 9, length])]);
+}
+
+#[test]
 fn what_is_sent_twice_out_of_order_or_overlapping_is_put_together_once() {
     let mut conversation = opened(Link::Ethernet, false);
     let stream = [text("one"), text("two and more"), text("three")].concat();
