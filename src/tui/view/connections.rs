@@ -244,17 +244,7 @@ fn details(connection: &Connection, snapshot: &Snapshot, width: usize, theme: Th
     }
     pair("subprotocol", connection.subprotocol.clone().unwrap_or_else(|| "none".to_owned()));
     pair("extensions", connection.extensions.clone().unwrap_or_else(|| "none".to_owned()));
-    for side in Side::BOTH {
-        let deflated = connection.deflated[side as usize];
-        if let Some(ratio) = deflated.ratio() {
-            let messages = counted(deflated.messages, "message");
-            let (wire, inflated) = (size(deflated.wire), size(deflated.inflated));
-            pair("deflate", format!("{side}: {messages}, {wire} inflated to {inflated}, {ratio:.1}:1"));
-        }
-        if deflated.failed > 0 {
-            pair("not inflated", format!("{side}: {}", counted(deflated.failed, "message")));
-        }
-    }
+    compressed(connection, &mut pair);
     for side in Side::BOTH {
         let ledger = &connection.pings[side as usize];
         let sentences = ping_sentences(ledger, side);
@@ -281,6 +271,21 @@ fn details(connection: &Connection, snapshot: &Snapshot, width: usize, theme: Th
     }
     lines.extend(requests(connection, &snapshot.exchanges, width, theme));
     lines
+}
+
+/// What became of its compressed messages, as names and values.
+fn compressed(connection: &Connection, pair: &mut impl FnMut(&str, String)) {
+    for side in Side::BOTH {
+        let deflated = connection.deflated[side as usize];
+        if let Some(ratio) = deflated.ratio() {
+            let messages = counted(deflated.messages, "message");
+            let (wire, inflated) = (size(deflated.wire), size(deflated.inflated));
+            pair("deflate", format!("{side}: {messages}, {wire} inflated to {inflated}, {ratio:.1}:1"));
+        }
+        if deflated.failed > 0 {
+            pair("not inflated", format!("{side}: {}", counted(deflated.failed, "message")));
+        }
+    }
 }
 
 /// The requests on it that were no upgrade, the last one first.
