@@ -85,9 +85,9 @@ fn a_frame_tells_of_its_message_and_its_bytes_are_told_apart() {
     // a continuation shows the same message
     tester.keys("jj");
     assert!(tester.shows("the message, frames 2 to 5") && tester.shows("120 bytes inflated"), "{}", tester.screen());
-    tester.keys("jj");
+    tester.keys("jj\rG");
     assert!(tester.shows("Not inflated: no DEFLATE"), "{}", tester.screen());
-    tester.keys("G");
+    tester.keys("\x1bG");
     assert!(tester.shows("Not inflated: it may refer to earlier messages"), "{}", tester.screen());
 }
 
