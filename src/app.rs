@@ -3,41 +3,30 @@
 mod ca;
 mod connect;
 mod learn;
+mod live;
 mod open;
 mod tls;
+mod view;
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
-use tokio::net::TcpListener;
+use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
 
-use crate::capture::filter::Filter;
-use crate::capture::{self, Capture, CaptureWriter, Clock, Leftovers, Marker, ReadProgress, Recorder, Recording};
-use crate::cli::{self, Cli, Command, Common, Format, Show, UsageError};
-use crate::control::{Commands, Control};
-use crate::endpoint::{self, Page};
-use crate::formats::{jsonl, text};
-use crate::headless::{Form, Printer};
-use crate::lessons::Library;
-use crate::lint::Limits;
-use crate::net::{
-    self, ClientTls, Dialler, KeyLog, ProxyOptions, ProxyTls, RelayOptions, Rewriting, ServeOptions, Server, ServerTls,
-    TlsSetupError, UpstreamProxy,
-};
-use crate::tui::{self, Outcome, Screen, StopScreen};
-use crate::wire::{DeflateAgreement, Side};
+use crate::capture::{self, Capture, CaptureWriter, Clock, Leftovers, Recording};
+use crate::cli::{self, Cli, Command, UsageError};
+use crate::control::Control;
+use crate::headless::Form;
+use crate::net;
+use crate::wire::Side;
+use live::Live;
+use view::{Parts, View};
 
 /// Exit code of a second SIGINT.
 const INTERRUPTED: u8 = 130;
-/// Payload bytes that a line for people shows.
-const TEXT_PAYLOAD: u64 = 100;
 
 /// Carries out a command; the outcome is the exit code, or an error in one line.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -54,137 +43,6 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Completions(completions) => cli::run_completions(&completions),
         Command::Man => cli::run_man(),
     }
-}
-
-/// A command that shows live traffic.
-enum Live {
-    Serve(cli::Serve),
-    Relay(cli::Relay),
-    Proxy(cli::Proxy),
-}
-
-impl Live {
-    const fn common(&self) -> &Common {
-        match self {
-            Self::Serve(serve) => &serve.common,
-            Self::Relay(relay) => &relay.common,
-            Self::Proxy(proxy) => &proxy.common,
-        }
-    }
-
-    const fn listen(&self) -> &cli::ListenAddress {
-        match self {
-            Self::Serve(serve) => &serve.listen,
-            Self::Relay(relay) => &relay.listen,
-            Self::Proxy(proxy) => &proxy.listen,
-        }
-    }
-
-    /// What runs, for the top of the screen.
-    fn title(&self, address: SocketAddr) -> String {
-        match self {
-            Self::Serve(serve) => format!("serve {}{address}", if serve.tls.tls { "wss://" } else { "" }),
-            Self::Relay(relay) => {
-                let arrow = if relay.common.show.look.ascii { "<->" } else { "⇄" };
-                let from = if relay.tls.tls { "wss://" } else { "" };
-                let trust = if relay.trust.insecure { "unverified " } else { "" };
-                let through = through(relay.upstream_proxy.as_ref());
-                format!("relay {from}{address} {arrow} {trust}{}{through}", relay.upstream)
-            }
-            Self::Proxy(proxy) => {
-                let trust = if proxy.trust.insecure { " (not verifying)" } else { "" };
-                format!("proxy {address}{trust}{}", through(proxy.upstream_proxy.as_ref()))
-            }
-        }
-    }
-
-    /// What is said on standard error where there is no screen.
-    fn announcement(&self, address: SocketAddr) -> String {
-        match self {
-            Self::Serve(serve) => format!("listening on {}", listening(address, &serve.tls)),
-            Self::Relay(relay) => {
-                let trust = if relay.trust.insecure { ", whose certificate is not verified" } else { "" };
-                let through = through(relay.upstream_proxy.as_ref());
-                format!(
-                    "listening on {}, relaying to {}{through}{trust}",
-                    listening(address, &relay.tls),
-                    relay.upstream
-                )
-            }
-            Self::Proxy(proxy) => {
-                let trust = if proxy.trust.insecure { "; servers' certificates are not verified" } else { "" };
-                let through = through(proxy.upstream_proxy.as_ref());
-                format!("listening on http://{address}, a proxy{through}: HTTP_PROXY=http://{address}{trust}")
-            }
-        }
-    }
-
-    /// What TLS needs on either leg.
-    fn tls(&self) -> Result<Tls, TlsSetupError> {
-        let is_used = match self {
-            Self::Serve(serve) => serve.tls.tls,
-            Self::Relay(relay) => relay.tls.tls || relay.upstream.tls,
-            Self::Proxy(_) => true,
-        };
-        let key_log = if is_used { KeyLog::from_environment(self.common().record_secrets)? } else { KeyLog::default() };
-        let key_log = Arc::new(key_log);
-        Ok(match self {
-            Self::Serve(serve) => Tls { clients: tls::listen(&serve.tls, &key_log)?, ..Tls::default() },
-            Self::Relay(relay) => Tls {
-                clients: tls::listen(&relay.tls, &key_log)?,
-                server: relay.upstream.tls.then(|| tls::trust(&relay.trust, key_log)).transpose()?,
-                ..Tls::default()
-            },
-            Self::Proxy(proxy) => Tls { tunnels: tls::open(&proxy.trust, key_log)?, ..Tls::default() },
-        })
-    }
-
-    fn start(&self, listener: TcpListener, tls: Tls, recorder: Recorder, commands: Commands, clock: Clock) -> Server {
-        let max_connections = self.common().max_connections as usize;
-        match self {
-            Self::Serve(serve) => {
-                let endpoint = Arc::new(endpoint_config(serve, serve.common.show.limits()));
-                let options = ServeOptions { endpoint, tls: tls.clients, clock, max_connections };
-                net::serve(listener, options, recorder, commands)
-            }
-            Self::Relay(relay) => {
-                let options = RelayOptions {
-                    upstream: relay.upstream.clone(),
-                    rewriting: Rewriting { host: !relay.keep_host, origin: relay.rewrite_origin },
-                    dialler: Dialler { proxy: relay.upstream_proxy.clone() },
-                    tls: tls.clients,
-                    upstream_tls: tls.server,
-                    clock,
-                    max_connections,
-                };
-                net::relay(listener, options, recorder, commands)
-            }
-            Self::Proxy(proxy) => {
-                let dialler = Dialler { proxy: proxy.upstream_proxy.clone() };
-                let options =
-                    ProxyOptions { only: proxy.only.clone(), dialler, tls: tls.tunnels, clock, max_connections };
-                net::proxy(listener, options, recorder, commands)
-            }
-        }
-    }
-}
-
-/// How clients are spoken to by TLS, how the server is, and how tunnels are opened.
-#[derive(Default)]
-struct Tls {
-    clients: Option<ServerTls>,
-    server: Option<ClientTls>,
-    tunnels: ProxyTls,
-}
-
-/// What clients connect to.
-fn listening(address: SocketAddr, tls: &cli::ListenTls) -> String {
-    if tls.tls { format!("ws://{address} and wss://{address}") } else { format!("ws://{address}") }
-}
-
-/// How connections to servers are made, if not straight.
-fn through(proxy: Option<&UpstreamProxy>) -> String {
-    proxy.map_or_else(String::new, |proxy| format!(" through {proxy}"))
 }
 
 fn run_live(live: &Live) -> anyhow::Result<ExitCode> {
@@ -311,205 +169,8 @@ fn tell_of_leftovers(keep: u64) {
     let _ = writeln!(io::stderr(), "wsinspect: {sentence}");
 }
 
-/// How the traffic is shown.
-enum View {
-    Printed(Printer),
-    Screen {
-        stop: StopScreen,
-        ended: oneshot::Receiver<io::Result<Outcome>>,
-    },
-    /// Nobody looks any more.
-    Nothing,
-}
-
-impl View {
-    fn start(show: &Show, parts: Parts) -> anyhow::Result<Self> {
-        if show.headless || !io::stdout().is_terminal() {
-            return Self::print(parts.capture, form(show), show.filter.clone().map(|argument| argument.filter));
-        }
-        let screen = Screen {
-            capture: parts.capture,
-            control: parts.control,
-            title: parts.title,
-            between: parts.between,
-            peer: parts.peer,
-            recording: parts.recording,
-            notices: parts.notices,
-            reading: parts.reading,
-            marker: parts.marker,
-            course: learn::course(Library::shipped()),
-            learn: None,
-            filter: show.filter.clone().map(|argument| (argument.text, argument.filter)),
-            ascii: show.look.ascii,
-            color: show.look.is_colored(),
-            follow: parts.follow,
-            clock: parts.clock,
-            stop: StopScreen::default(),
-        };
-        Self::show(screen)
-    }
-
-    fn show(screen: Screen) -> anyhow::Result<Self> {
-        let stop = screen.stop.clone();
-        let (end, ended) = oneshot::channel();
-        std::thread::Builder::new()
-            .name("screen".to_owned())
-            // if nobody waits for the end any more, the program is on its way out
-            .spawn(move || drop(end.send(tui::run(screen))))
-            .context("cannot start the thread that draws")?;
-        Ok(Self::Screen { stop, ended })
-    }
-
-    fn print(capture: Arc<Capture>, form: Form, filter: Option<Filter>) -> anyhow::Result<Self> {
-        let printer = Printer::start(capture, form, filter).context("cannot start the thread that prints")?;
-        Ok(Self::Printed(printer))
-    }
-
-    /// Waits until whoever looks has seen enough.
-    async fn ended(&mut self) -> anyhow::Result<()> {
-        match self {
-            Self::Printed(printer) => printer.ended().await.context(CANNOT_PRINT),
-            Self::Screen { ended, .. } => {
-                let ended = ended.await;
-                *self = Self::Nothing;
-                match ended {
-                    Ok(Ok(Outcome::Quit | Outcome::Stopped)) => Ok(()),
-                    // the traffic goes on without anyone to look at it
-                    Ok(Ok(Outcome::TerminalLost)) => std::future::pending().await,
-                    Ok(Err(error)) => Err(error).context("cannot draw on the terminal; --headless prints instead"),
-                    Err(_) => Err(anyhow!("the screen came to an unexpected end; the traffic was recorded until then")),
-                }
-            }
-            Self::Nothing => std::future::pending().await,
-        }
-    }
-
-    /// Gives the terminal back, before connections are closed: that may take a second.
-    fn give_back(&self) {
-        if let Self::Screen { stop, .. } = self {
-            stop.stop();
-        }
-    }
-
-    /// Shows what is left, after everything was recorded, however long whoever reads it takes.
-    async fn show_all(&mut self) -> anyhow::Result<()> {
-        match self {
-            Self::Printed(printer) => {
-                printer.nothing_more();
-                self.ended().await
-            }
-            Self::Screen { .. } | Self::Nothing => Ok(()),
-        }
-    }
-
-    /// Shows what is left, after everything was recorded.
-    async fn finish(self) -> anyhow::Result<()> {
-        match self {
-            Self::Printed(printer) => printer.finish().await.context(CANNOT_PRINT),
-            Self::Screen { ended, .. } => {
-                // a terminal that has stopped reading holds its thread; the program ends without it
-                let _ = tokio::time::timeout(SCREEN_PATIENCE, ended).await;
-                Ok(())
-            }
-            Self::Nothing => Ok(()),
-        }
-    }
-}
-
-/// What a view needs.
-struct Parts {
-    capture: Arc<Capture>,
-    /// What is being recorded, and where marks go, if anything is.
-    recording: Option<Arc<Recording>>,
-    marker: Option<Marker>,
-    /// What is to be said as it happens.
-    notices: Option<mpsc::Receiver<String>>,
-    /// How far the file is read that was opened.
-    reading: Option<Arc<ReadProgress>>,
-    /// Where wishes go; a capture that was opened takes none.
-    control: Option<Control>,
-    clock: Clock,
-    /// What runs: `serve 127.0.0.1:9002`.
-    title: String,
-    /// Whether we stand between two others.
-    between: bool,
-    /// Whom we send to where we don't.
-    peer: Side,
-    /// Whether the newest frame is what is of interest.
-    follow: bool,
-}
-
 /// The name of a file that stands for standard input or output.
 const STANDARD_OUTPUT: &str = "-";
-
-/// How long the screen may take to give the terminal back.
-const SCREEN_PATIENCE: Duration = Duration::from_millis(300);
-const CANNOT_PRINT: &str = "cannot write to standard output";
-
-fn form(show: &Show) -> Form {
-    match show.format.unwrap_or(Format::Text) {
-        Format::Json => Form::Json(jsonl::Options {
-            // no larger frame or message is let in, but where no rule is enforced
-            payload_limit: show.payload_limit.unwrap_or(show.max_frame.max(show.max_message)),
-            messages: show.messages,
-        }),
-        Format::Text => Form::Text(text::Options {
-            payload_limit: show.payload_limit.unwrap_or(TEXT_PAYLOAD),
-            color: show.look.is_colored(),
-            ascii: show.look.ascii,
-        }),
-    }
-}
-
-fn endpoint_config(serve: &cli::Serve, limits: Limits) -> endpoint::Config {
-    endpoint::Config {
-        limits,
-        reply: match serve.reply {
-            cli::Reply::Echo => endpoint::Reply::Echo,
-            cli::Reply::Broadcast => endpoint::Reply::HandOver,
-            cli::Reply::None => endpoint::Reply::Nothing,
-        },
-        subprotocols: serve.subprotocol.clone(),
-        origins: serve.origin.clone(),
-        deflate: (serve.deflate == cli::Switch::On).then_some(DeflateAgreement {
-            server_no_context_takeover: serve.server_no_context_takeover,
-            client_no_context_takeover: serve.client_no_context_takeover,
-            server_max_window_bits: serve.server_max_window_bits,
-            client_max_window_bits: serve.client_max_window_bits,
-        }),
-        headers: serve.headers.iter().map(|header| (header.name.clone(), header.value.clone())).collect(),
-        pages: pages(),
-        ping_interval: serve.ping_interval,
-        auto_pong: !serve.no_auto_pong,
-        tolerant: serve.tolerant,
-        ..endpoint::Config::default()
-    }
-}
-
-/// The test page for browsers: it loads nothing from elsewhere, and connects only to WebSockets.
-fn pages() -> Vec<Page> {
-    let page = |path, kind: &str, body: &'static str| Page {
-        path,
-        body: body.as_bytes().into(),
-        headers: [
-            ("Content-Type", kind),
-            ("Content-Security-Policy", PAGE_POLICY),
-            ("X-Content-Type-Options", "nosniff"),
-            ("Referrer-Policy", "no-referrer"),
-            ("Cache-Control", "no-store"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec(),
-    };
-    vec![
-        page("/", "text/html; charset=utf-8", include_str!("../assets/page.html")),
-        page("/page.css", "text/css; charset=utf-8", include_str!("../assets/page.css")),
-        page("/page.js", "text/javascript; charset=utf-8", include_str!("../assets/page.js")),
-    ]
-}
-
-const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; \
-    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// How the program was called, for whoever opens the recording.
 fn command_line() -> String {

@@ -10,9 +10,8 @@ use anyhow::{Context as _, anyhow};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{
-    INTERRUPTED, Parts, STANDARD_OUTPUT, Signals, View, form, tell_of_leftovers, tell_of_missing, tls, writer,
-};
+use super::view::{Parts, View, form};
+use super::{INTERRUPTED, STANDARD_OUTPUT, Signals, tell_of_leftovers, tell_of_missing, tls, writer};
 use crate::capture::{self, Capture, Clock, RecorderThread, Recording};
 use crate::cli::{self, ClientReply, UsageError};
 use crate::control::Control;

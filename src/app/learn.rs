@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::{CANNOT_PRINT, INTERRUPTED, Signals, View, command_line};
+use super::view::{CANNOT_PRINT, View};
+use super::{INTERRUPTED, Signals, command_line};
 use crate::capture::{self, Capture, Clock, Recording};
 use crate::cli::{self, UsageError};
 use crate::formats::sanitize;

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context as _;
 use tokio::sync::oneshot;
 
-use super::{INTERRUPTED, Parts, STANDARD_OUTPUT, Signals, View, command_line};
+use super::view::{Parts, View};
+use super::{INTERRUPTED, STANDARD_OUTPUT, Signals, command_line};
 use crate::capture::filter::{Filter, Matcher};
 use crate::capture::{self, Capture, Clock, ReadProgress, Reading};
 use crate::cli::{self, FINDINGS, UsageError};

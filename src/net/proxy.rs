@@ -30,8 +30,10 @@ use crate::wire::handshake::{Head, HeadReader, Request};
 pub struct ProxyOptions {
     /// The hosts that are looked at; all if there are none.
     pub only: Vec<HostPattern>,
-    /// How TLS is opened.
-    pub tls: ProxyTls,
+    /// How clients speak TLS to us, if they may.
+    pub tls: Option<ServerTls>,
+    /// How TLS in tunnels is opened.
+    pub tunnels: ProxyTls,
     /// Makes the connections to servers.
     pub dialler: Dialler,
     /// Tells the time of what is recorded.
@@ -66,7 +68,7 @@ pub fn proxy(listener: TcpListener, options: ProxyOptions, recorder: Recorder, c
     let here = listener.local_addr().ok();
     let entrance = Entrance {
         listener,
-        tls: None,
+        tls: options.tls.clone(),
         max_connections: options.max_connections,
         vantage: Vantage::Beside,
         clock: options.clock,
@@ -236,8 +238,9 @@ impl Session<'_> {
         } else {
             Contents::Unknown(NOT_AMONG)
         };
-        match (contents, &self.options.tls, server) {
-            (Contents::Tls, ProxyTls::Opened { clients, servers }, Socket::Plain(server)) => {
+        match (contents, &self.options.tunnels, server) {
+            // TLS to us and in the tunnel would be TLS in TLS
+            (Contents::Tls, ProxyTls::Opened { clients, servers }, Socket::Plain(server)) if client.tls().is_none() => {
                 let (clients, servers, hello) = (clients.clone(), servers.clone(), came.freeze());
                 Ok(Next::OpenTls(Box::new(TlsTunnel { destination, server, hello, clients, servers })))
             }
@@ -285,7 +288,7 @@ impl Session<'_> {
     async fn relay_contents(&mut self, server: Socket, contents: Contents, (came, said): (BytesMut, BytesMut)) -> Next {
         let why = match contents {
             Contents::Http => None,
-            Contents::Tls => Some(match &self.options.tls {
+            Contents::Tls => Some(match &self.options.tunnels {
                 // TLS in TLS
                 ProxyTls::Opened { .. } => "it is TLS once more",
                 ProxyTls::Closed(why) => why,

@@ -24,7 +24,8 @@ impl Chain {
         let arguments = ["--tls", "--subprotocol", "chat", "--payload-limit", "0", "--deflate", "off"];
         let server = Program::start("0", &arguments, &environment, true);
         let ca = data.path().join("wsinspect/ca/ca.pem");
-        let proxy = Program::proxy("0", &["--ca", ca.to_str().unwrap(), "--payload-limit", "0"], &environment);
+        let arguments = ["--tls", "--ca", ca.to_str().unwrap(), "--payload-limit", "0"];
+        let proxy = Program::proxy("0", &arguments, &environment);
         Self { server, proxy, data }
     }
 
@@ -72,6 +73,26 @@ fn curl_fetches_through_it_plain_and_by_tls() {
         assert_eq!((&http["status"], &http["complete"]), (&json!(200), &json!(true)));
         assert_eq!(http["tunnel"].is_object(), in_tunnel, "{http}");
         assert_eq!(http["target"] == "/", in_tunnel || by_tls, "{http}");
+    }
+}
+
+#[test]
+fn curl_comes_to_it_by_tls_too() {
+    if !have("curl", "--version") {
+        return skip("curl to a proxy by TLS", "curl");
+    }
+    let chain = Chain::start();
+    let (ca, target) = (chain.ca(), chain.target());
+    let proxy = chain.proxy().replace("http:", "https:");
+    for (n, url, more) in [(1, "http://", &[][..]), (2, "http://", &["--proxytunnel"]), (3, "https://", &[])] {
+        let url = format!("{url}{target}/");
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--max-time", "60", "--noproxy", "", "-x", &proxy, &url]).args(more);
+        let output = curl.arg("--cacert").arg(&ca).arg("--proxy-cacert").arg(&ca).output().unwrap();
+        assert!(output.stdout.starts_with(b"<!DOCTYPE html>"), "{url}: {output:?}");
+        let http = chain.proxy.event("the exchange", |event| event["event"] == "http" && event["conn"] == n);
+        let why = http["tunnel"]["why"].as_str();
+        assert_eq!(why, (n == 3).then_some("It is not looked into: it is TLS once more."), "{http}");
     }
 }
 

@@ -85,9 +85,12 @@ fn a_frame_tells_of_its_message_and_its_bytes_are_told_apart() {
     // a continuation shows the same message
     tester.keys("jj");
     assert!(tester.shows("the message, frames 2 to 5") && tester.shows("120 bytes inflated"), "{}", tester.screen());
-    tester.keys("jj\rG");
+    tester.keys("jj");
+    tester.code(KeyCode::Tab);
+    tester.keys("G");
     assert!(tester.shows("Not inflated: no DEFLATE"), "{}", tester.screen());
-    tester.keys("\x1bG");
+    tester.code(KeyCode::Esc);
+    tester.keys("G");
     assert!(tester.shows("Not inflated: it may refer to earlier messages"), "{}", tester.screen());
 }
 
