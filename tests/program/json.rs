@@ -348,6 +348,7 @@ fn a_frame_that_comes_in_pieces_is_reported_with_how_many_there_were() {
     client.message(Opcode::PING, b"");
     // whatever came before is recorded by then
     program.event("the pong", |event| event["type"] == "pong");
+    client.read_frame();
     let bytes = frame(&masked(Opcode::TEXT, 3), b"abc");
     // a piece has been read when the recording has grown by it
     let recording = program.unnamed_recording();
