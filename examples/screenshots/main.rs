@@ -34,8 +34,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     live(&program, &folder)?;
     tour(&program, &folder)?;
     relay(&program, &folder)?;
+    lesson(&program, &folder)?;
     explain(&program, &folder)?;
     Ok(())
+}
+
+/// A lesson, its own connection beside it.
+fn lesson(program: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let mut terminal = Terminal::start(program, (120, 36), &["learn", "masking"]);
+    terminal.wait_for("masking key");
+    terminal.settled();
+    save(&mut terminal, folder, "lesson")
 }
 
 /// The binary beside this example.

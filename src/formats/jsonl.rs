@@ -1,18 +1,25 @@
 //! JSON Lines: one object for each thing that happened.
 
+mod objects;
+
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
 
 use serde::Serialize;
 
 use crate::capture::{
-    Capture, Connection, Exchange, FrameEntry, Gone, How, Item, MessageReader, Reaction, SentOn, Timestamp, Tls, Tunnel,
+    Capture, Connection, Exchange, FrameEntry, Gone, How, Item, MessageReader, SentOn, Timestamp, Tunnel,
 };
 use crate::lint::Finding;
 use crate::wire::handshake::Head;
 use crate::wire::{CloseBody, Opcode, Side};
 
 use super::messages::{Assembled, Assembler};
+pub(super) use objects::FindingJson;
+use objects::{
+    CloseEventJson, CloseJson, ContentJson, FrameJson, GoneJson, HeadJson, HttpJson, MessageJson, OpenJson, PingsJson,
+    ReactionJson, RefusedJson, SentOnJson, Sides, Times, TlsJson, TunnelJson,
+};
 
 /// How JSON Lines are written.
 #[derive(Clone, Copy, Debug)]
@@ -386,264 +393,4 @@ pub(super) fn finding_json(finding: &Finding) -> FindingJson {
 fn line(out: &mut impl Write, object: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, object)?;
     out.write_all(b"\n")
-}
-
-/// Frames that are not in the recording any more.
-#[derive(Serialize)]
-struct GoneJson {
-    event: &'static str,
-    time: f64,
-    /// Of any connection.
-    conn: Option<u32>,
-    first: u64,
-    last: u64,
-    frames: u64,
-}
-
-#[derive(Serialize)]
-struct OpenJson<'a> {
-    event: &'static str,
-    time: f64,
-    conn: u32,
-    client: Option<String>,
-    server: Option<String>,
-    target: Option<String>,
-    request: Option<HeadJson>,
-    response: Option<HeadJson>,
-    subprotocol: Option<String>,
-    extensions: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tunnel: Option<TunnelJson>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sent_on: Option<SentOnJson>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tls: Option<TlsJson<'a>>,
-    findings: Vec<FindingJson>,
-}
-
-#[derive(Serialize)]
-struct SentOnJson {
-    from: String,
-    to: String,
-    lines: Vec<String>,
-    /// Lines that were not sent on.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    removed: Vec<String>,
-}
-
-/// A tunnel through a proxy.
-#[derive(Serialize)]
-struct TunnelJson {
-    target: String,
-    from: String,
-    to: String,
-    request: Option<HeadJson>,
-    opened: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
-}
-
-#[derive(Serialize)]
-struct RefusedJson<'a> {
-    event: &'static str,
-    time: f64,
-    conn: u32,
-    client: Option<String>,
-    status: Option<u16>,
-    reason: String,
-    request: Option<HeadJson>,
-    response: Option<HeadJson>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tunnel: Option<TunnelJson>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tls: Option<TlsJson<'a>>,
-    findings: Vec<FindingJson>,
-}
-
-#[derive(Serialize)]
-struct TlsJson<'a> {
-    client: Option<&'a Tls>,
-    server: Option<&'a Tls>,
-}
-
-#[derive(Serialize)]
-struct HttpJson {
-    event: &'static str,
-    time: f64,
-    conn: u32,
-    n: u32,
-    client: String,
-    server: String,
-    target: String,
-    status: Option<u16>,
-    request: Option<HeadJson>,
-    response: Option<HeadJson>,
-    request_length: u64,
-    response_length: u64,
-    took: f64,
-    complete: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tunnel: Option<TunnelJson>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sent_on: Option<SentOnJson>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unclear: Option<String>,
-}
-
-#[derive(Serialize)]
-struct FrameJson {
-    event: &'static str,
-    time: f64,
-    conn: u32,
-    n: u64,
-    from: &'static str,
-    offset: Option<u64>,
-    fin: Option<bool>,
-    rsv: Option<u8>,
-    opcode: u8,
-    r#type: &'static str,
-    masked: Option<bool>,
-    masking_key: Option<String>,
-    length: u64,
-    length_form: Option<u8>,
-    header: Option<String>,
-    payload: String,
-    text: Option<String>,
-    close: Option<CloseJson>,
-    compressed: Option<bool>,
-    chunks: Option<u16>,
-    origin: &'static str,
-    edit: Option<&'static str>,
-    findings: Vec<FindingJson>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    complete: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    truncated: Option<bool>,
-}
-
-#[derive(Serialize)]
-struct MessageJson {
-    event: &'static str,
-    time: f64,
-    conn: u32,
-    from: &'static str,
-    first: u64,
-    last: u64,
-    fragments: Option<u64>,
-    r#type: &'static str,
-    compressed: Option<bool>,
-    wire_length: Option<u64>,
-    length: Option<u64>,
-    #[serde(flatten)]
-    content: ContentJson,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    truncated: Option<bool>,
-}
-
-/// What a message says.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum ContentJson {
-    Text {
-        text: String,
-    },
-    Payload {
-        payload: String,
-    },
-    /// It is compressed, and why it is not inflated.
-    Unknown {
-        text: (),
-        payload: (),
-        why: String,
-    },
-}
-
-#[derive(Serialize)]
-struct CloseEventJson {
-    event: &'static str,
-    time: f64,
-    conn: u32,
-    code: Option<u16>,
-    reason: Option<String>,
-    by: Option<&'static str>,
-    clean: Option<bool>,
-    how: Option<&'static str>,
-    verdict: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    reactions: Vec<ReactionJson>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pings: Option<Sides<PingsJson>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delay: Option<Sides<Times>>,
-}
-
-/// What a side did that had to fail the connection.
-#[derive(Serialize)]
-struct ReactionJson {
-    of: &'static str,
-    /// The frame.
-    n: u64,
-    rule: &'static str,
-    due: u16,
-    did: &'static str,
-    sentence: String,
-}
-
-impl ReactionJson {
-    fn of(reaction: &Reaction) -> Self {
-        Self {
-            of: reaction.of.name(),
-            n: reaction.due.frame,
-            rule: reaction.due.rule.id(),
-            due: reaction.due.code.0,
-            did: reaction.did.name(),
-            sentence: reaction.sentence.clone(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Sides<T> {
-    client: Option<T>,
-    server: Option<T>,
-}
-
-#[derive(Serialize)]
-struct PingsJson {
-    sent: u64,
-    answered: u64,
-    passed_over: u64,
-    unanswered: u64,
-    unsolicited_pongs: u64,
-    round_trip: Option<Times>,
-}
-
-/// Seconds.
-#[derive(Serialize)]
-struct Times {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    least: Option<f64>,
-    mean: f64,
-    most: f64,
-}
-
-#[derive(Serialize)]
-struct HeadJson {
-    line: String,
-    headers: Vec<(String, String)>,
-}
-
-#[derive(Serialize)]
-struct CloseJson {
-    code: u16,
-    reason: String,
-}
-
-#[derive(Serialize)]
-pub(super) struct FindingJson {
-    rule: &'static str,
-    section: &'static str,
-    level: &'static str,
-    at: Option<[u64; 2]>,
-    sees: String,
 }
