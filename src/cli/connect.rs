@@ -105,7 +105,8 @@ pub struct Connect {
     #[arg(long)]
     pub tolerant: bool,
 
-    /// Connect through a proxy: http://[USER:PASSWORD@]HOST:PORT or socks5://…
+    /// Connect through a proxy: http://HOST:PORT or socks5://HOST:PORT, with
+    /// USER:PASSWORD@ before the host if it wants them
     #[arg(long, value_name = "URL")]
     pub upstream_proxy: Option<UpstreamProxy>,
 

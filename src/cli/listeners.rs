@@ -109,7 +109,8 @@ pub struct Relay {
     #[arg(long)]
     pub rewrite_origin: bool,
 
-    /// Connect to the server through a proxy: http://[USER:PASSWORD@]HOST:PORT or socks5://…
+    /// Connect to the server through a proxy: http://HOST:PORT or socks5://HOST:PORT, with
+    /// USER:PASSWORD@ before the host if it wants them
     #[arg(long, value_name = "URL")]
     pub upstream_proxy: Option<UpstreamProxy>,
 
@@ -138,7 +139,8 @@ pub struct Proxy {
     #[arg(long, value_name = "HOST-PATTERN")]
     pub only: Vec<HostPattern>,
 
-    /// Connect to servers through another proxy: http://[USER:PASSWORD@]HOST:PORT or socks5://…
+    /// Connect to servers through another proxy: http://HOST:PORT or socks5://HOST:PORT, with
+    /// USER:PASSWORD@ before the host if it wants them
     #[arg(long, value_name = "URL")]
     pub upstream_proxy: Option<UpstreamProxy>,
 

@@ -10,7 +10,7 @@ use crate::endpoint::outbox::Origin;
 use crate::wire::{CloseBody, CloseCode, CloseCodeClass, Header, Opcode, Rsv, Side, fragments};
 
 impl Endpoint {
-    /// Whether so much waits to be written that nothing more is taken: see [`Config::high_water`].
+    /// Whether so much waits to be written that nothing more is taken: see [`Config::high_water`](crate::endpoint::Config::high_water).
     pub fn is_full(&self) -> bool {
         self.outbox.load() >= self.config.high_water
     }
