@@ -5,14 +5,18 @@ use std::error::Error;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream as Blocking};
+use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
+use rustls::ClientConfig;
 use wsinspect::wire::{Header, MaskingKey, Opcode, encode_frame};
 
 use crate::Outcome;
 use crate::latency::Latencies;
+use crate::socket::{self, Socket};
 
 /// Nothing is counted before that.
 const WARM_UP: Duration = Duration::from_millis(300);
@@ -33,6 +37,8 @@ pub struct Options {
     opcode: Opcode,
     /// Processes whose time is told, with that of their children.
     pids: Vec<u32>,
+    /// How TLS is spoken, if it is.
+    tls: Option<Arc<ClientConfig>>,
 }
 
 impl Options {
@@ -46,6 +52,7 @@ impl Options {
             messages: u64::MAX,
             opcode: Opcode::TEXT,
             pids: Vec::new(),
+            tls: None,
         };
         if !options.address.ip().is_loopback() {
             return Err(format!("{address} is not on this machine").into());
@@ -54,6 +61,10 @@ impl Options {
             words = rest;
             if *option == "--binary" {
                 options.opcode = Opcode::BINARY;
+                continue;
+            }
+            if *option == "--tls" {
+                options.tls = Some(socket::tls()?);
                 continue;
             }
             let [value, rest @ ..] = words else { return Err(format!("{option} lacks its value").into()) };
@@ -79,7 +90,7 @@ pub fn run(options: &Options) -> Outcome {
     let mut connections = Vec::new();
     for n in 0..options.connections {
         let mut connection = Connection::open(options)?;
-        poll.registry().register(&mut connection.socket, Token(n), Interest::READABLE | Interest::WRITABLE)?;
+        poll.registry().register(connection.socket.tcp(), Token(n), Interest::READABLE | Interest::WRITABLE)?;
         connections.push(connection);
     }
     let mut events = Events::with_capacity(1024);
@@ -170,7 +181,7 @@ impl Traffic {
 }
 
 struct Connection {
-    socket: TcpStream,
+    socket: Socket<TcpStream>,
     /// Places in the round.
     sent_at: usize,
     expected_at: usize,
@@ -186,27 +197,9 @@ struct Connection {
 
 impl Connection {
     fn open(options: &Options) -> io::Result<Self> {
-        let mut socket = Blocking::connect_timeout(&options.address, PATIENCE)?;
-        socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        write!(
-            socket,
-            "GET / HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-            options.address
-        )?;
-        let (mut head, mut byte) = (Vec::new(), [0]);
-        while !head.ends_with(b"\r\n\r\n") {
-            socket.read_exact(&mut byte)?;
-            head.push(byte[0]);
-        }
-        if !head.starts_with(b"HTTP/1.1 101") {
-            let line = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
-            return Err(io::Error::other(format!("the handshake was refused: {line}")));
-        }
-        socket.set_nonblocking(true)?;
+        let socket = open(options)?.polled()?;
         Ok(Self {
-            socket: TcpStream::from_std(socket),
+            socket,
             sent_at: 0,
             expected_at: 0,
             to_send: options.window
@@ -236,10 +229,11 @@ impl Connection {
             if whole > 0 {
                 self.arrived(whole, latencies);
             }
-            if n < buffer.len() {
+            if n < buffer.len() && self.socket.is_drained() {
                 break;
             }
         }
+        self.socket.send_kept()?;
         self.send(traffic, Instant::now())?;
         Ok(echoed as u64)
     }
@@ -294,4 +288,55 @@ impl Connection {
         debug_assert!(self.departures.len() <= traffic.window);
         Ok(())
     }
+}
+
+/// A connection with its opening handshake behind it.
+fn open(options: &Options) -> io::Result<Socket<Blocking>> {
+    let socket = Blocking::connect_timeout(&options.address, PATIENCE)?;
+    socket.set_nodelay(true)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    let mut socket = Socket::on(socket, options.tls.as_ref())?;
+    let request = format!(
+        "GET / HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        options.address
+    );
+    socket.write_all(request.as_bytes())?;
+    socket.flush()?;
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        socket.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    if !head.starts_with(b"HTTP/1.1 101") {
+        let line = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
+        return Err(io::Error::other(format!("the handshake was refused: {line}")));
+    }
+    Ok(socket)
+}
+
+/// Opens connections, some at once, and lets go of each; prints a line of JSON.
+pub fn open_and_leave(options: &Options) -> Outcome {
+    let cpu_before = cpu_seconds(&options.pids);
+    let began = Instant::now();
+    let end = Duration::from_secs_f64(options.seconds);
+    let opened: u64 = thread::scope(|scope| {
+        let opening = || {
+            let mut opened = 0;
+            while began.elapsed() < end {
+                drop(open(options)?);
+                opened += 1;
+            }
+            Ok(opened)
+        };
+        let threads: Vec<_> = (0..options.connections).map(|_| scope.spawn(opening)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("it does not panic")).sum::<io::Result<u64>>()
+    })?;
+    let (seconds, cpu) = (began.elapsed().as_secs_f64(), cpu_seconds(&options.pids) - cpu_before);
+    println!(
+        "{{\"opened\": {opened}, \"seconds\": {seconds:.3}, \"opened_per_s\": {:.0}, \"cpu_ms_each\": {:.3}}}",
+        opened as f64 / seconds,
+        cpu / opened as f64 * 1e3
+    );
+    Ok(())
 }

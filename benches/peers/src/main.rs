@@ -3,7 +3,8 @@
 //! - `peers echo LIBRARY`: an echo server, with `bare`, `fastwebsockets`, `tokio-tungstenite` or `tokio-websockets`
 //! - `peers relay ADDRESS`: a relay that looks at nothing
 //! - `peers load ADDRESS [--connections N] [--window N] [--size BYTES] [--seconds S] [--messages N] [--binary]
-//!   [--pid N]…`: sends messages to an echo server, and checks and times each that comes back
+//!   [--tls] [--pid N]…`: sends messages to an echo server, and checks and times each that comes back
+//! - `peers open ADDRESS [OPTION]…`, with the same options: opens connections and lets go of them, as many at once
 //!
 //! The servers say `listening on 127.0.0.1:PORT` and run until they are ended.
 
@@ -11,6 +12,7 @@ mod echo;
 mod latency;
 mod load;
 mod relay;
+mod socket;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -24,7 +26,10 @@ fn main() -> ExitCode {
         ["echo", library] => echo::run(library),
         ["relay", address] => relay::run(address),
         ["load", address, ref options @ ..] => load::Options::read(address, options).and_then(|o| load::run(&o)),
-        _ => Err("expected: peers echo LIBRARY, peers relay ADDRESS, or peers load ADDRESS [OPTION]…".into()),
+        ["open", address, ref options @ ..] => {
+            load::Options::read(address, options).and_then(|o| load::open_and_leave(&o))
+        }
+        _ => Err("expected: peers echo LIBRARY, peers relay ADDRESS, or peers load or open ADDRESS [OPTION]…".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
