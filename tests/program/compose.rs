@@ -152,9 +152,9 @@ fn composed_by_keys_a_broken_frame_goes_from_serve_to_the_client() {
     terminal.wait_for("! fragmented-control");
     terminal.keys("\r");
     assert_eq!(client.read_frame().0, Header::new(Opcode::PING, None, 0).with_fin(false));
-    terminal.wait_for("fragmented-control");
     // the same again, from the list, once it is there
     terminal.wait_for("frame sent to connection 1");
+    terminal.wait_for("row 3 of 3");
     terminal.keys("Gr");
     terminal.wait_for("frame 3 sent again to connection 1");
     assert_eq!(client.read_frame().0, Header::new(Opcode::PING, None, 0).with_fin(false));
