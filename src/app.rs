@@ -16,8 +16,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::capture::{self, Capture, CaptureWriter, Clock, Leftovers, Recording};
-use crate::cli::{self, Cli, Command, UsageError};
+use crate::capture::{self, Capture, CaptureWriter, Clock, Leftovers, Recorder, RecorderThread, Recording};
+use crate::cli::{self, Cli, Command, Common, UsageError};
 use crate::control::Control;
 use crate::headless::Form;
 use crate::net;
@@ -68,23 +68,11 @@ fn take_descriptors() {
 async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen().context("cannot listen to signals")?;
     let common = live.common();
-    let streams = common.record.as_deref() == Some(Path::new(STANDARD_OUTPUT));
-    if streams && io::stdout().is_terminal() {
-        let error = "a recording is not written to a terminal; pipe it on, for example to wireshark -k -i -";
-        return Err(UsageError(error.to_owned()).into());
-    }
+    let streams = streams(common)?;
     let tls = live.tls()?;
     let listener = net::listen(&live.listen().host, live.listen().port).await?;
     let address = listener.local_addr().context("cannot tell which address is listened on")?;
-    let is_named = common.record.is_some() && !streams;
-    if !is_named {
-        tell_of_leftovers(common.keep);
-    }
-    let recording = Arc::new(Recording::create(common.record.as_deref().filter(|_| !streams), common.force)?);
-    let capture = Arc::new(Capture::new(recording.reader()));
-    let writer = writer(&recording, is_named, common.keep)?;
-    let (recorder, recorder_thread) =
-        capture::start(writer, capture.clone(), common.show.limits()).context("cannot start the recorder")?;
+    let Begun { recording, capture, recorder, thread: recorder_thread } = begin_recording(common, streams)?;
     let (control, commands) = Control::new();
     let clock = Clock::start();
     let marker = recorder.marker();
@@ -128,6 +116,37 @@ async fn run_until_told(live: &Live) -> anyhow::Result<ExitCode> {
     recording.remove_unless_kept();
     tell_of_missing(&capture);
     outcome
+}
+
+/// Whether the recording goes to standard output.
+fn streams(common: &Common) -> anyhow::Result<bool> {
+    let streams = common.record.as_deref() == Some(Path::new(STANDARD_OUTPUT));
+    if streams && io::stdout().is_terminal() {
+        let error = "a recording is not written to a terminal; pipe it on, for example to wireshark -k -i -";
+        return Err(UsageError(error.to_owned()).into());
+    }
+    Ok(streams)
+}
+
+/// A recording that has begun.
+struct Begun {
+    recording: Arc<Recording>,
+    capture: Arc<Capture>,
+    recorder: Recorder,
+    thread: RecorderThread,
+}
+
+fn begin_recording(common: &Common, streams: bool) -> anyhow::Result<Begun> {
+    let is_named = common.record.is_some() && !streams;
+    if !is_named {
+        tell_of_leftovers(common.keep);
+    }
+    let recording = Arc::new(Recording::create(common.record.as_deref().filter(|_| !streams), common.force)?);
+    let capture = Arc::new(Capture::new(recording.reader()));
+    let writer = writer(&recording, is_named, common.keep)?;
+    let (recorder, thread) =
+        capture::start(writer, capture.clone(), common.show.limits()).context("cannot start the recorder")?;
+    Ok(Begun { recording, capture, recorder, thread })
 }
 
 /// What writes the recording; one without a name is kept within `keep`, where that can be.

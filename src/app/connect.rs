@@ -1,7 +1,6 @@
 //! `wsinspect connect`: our own client, its connection shown, or its messages passed to and from standard input and output.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -11,9 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::view::{Parts, View, form};
-use super::{INTERRUPTED, STANDARD_OUTPUT, Signals, tell_of_leftovers, tell_of_missing, tls, writer};
-use crate::capture::{self, Capture, Clock, RecorderThread, Recording};
-use crate::cli::{self, ClientReply, UsageError};
+use super::{Begun, INTERRUPTED, Signals, begin_recording, streams, tell_of_missing, tls};
+use crate::capture::{Capture, Clock, RecorderThread};
+use crate::cli::{self, ClientReply};
 use crate::control::Control;
 use crate::endpoint::{self, Ask};
 use crate::formats::plain;
@@ -37,23 +36,11 @@ pub(super) fn run(connect: &cli::Connect) -> anyhow::Result<ExitCode> {
 async fn run_until_over(connect: &cli::Connect) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen().context("cannot listen to signals")?;
     let common = &connect.common;
-    let streams = common.record.as_deref() == Some(Path::new(STANDARD_OUTPUT));
-    if streams && io::stdout().is_terminal() {
-        let error = "a recording is not written to a terminal; pipe it on, for example to wireshark -k -i -";
-        return Err(UsageError(error.to_owned()).into());
-    }
+    let streams = streams(common)?;
     // whoever pipes something in wants it sent
     let has_screen = !streams && !common.show.headless && io::stdout().is_terminal() && io::stdin().is_terminal();
     let tls = client_tls(connect)?;
-    let is_named = common.record.is_some() && !streams;
-    if !is_named {
-        tell_of_leftovers(common.keep);
-    }
-    let recording = Arc::new(Recording::create(common.record.as_deref().filter(|_| !streams), common.force)?);
-    let capture = Arc::new(Capture::new(recording.reader()));
-    let writer = writer(&recording, is_named, common.keep)?;
-    let (recorder, recorder_thread) =
-        capture::start(writer, capture.clone(), common.show.limits()).context("cannot start the recorder")?;
+    let Begun { recording, capture, recorder, thread: recorder_thread } = begin_recording(common, streams)?;
     let (control, commands) = Control::new();
     let clock = Clock::start();
     let marker = recorder.marker();
