@@ -113,8 +113,15 @@ pub(crate) fn read(stream: &mut impl Read, expected: &[u8]) {
     assert_eq!(String::from_utf8_lossy(&bytes), String::from_utf8_lossy(expected));
 }
 
-/// Sends `up` and `down` in any pieces at once, and looks at what comes out and how it ends.
-fn converse(n: u64, random: &mut Random, (mut client, mut server): (Duplex, Duplex), up: &[u8], down: &[u8]) {
+/// Sends `up` and `down` in any pieces at once, and looks at what comes out and how it ends. The server's end may come
+/// about only once the client has sent something.
+pub(crate) fn converse(
+    n: u64,
+    random: &mut Random,
+    (mut client, server): (Duplex, impl FnOnce() -> Duplex),
+    up: &[u8],
+    down: &[u8],
+) {
     let (sent_up, sent_down) = (up.to_vec(), down.to_vec());
     let (mut one, mut two) = (Random(random.0 | 1), Random(random.0 | 2));
     let mut sender = client.clone();
@@ -122,6 +129,7 @@ fn converse(n: u64, random: &mut Random, (mut client, mut server): (Duplex, Dupl
         one.send(&mut sender, &sent_up);
         sender.end();
     });
+    let mut server = server();
     let mut sender = server.clone();
     let resets = n % 4 == 3;
     let server_sends = std::thread::spawn(move || {
@@ -172,7 +180,7 @@ fn bytes_come_out_of_a_tunnel_as_they_went_in_and_so_do_their_ends() {
             let (up, down) = (hostile(&mut random), random.bytes());
             let (client, server) = proxy.tunnel();
             let ends = (Duplex::plain(client.stream), Duplex::plain(server));
-            converse(n, &mut random, ends, &up, &down);
+            converse(n, &mut random, (ends.0, || ends.1), &up, &down);
         }
     }
 }
@@ -185,7 +193,7 @@ fn bytes_come_out_of_tls_in_a_tunnel_as_they_went_in_and_so_do_their_ends() {
     for n in 0..conversations() {
         let (up, down) = (hostile(&mut random), random.bytes());
         let ends = proxy.tls_tunnel(&config);
-        converse(n, &mut random, ends, &up, &down);
+        converse(n, &mut random, (ends.0, || ends.1), &up, &down);
     }
 }
 
@@ -202,7 +210,7 @@ fn bytes_after_an_upgrade_in_absolute_form_come_out_as_they_went_in_and_so_do_th
             client.write_all(head(&format!("ws://{target}/chat")).as_bytes()).unwrap();
             let mut server = proxy.accept();
             assert_eq!(read_head(&mut server), head("/chat"));
-            converse(n, &mut random, (Duplex::plain(client), Duplex::plain(server)), &up, &down);
+            converse(n, &mut random, (Duplex::plain(client), || Duplex::plain(server)), &up, &down);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The relay with TLS on either leg, and on both: what goes in comes out, and so do the ends.
 
-use std::io::{ErrorKind, Read as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
+use crate::proxy::converse;
 use crate::relay::Random;
 use crate::support::{Authority, Certified, Duplex, Program, client_config, server_config};
 use rustls::ServerConfig;
@@ -70,7 +70,7 @@ impl Relay {
     }
 }
 
-fn converse(clients: bool, server: bool) {
+fn conversations(clients: bool, server: bool) {
     let relay = Relay::start(clients, server, &["--payload-limit", "0"]);
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     let in_ci = std::env::var_os("WSINSPECT_CI").is_some();
@@ -80,58 +80,21 @@ fn converse(clients: bool, server: bool) {
         // nothing at all would be no connection to the server while the client is there
         let (up, down) = ([b"x", found, &random.bytes()].concat(), random.bytes());
         let up = if found.is_empty() { up } else { up[1..].to_vec() };
-        let mut client = relay.connect();
-        let (sent_up, sent_down) = (up.clone(), down.clone());
-        let (mut one, mut two) = (Random(random.0 | 1), Random(random.0 | 2));
-        let mut sender = client.clone();
-        let client_sends = std::thread::spawn(move || {
-            one.send(&mut sender, &sent_up);
-            sender.end();
-        });
-        let mut at_server = relay.accept();
-        let mut sender = at_server.clone();
-        let resets = n % 4 == 3;
-        let server_sends = std::thread::spawn(move || {
-            two.send(&mut sender, &sent_down);
-            if !resets {
-                sender.end();
-            }
-        });
-        let reader = std::thread::spawn(move || {
-            let mut seen = Vec::new();
-            at_server.read_to_end(&mut seen).expect("the client's end is passed on as an end");
-            (seen, at_server)
-        });
-        let mut seen = vec![0; down.len()];
-        client.read_exact(&mut seen).unwrap();
-        assert!(seen == down, "conversation {n}: what the client got differs");
-        client_sends.join().unwrap();
-        server_sends.join().unwrap();
-        let (seen, at_server) = reader.join().unwrap();
-        assert!(seen == up, "conversation {n}: what the server got differs");
-        if resets {
-            at_server.reset();
-        }
-        drop(at_server);
-        match client.read(&mut [0; 16]) {
-            Ok(0) => assert!(!resets, "conversation {n}"),
-            Err(error) => assert!(resets && error.kind() == ErrorKind::ConnectionReset, "conversation {n}: {error}"),
-            Ok(_) => panic!("conversation {n}: more than was sent"),
-        }
+        converse(n, &mut random, (relay.connect(), || relay.accept()), &up, &down);
     }
 }
 
 #[test]
 fn with_tls_to_the_client_the_bytes_that_come_out_are_those_that_went_in() {
-    converse(true, false);
+    conversations(true, false);
 }
 
 #[test]
 fn with_tls_to_the_server_the_bytes_that_come_out_are_those_that_went_in() {
-    converse(false, true);
+    conversations(false, true);
 }
 
 #[test]
 fn with_tls_on_both_legs_the_bytes_that_come_out_are_those_that_went_in() {
-    converse(true, true);
+    conversations(true, true);
 }
