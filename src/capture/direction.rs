@@ -1,15 +1,20 @@
 //! One direction of a connection: its frames.
 
+mod chunk;
+mod halfway;
+
 use super::connection::Connection;
 use super::deflation::{Deflated, Deflation, Place as Checkpoint};
-use super::event::{ConnectionId, Note, Origin, Timestamp};
+use super::event::{ConnectionId, Origin, Timestamp};
 use super::file::Position;
 use super::frame_entry::{FrameEntry, NewFrame};
 use super::growing::Growing;
 use super::resync;
-use super::tcp::MAX_SEGMENT;
 use crate::lint::{Finding, Limits, Linter, Rule};
 use crate::wire::{Decoder, DeflateAgreement, Header, MessageSequence, Opcode, Piece, Place, Rsv, Side, mask_onto};
+pub(super) use chunk::Chunk;
+use chunk::HeldChunk;
+pub(super) use halfway::{Before, Halfway, Unfinished};
 
 /// What one side sends.
 #[derive(Debug)]
@@ -51,52 +56,6 @@ pub(super) struct Direction {
     scratch: Vec<u8>,
 }
 
-/// How far a direction has come: what it takes to go on from there without what came before.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Halfway {
-    /// Where the first byte of what is unfinished stands: of a frame, or of a head.
-    pub(super) begun: Option<Position>,
-    /// How many bytes of an unfinished frame have come.
-    pub(super) unfinished: u64,
-    /// Who makes it.
-    pub(super) origin: Origin,
-    /// What came before it.
-    pub(super) before: Before,
-}
-
-impl Halfway {
-    /// What begins at `old` stands at `new` from now on, or is not there any more.
-    pub(super) fn move_begun(&mut self, old: Position, new: Option<Position>) {
-        if self.begun == Some(old) {
-            self.begun = new;
-        }
-    }
-}
-
-/// What is not there of a direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Before {
-    /// Frames.
-    pub(super) frames: u64,
-    /// Bytes after the opening handshake.
-    pub(super) bytes: u64,
-    /// How many reads the frame at hand has arrived in, if any of it has come.
-    pub(super) chunks: u16,
-    /// The message at hand.
-    pub(super) message: Unfinished,
-}
-
-/// A message that is unfinished.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unfinished {
-    /// There is none.
-    No,
-    /// One of this opcode, compressed or not.
-    Message(Opcode, bool),
-    /// Where frames begin is not known.
-    Unknown,
-}
-
 /// What is known of the compression on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Deflate {
@@ -105,16 +64,6 @@ enum Deflate {
     /// There may be: the handshake was not seen, or makes no sense.
     Unknown,
     Agreed(DeflateAgreement),
-}
-
-/// A chunk held back, and where its bytes stand.
-#[derive(Debug)]
-pub(super) struct HeldChunk {
-    bytes: Vec<u8>,
-    blocks: Vec<u64>,
-    notes: Vec<Note>,
-    start: usize,
-    time: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -183,32 +132,6 @@ impl Direction {
         }
     }
 
-    /// How far it has come, after `frames` frames and `bytes` bytes that follow the opening handshake.
-    pub(super) fn halfway(&self, frames: u64, bytes: u64) -> Halfway {
-        let message = if self.lost || self.searching { Unfinished::Unknown } else { self.message() };
-        let before = Before { frames, bytes, chunks: 0, message };
-        match &self.start {
-            Some(start) => Halfway {
-                begun: start.position,
-                unfinished: bytes.saturating_sub(start.offset),
-                origin: start.origin,
-                before: Before { bytes: start.offset, chunks: start.chunks, message: start.message, ..before },
-            },
-            None => Halfway { begun: None, unfinished: 0, origin: self.maker, before },
-        }
-    }
-
-    /// What came before the frame at hand, or the next one, will go: from where on, with what, its compressed messages can
-    /// be inflated then.
-    pub(super) fn border(&mut self) -> Option<(u64, Checkpoint)> {
-        let (offset, message) = match &self.start {
-            Some(start) => (start.offset, start.message),
-            None => (self.stream, self.message()),
-        };
-        let has_begun = matches!(message, Unfinished::Message(_, true));
-        Some((offset, self.deflation.border(self.linter.inflater()?, has_begun)?))
-    }
-
     /// The frame at hand, `time` being when its last bytes so far came.
     pub(super) fn growing(&self, connection: &Connection, time: Timestamp) -> Option<Growing> {
         let start = self.start.as_ref().filter(|_| !self.lost && !self.searching)?;
@@ -235,46 +158,6 @@ impl Direction {
         match self.messages.unfinished() {
             Some(opcode) => Unfinished::Message(opcode, self.compressed),
             None => Unfinished::No,
-        }
-    }
-
-    /// Goes on from there, `before` not being there.
-    pub(super) fn resume(&mut self, before: &Before) {
-        if before.bytes == 0 {
-            // all of the first frame is there, written anew
-            self.earlier_chunks = before.chunks.saturating_sub(1);
-            return;
-        }
-        self.lose_borders();
-        self.stream = before.bytes;
-        self.earlier_chunks = before.chunks.saturating_sub(1);
-        let Unfinished::Message(opcode, compressed) = before.message else {
-            self.searching = before.message == Unfinished::Unknown;
-            self.mid_message = self.searching;
-            return;
-        };
-        // what the message began with is not judged again
-        let start = Header { rsv: if compressed { Rsv::RSV1 } else { Rsv::NONE }, ..Header::new(opcode, None, 0) };
-        let start = start.with_fin(false);
-        self.linter.header(&start, &mut Vec::new());
-        self.linter.pass_over();
-        self.linter.end(&mut Vec::new());
-        self.messages.place(&start);
-        self.compressed = compressed;
-        (self.searching, self.mid_message) = (false, false);
-    }
-
-    /// What begins at `old` stands at `new` from now on, or is not there any more; returned is whether that is the frame at
-    /// hand.
-    pub(super) fn move_begun(&mut self, old: Position, new: Option<Position>) -> bool {
-        let start = self.start.as_mut().filter(|start| start.position == Some(old));
-        start.map(|start| start.position = new).is_some()
-    }
-
-    /// What stood in the file before `kept_from` is not there any more.
-    pub(super) fn forget_held(&mut self, kept_from: u64) {
-        for held in self.held.iter_mut().filter(|held| held.blocks.iter().any(|block| *block < kept_from)) {
-            held.blocks.clear();
         }
     }
 
@@ -431,12 +314,12 @@ impl Direction {
     fn search(&mut self, chunk: &Chunk<'_>, mut done: impl FnMut(Done)) {
         self.held_bytes += chunk.rest().len();
         self.held.push(HeldChunk::new(chunk));
-        let segments: Vec<_> = self.held.iter().map(|held| &held.bytes[held.start..]).collect();
+        let segments: Vec<_> = self.held.iter().map(HeldChunk::rest).collect();
         let found = resync::find(&segments, Some(self.from == Side::Client));
         let over = self.held.len() > resync::MAX_SEGMENTS || self.held_bytes > Self::MAX_HELD;
         let skipped = found.unwrap_or(usize::from(over));
         for held in self.held.drain(..skipped) {
-            let length = held.bytes.len() - held.start;
+            let length = held.rest().len();
             self.stream += length as u64;
             self.held_bytes -= length;
         }
@@ -535,54 +418,5 @@ impl Direction {
         let inflater = self.linter.inflater().filter(|_| ends_message);
         let checkpoint = inflater.and_then(|inflater| self.deflation.place(inflater));
         Some(Done { frame, findings, body, deflated, checkpoint })
-    }
-}
-
-impl HeldChunk {
-    fn new(chunk: &Chunk<'_>) -> Self {
-        Self {
-            bytes: chunk.bytes.to_vec(),
-            blocks: chunk.blocks.to_vec(),
-            notes: chunk.notes.to_vec(),
-            start: chunk.start,
-            time: chunk.time,
-        }
-    }
-
-    /// The chunk again.
-    pub(super) fn chunk(&self) -> Chunk<'_> {
-        Chunk { bytes: &self.bytes, start: self.start, blocks: &self.blocks, notes: &self.notes, time: self.time }
-    }
-}
-
-/// The bytes of one read or write, from `start` on, and where they stand in the file.
-pub(super) struct Chunk<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) start: usize,
-    pub(super) blocks: &'a [u64],
-    pub(super) notes: &'a [Note],
-    pub(super) time: Timestamp,
-}
-
-impl<'a> Chunk<'a> {
-    pub(super) fn rest(&self) -> &'a [u8] {
-        &self.bytes[self.start..]
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.start == self.bytes.len()
-    }
-
-    /// Where the byte at `offset` after `start` stands in the file.
-    pub(super) fn position(&self, offset: usize) -> Option<Position> {
-        let at = self.start + offset;
-        let block = *self.blocks.get(at / MAX_SEGMENT)?;
-        // the remainder is below MAX_SEGMENT, hence fits 16 bits
-        Some(Position { block, skip: (at % MAX_SEGMENT) as u16 })
-    }
-
-    fn origin(&self, offset: usize, maker: Origin) -> Origin {
-        let at = self.start + offset;
-        self.notes.iter().find(|note| note.offset == at).map_or(maker, |note| note.origin)
     }
 }
