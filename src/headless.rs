@@ -54,6 +54,9 @@ struct Progress {
 const BATCH: usize = 512;
 /// Bytes that are written at once.
 const BUFFER: usize = 64 * 1024;
+/// How long the printer rests once it has printed all there is: what comes meanwhile is printed together. To be woken for
+/// every little of it would cost more than to print it.
+const REST: Duration = Duration::from_millis(3);
 /// How long a reader of our output may take nothing when the program ends.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -165,6 +168,7 @@ fn print(capture: &Capture, form: Form, filter: Option<Filter>, progress: &Progr
             if last {
                 return Ok(());
             }
+            thread::sleep(REST);
             capture.wait(generation);
             continue;
         }

@@ -5,13 +5,15 @@ mod halfway;
 
 use super::connection::Connection;
 use super::deflation::{Deflated, Deflation, Place as Checkpoint};
-use super::event::{ConnectionId, Origin, Timestamp};
+use super::event::{ConnectionId, Origin, Timestamp, Vantage};
 use super::file::Position;
 use super::frame_entry::{FrameEntry, NewFrame};
 use super::growing::Growing;
 use super::resync;
 use crate::lint::{Finding, Limits, Linter, Rule};
-use crate::wire::{Decoder, DeflateAgreement, Header, MessageSequence, Opcode, Piece, Place, Rsv, Side, mask_onto};
+use crate::wire::{
+    Decoder, DeflateAgreement, Header, MessageSequence, Opcode, Piece, Place, Rsv, Side, is_text, mask_onto,
+};
 pub(super) use chunk::Chunk;
 use chunk::HeldChunk;
 pub(super) use halfway::{Before, Halfway, Unfinished};
@@ -19,8 +21,10 @@ pub(super) use halfway::{Before, Halfway, Unfinished};
 /// What one side sends.
 #[derive(Debug)]
 pub(super) struct Direction {
+    connection: ConnectionId,
     from: Side,
     limits: Limits,
+    vantage: Vantage,
     /// Who makes frames of which nothing else is noted.
     maker: Origin,
     /// Chunks that came before it was known what they mean.
@@ -34,8 +38,6 @@ pub(super) struct Direction {
     mid_message: bool,
     /// Pings of the other side may not have been seen.
     unseen_pings: bool,
-    /// Its frames stand for messages of an archive.
-    archived: bool,
     decoder: Decoder,
     linter: Linter,
     messages: MessageSequence,
@@ -78,6 +80,15 @@ struct FrameStart {
     message: Unfinished,
 }
 
+/// How much of a frame has arrived, and what shows by then.
+#[derive(Clone, Copy)]
+struct Arrived {
+    time: Timestamp,
+    complete: bool,
+    compressed: bool,
+    has_findings: bool,
+}
+
 #[derive(Debug)]
 struct FrameInProgress {
     header: Header,
@@ -89,12 +100,19 @@ struct FrameInProgress {
 
 /// A frame that is complete, or never will be.
 pub(super) struct Done {
-    pub(super) frame: NewFrame,
+    pub(super) entry: FrameEntry,
+    /// Nothing for most frames.
+    pub(super) more: Option<Box<More>>,
+}
+
+/// What else is to be said of a frame.
+#[derive(Debug, Default)]
+pub(super) struct More {
     pub(super) findings: Vec<Finding>,
     /// A control frame's payload, up to what is legal.
     pub(super) body: Vec<u8>,
-    /// The compressed messages so far, if the frame ends one.
-    pub(super) deflated: Option<Deflated>,
+    /// What the compressed message counts as that it ends, and all of them so far.
+    pub(super) deflated: Option<(Deflated, Deflated)>,
     /// Where reading such messages can begin, if that is after this frame.
     pub(super) checkpoint: Option<Checkpoint>,
 }
@@ -105,18 +123,19 @@ impl Direction {
     /// Room for unmasking that is kept between chunks.
     const SCRATCH: usize = 1024;
 
-    pub(super) fn new(from: Side, limits: Limits, maker: Origin) -> Self {
+    pub(super) fn new(connection: &Connection, from: Side, limits: Limits) -> Self {
         Self {
+            connection: connection.id,
             from,
             limits,
-            maker,
+            vantage: connection.vantage,
+            maker: connection.vantage.origin_of(from),
             held: Vec::new(),
             held_bytes: 0,
             lost: false,
             searching: false,
             mid_message: false,
             unseen_pings: false,
-            archived: false,
             decoder: Decoder::default(),
             linter: Linter::new(from, limits),
             messages: MessageSequence::default(),
@@ -133,23 +152,11 @@ impl Direction {
     }
 
     /// The frame at hand, `time` being when its last bytes so far came.
-    pub(super) fn growing(&self, connection: &Connection, time: Timestamp) -> Option<Growing> {
+    pub(super) fn growing(&self, time: Timestamp) -> Option<Growing> {
         let start = self.start.as_ref().filter(|_| !self.lost && !self.searching)?;
         let entry = self.frame.as_ref().map(|frame| {
-            let new = NewFrame {
-                time,
-                position: start.position,
-                offset: start.offset,
-                connection: connection.id,
-                from: self.from,
-                header: frame.header,
-                chunks: start.chunks,
-                complete: false,
-                compressed: frame.compressed,
-                message: None,
-                origin: start.origin,
-            };
-            FrameEntry::new(&new, false, false, false)
+            let FrameInProgress { header, compressed, .. } = *frame;
+            self.entry(header, start, Arrived { time, complete: false, compressed, has_findings: false })
         });
         Some(Growing { entry, came: self.stream.saturating_sub(start.offset), began: start.time, time })
     }
@@ -213,44 +220,38 @@ impl Direction {
         }
         let whole = chunk.rest();
         let mut input = whole;
+        let mut origins = chunk.origins(self.maker);
         loop {
             let at = whole.len() - input.len();
             if self.start.is_none() && !input.is_empty() {
-                let offset = self.stream + at as u64;
-                self.start = Some(FrameStart {
-                    offset,
-                    position: chunk.position(at),
-                    origin: chunk.origin(at, self.maker),
-                    chunks: std::mem::take(&mut self.earlier_chunks).saturating_add(1),
-                    time: chunk.time,
-                    message: self.message(),
-                });
-            }
-            // most frames are there whole
-            if let Some((header, payload)) = self.decoder.whole(&mut input) {
-                self.header(header);
-                if !payload.is_empty() {
-                    self.payload(payload, 0);
+                let chunks = std::mem::take(&mut self.earlier_chunks).saturating_add(1);
+                let (offset, position, origin) = (self.stream + at as u64, chunk.position(at), origins.at(at));
+                let start = FrameStart { offset, position, origin, chunks, time: chunk.time, message: self.message() };
+                // most frames are there whole
+                if let Some((header, payload)) = self.decoder.whole(&mut input) {
+                    let arrived = Arrived { time: chunk.time, complete: true, compressed: false, has_findings: false };
+                    if self.is_usual(&header, payload) {
+                        done(Done { entry: self.entry(header, &start, arrived), more: None });
+                        continue;
+                    }
+                    self.start = Some(start);
+                    self.header(header);
+                    if !payload.is_empty() {
+                        self.payload(payload, 0);
+                    }
+                    self.finish(chunk.time, true).into_iter().for_each(&mut done);
+                    continue;
                 }
-                if let Some(frame) = self.finish(chunk.time, true) {
-                    done(frame);
-                }
-                continue;
+                self.start = Some(start);
             }
             match self.decoder.next(&mut input) {
                 None => break,
                 Some(Piece::Header(header)) => self.header(header),
                 Some(Piece::Payload { bytes, offset }) => self.payload(bytes, offset),
-                Some(Piece::End) => {
-                    if let Some(frame) = self.finish(chunk.time, true) {
-                        done(frame);
-                    }
-                }
+                Some(Piece::End) => self.finish(chunk.time, true).into_iter().for_each(&mut done),
                 Some(Piece::Lost(_)) => {
                     // this frame never ends, and none after it can be found
-                    if let Some(frame) = self.finish(chunk.time, false) {
-                        done(frame);
-                    }
+                    self.finish(chunk.time, false).into_iter().for_each(&mut done);
                     self.lost = true;
                     break;
                 }
@@ -273,13 +274,8 @@ impl Direction {
         self.unseen_pings = true;
     }
 
-    /// Its frames are made of messages: what messages don't tell is not judged.
-    pub(super) fn judge_messages_alone(&mut self) {
-        self.archived = true;
-    }
-
     /// `bytes` were not seen. A payload is followed over them; a frame that can't be is returned.
-    pub(super) fn gap(&mut self, bytes: u64) -> Option<(NewFrame, Vec<Finding>)> {
+    pub(super) fn gap(&mut self, bytes: u64, time: Timestamp) -> Option<Done> {
         if self.searching {
             // borders are looked for in what is without a gap
             self.stream += std::mem::take(&mut self.held_bytes) as u64;
@@ -294,7 +290,7 @@ impl Direction {
             self.linter.pass_over();
             return None;
         }
-        let cut = self.give_up();
+        let cut = self.give_up(time);
         self.lose_borders();
         cut
     }
@@ -334,8 +330,16 @@ impl Direction {
     }
 
     /// The frame that was cut short when the connection ended.
-    pub(super) fn give_up(&mut self) -> Option<(NewFrame, Vec<Finding>)> {
-        self.finish(Timestamp::default(), false).map(|done| (done.frame, done.findings))
+    pub(super) fn give_up(&mut self, time: Timestamp) -> Option<Done> {
+        self.finish(time, false)
+    }
+
+    /// Takes a whole frame in if it is a message of its own that breaks no rule: nothing more has to be known of it.
+    fn is_usual(&mut self, header: &Header, payload: &[u8]) -> bool {
+        let room = &mut self.scratch;
+        !self.mid_message
+            && self.messages.unfinished().is_none()
+            && self.linter.whole_message(header, || is_text(payload, header.masking_key, room))
     }
 
     fn header(&mut self, header: Header) {
@@ -392,31 +396,35 @@ impl Direction {
         if self.unseen_pings {
             findings.retain(|finding| finding.rule != Rule::PongUnsolicited);
         }
-        if self.archived {
+        if self.vantage == Vantage::Archive {
             findings.retain(|finding| finding.rule.concerns_message());
         }
-        let ends_message = complete && header.fin && compressed;
-        let message = ends_message.then(|| {
+        let arrived = Arrived { time, complete, compressed, has_findings: !findings.is_empty() };
+        let entry = self.entry(header, &start, arrived);
+        let mut more = More { findings, body, ..More::default() };
+        if complete && header.fin && compressed {
             let whole = self.linter.inflater().is_some() && self.linter.inflate_error().is_none();
-            self.deflation.message(whole.then_some(self.inflated))
-        });
-        let frame = NewFrame {
-            time,
+            let message = self.deflation.message(whole.then_some(self.inflated));
+            more.deflated = Some((message, self.deflation.total()));
+            more.checkpoint = self.linter.inflater().and_then(|inflater| self.deflation.place(inflater));
+        }
+        Some(Done { entry, more: Some(Box::new(more)) })
+    }
+
+    fn entry(&self, header: Header, start: &FrameStart, arrived: Arrived) -> FrameEntry {
+        let new = NewFrame {
+            time: arrived.time,
             position: start.position,
             offset: start.offset,
-            // the dissector knows it
-            connection: ConnectionId(0),
+            connection: self.connection,
             from: self.from,
             header,
             chunks: start.chunks,
-            complete,
-            compressed,
-            message,
+            complete: arrived.complete,
+            compressed: arrived.compressed,
             origin: start.origin,
         };
-        let deflated = ends_message.then(|| self.deflation.total());
-        let inflater = self.linter.inflater().filter(|_| ends_message);
-        let checkpoint = inflater.and_then(|inflater| self.deflation.place(inflater));
-        Some(Done { frame, findings, body, deflated, checkpoint })
+        let is_injected = start.origin == Origin::User && self.vantage == Vantage::Beside;
+        FrameEntry::new(&new, arrived.has_findings, is_injected, self.vantage == Vantage::Archive)
     }
 }

@@ -1,23 +1,25 @@
 //! Chunks in, frames and findings out: the one derivation behind every view, live or from a file.
 
 use super::connection::{CloseFrame, Connection, ConnectionState};
-use super::deflation::Place;
-use super::direction::{Before, Chunk, Direction, Halfway};
-use super::event::{Event, EventKind, Origin, SocketEnd, Timestamp, Vantage};
+use super::deflation::{Deflated, Place};
+use super::direction::{Before, Chunk, Direction, Done, Halfway, More};
+use super::event::{ConnectionId, Event, EventKind, Origin, SocketEnd, Timestamp, Vantage};
 use super::exchange::Exchange;
 use super::file::Position;
-use super::frame_entry::NewFrame;
+use super::frame_entry::FrameEntry;
 use super::index::MilestoneKind;
 use super::pings::Pings;
 use super::requests::Http;
 use crate::lint::{Finding, Limits};
 use crate::wire::{CloseBody, Opcode, Side};
 
-/// What follows from an event.
+/// What follows from an event, beside frames.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// A frame is complete, or never will be.
-    Frame(NewFrame, Vec<Finding>),
+    /// What is wrong with the frame before it.
+    Findings(Vec<Finding>),
+    /// The frame before it ended a compressed message of that side.
+    Deflated(Side, Deflated),
     /// Frame `pong` answers frame `pings.last()`, and passes over those before.
     Answered { pong: u64, pings: Vec<u64> },
     /// So many findings in the opening handshake.
@@ -38,30 +40,35 @@ pub(super) enum Step {
     Gone(u64, u64),
 }
 
-/// What follows from events, in order.
+/// What follows from events, in order. Nearly all of it are frames that nothing is to be said of.
 #[derive(Debug, Default)]
 pub(super) struct Steps {
-    pub(super) list: Vec<Step>,
+    /// Frames that are complete, or never will be.
+    pub(super) frames: Vec<FrameEntry>,
+    /// What else follows: after how many of those, from what happened on which connection.
+    pub(super) list: Vec<(usize, ConnectionId, Step)>,
+    /// The connection at hand.
+    pub(super) connection: ConnectionId,
     /// How many frames and exchanges there were, in all connections.
-    frames: u64,
+    frames_so_far: u64,
     exchanges: u32,
 }
 
 impl Steps {
     pub(super) fn push(&mut self, step: Step) {
-        self.list.push(step);
+        self.list.push((self.frames.len(), self.connection, step));
     }
 
     /// So many frames came before all that there is.
     pub(super) fn begin_after(&mut self, frames: u64) {
-        self.frames = self.frames.max(frames);
+        self.frames_so_far = self.frames_so_far.max(frames);
     }
 
     /// Adds a frame; its number.
-    fn frame(&mut self, frame: NewFrame, findings: Vec<Finding>) -> u64 {
-        self.frames += 1;
-        self.list.push(Step::Frame(frame, findings));
-        self.frames
+    fn frame(&mut self, frame: FrameEntry) -> u64 {
+        self.frames_so_far += 1;
+        self.frames.push(frame);
+        self.frames_so_far
     }
 
     /// Adds an exchange to those of its connection.
@@ -69,7 +76,7 @@ impl Steps {
         self.exchanges = self.exchanges.saturating_add(1);
         exchange.n = self.exchanges;
         exchange.previous = std::mem::replace(&mut connection.last_exchange, exchange.n);
-        self.list.push(Step::Exchange(exchange));
+        self.push(Step::Exchange(exchange));
     }
 }
 
@@ -97,14 +104,11 @@ pub(super) enum Phase {
 impl Dissector {
     pub(super) fn new(connection: Connection, limits: Limits) -> Self {
         let vantage = connection.vantage;
-        let mut directions = Side::BOTH.map(|side| Direction::new(side, limits, vantage.origin_of(side)));
+        let mut directions = Side::BOTH.map(|side| Direction::new(&connection, side, limits));
         let mut phase = Phase::Http(Box::new(Http::new(vantage)));
         if vantage == Vantage::Late {
             phase = Phase::Frames;
             directions.iter_mut().for_each(Direction::begin_late);
-        }
-        if vantage == Vantage::Archive {
-            directions.iter_mut().for_each(Direction::judge_messages_alone);
         }
         Self { connection, phase, directions, unopened: None, pings: Pings::default() }
     }
@@ -227,40 +231,46 @@ impl Dissector {
         };
         let connection = &mut self.connection;
         connection.bytes[from as usize] += chunk.rest().len() as u64;
-        direction.chunk(chunk, |done| {
-            let frame = done.frame;
+        direction.chunk(chunk, |Done { entry, more }| {
             if connection.state == ConnectionState::Connecting {
                 // begun before it was looked at, and now a frame has been found
                 connection.state = ConnectionState::Open;
                 steps.push(Step::Milestone(MilestoneKind::Opened));
             }
+            let n = steps.frame(entry);
             connection.frames[from as usize] += 1;
-            connection.broken_frames += u64::from(!done.findings.is_empty());
-            connection.note_due(steps.frames + 1, &frame, &done.findings);
-            let n = steps.frame(NewFrame { connection: connection.id, ..frame }, done.findings);
-            match frame.header.opcode {
+            connection.note_due(n, &entry, more.as_ref().map_or(&[], |more| &more.findings));
+            let Some(more) = more else { return };
+            let More { findings, body, deflated, checkpoint } = *more;
+            match entry.opcode() {
                 Opcode::PING => {
-                    other.expect_pong(&done.body);
-                    self.pings.ping(from, n, &done.body, frame.time, &mut connection.pings);
+                    other.expect_pong(&body);
+                    self.pings.ping(from, n, &body, entry.time(), &mut connection.pings);
                 }
                 Opcode::PONG => {
-                    let pings = self.pings.pong(from, &done.body, frame.time, &mut connection.pings);
+                    let pings = self.pings.pong(from, &body, entry.time(), &mut connection.pings);
                     if !pings.is_empty() {
                         steps.push(Step::Answered { pong: n, pings });
                     }
                 }
-                Opcode::CLOSE if frame.complete => note_close(connection, from, &done.body, frame.origin),
+                Opcode::CLOSE if entry.is_complete() => note_close(connection, from, &body, entry.origin()),
                 _ => {}
             }
-            if let Some(deflated) = done.deflated {
-                connection.deflated[from as usize] = deflated;
+            if !findings.is_empty() {
+                connection.broken_frames += 1;
+                steps.push(Step::Findings(findings));
             }
-            if let Some(place) = done.checkpoint {
-                let end = frame.offset.saturating_add(frame.header.len() as u64).saturating_add(frame.header.length);
+            if let Some((message, all)) = deflated {
+                connection.deflated[from as usize] = all;
+                steps.push(Step::Deflated(from, message));
+            }
+            if let Some(place) = checkpoint {
+                let header = entry.header();
+                let end = entry.offset().saturating_add(header.len() as u64).saturating_add(header.length);
                 steps.push(Step::Checkpoint(from, end, place));
             }
         });
-        connection.growing[from as usize] = direction.growing(connection, chunk.time);
+        connection.growing[from as usize] = direction.growing(chunk.time);
     }
 
     fn gap(&mut self, from: Side, bytes: u64, time: Timestamp, steps: &mut Steps) {
@@ -273,13 +283,22 @@ impl Dissector {
         }
         connection.bytes[from as usize] += bytes;
         self.directions[from.other() as usize].expect_any_pong();
-        let cut = self.directions[from as usize].gap(bytes);
-        connection.growing[from as usize] = self.directions[from as usize].growing(connection, time);
-        if let Some((frame, findings)) = cut {
-            connection.frames[from as usize] += 1;
-            connection.broken_frames += u64::from(!findings.is_empty());
-            connection.note_due(steps.frames + 1, &frame, &findings);
-            steps.frame(NewFrame { connection: connection.id, time, ..frame }, findings);
+        let cut = self.directions[from as usize].gap(bytes, time);
+        connection.growing[from as usize] = self.directions[from as usize].growing(time);
+        if let Some(cut) = cut {
+            self.cut(from, cut, steps);
+        }
+    }
+
+    /// A frame was cut short.
+    fn cut(&mut self, from: Side, Done { entry, more }: Done, steps: &mut Steps) {
+        let findings = more.map_or_else(Vec::new, |more| more.findings);
+        let n = steps.frame(entry);
+        self.connection.frames[from as usize] += 1;
+        self.connection.note_due(n, &entry, &findings);
+        if !findings.is_empty() {
+            self.connection.broken_frames += 1;
+            steps.push(Step::Findings(findings));
         }
     }
 
@@ -293,12 +312,8 @@ impl Dissector {
         match self.connection.state {
             ConnectionState::Open | ConnectionState::Closing => {
                 for side in Side::BOTH {
-                    if let Some((frame, findings)) = self.directions[side as usize].give_up() {
-                        let connection = &mut self.connection;
-                        connection.frames[side as usize] += 1;
-                        connection.broken_frames += u64::from(!findings.is_empty());
-                        connection.note_due(steps.frames + 1, &frame, &findings);
-                        steps.frame(NewFrame { connection: connection.id, time, ..frame }, findings);
+                    if let Some(cut) = self.directions[side as usize].give_up(time) {
+                        self.cut(side, cut, steps);
                     }
                 }
                 self.connection.state = ConnectionState::Closed;

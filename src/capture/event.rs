@@ -12,7 +12,7 @@ use super::tunnel::{Tunnel, Unopened};
 use crate::wire::{CloseCode, Side};
 
 /// A connection's number: 1, 2, … in order of acceptance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub u32);
 
 impl std::fmt::Display for ConnectionId {

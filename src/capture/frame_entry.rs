@@ -1,6 +1,5 @@
 //! A frame, as the derivation tells of it and as the index holds it.
 
-use super::deflation::Deflated;
 use super::event::{ConnectionId, Origin, Timestamp};
 use super::file::Position;
 use crate::wire::{Header, LengthForm, MaskingKey, Opcode, Rsv, Side};
@@ -53,8 +52,6 @@ pub(super) struct NewFrame {
     pub(super) complete: bool,
     /// Whether it belongs to a message that an extension has compressed.
     pub(super) compressed: bool,
-    /// What the compressed message counts as that it ends.
-    pub(super) message: Option<Deflated>,
     /// Who made it.
     pub(super) origin: Origin,
 }
@@ -113,6 +110,11 @@ impl FrameEntry {
     /// Where its first byte stands in its direction's stream after the opening handshake.
     pub const fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Its opcode.
+    pub const fn opcode(&self) -> Opcode {
+        Opcode::new(self.first_two[0])
     }
 
     /// Its header, whole.

@@ -46,6 +46,17 @@ impl FrameStore {
         }
     }
 
+    pub(super) fn extend(&mut self, mut entries: &[FrameEntry]) {
+        while let Some(first) = entries.split_off_first() {
+            self.push(*first);
+            let room = self.pieces.back().map_or(0, |piece| Self::PIECE - piece.len());
+            let fits = entries.split_off(..room.min(entries.len())).unwrap_or_default();
+            if let Some(piece) = self.pieces.back_mut() {
+                piece.extend_from_slice(fits);
+            }
+        }
+    }
+
     pub(super) fn get(&self, index: u64) -> Option<&FrameEntry> {
         let (piece, place) = self.place(index)?;
         self.pieces.get(piece)?.get(place)
@@ -97,7 +108,6 @@ mod tests {
             chunks: 1,
             complete: true,
             compressed: false,
-            message: None,
             origin: Origin::Peer,
         };
         FrameEntry::new(&frame, false, false, false)

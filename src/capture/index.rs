@@ -6,10 +6,10 @@ use std::ops::Range;
 use super::checkpoints::{Checkpoint, Checkpoints};
 use super::connection::Connection;
 use super::deflation;
-use super::event::{ConnectionId, Origin, Timestamp, Vantage};
+use super::event::{ConnectionId, Timestamp};
 use super::exchange::Exchange;
 use super::file::Position;
-use super::frame_entry::{FrameEntry, NewFrame};
+use super::frame_entry::FrameEntry;
 use super::frame_store::FrameStore;
 use super::statistics::Statistics;
 use crate::lint::{Finding, Limits, Rule};
@@ -372,13 +372,14 @@ impl Index {
         self.moved = blocks;
     }
 
-    pub(super) fn add_frame(&mut self, frame: &NewFrame, findings: Vec<Finding>) {
-        let vantage = self.connection(frame.connection).map(|connection| connection.vantage);
-        let is_injected = frame.origin == Origin::User && vantage == Some(Vantage::Beside);
-        let is_archived = vantage == Some(Vantage::Archive);
-        self.frames.push(FrameEntry::new(frame, !findings.is_empty(), is_injected, is_archived));
+    pub(super) fn add_frames(&mut self, frames: &[FrameEntry]) {
+        self.frames.extend(frames);
+        self.statistics.frames(frames);
+    }
+
+    /// What is wrong with the last frame.
+    pub(super) fn add_findings(&mut self, findings: Vec<Finding>) {
         let n = self.frames.len();
-        self.statistics.frame(frame);
         self.count_findings(&findings);
         self.findings.extend(findings.into_iter().map(|finding| (n, finding)));
     }

@@ -82,7 +82,8 @@ pub struct Capture {
     reader: CaptureReader,
     generation: AtomicU64,
     changed: Condvar,
-    changed_lock: Mutex<()>,
+    /// How many wait for that.
+    waiting: Mutex<usize>,
     /// How many are at work who need the oldest frames, too.
     holds: AtomicUsize,
     /// How far the file has been copied, where it is copied while it is written.
@@ -108,7 +109,7 @@ impl Capture {
             reader,
             generation: AtomicU64::new(0),
             changed: Condvar::new(),
-            changed_lock: Mutex::new(()),
+            waiting: Mutex::new(0),
             holds: AtomicUsize::new(0),
             copied: AtomicU64::new(u64::MAX),
         }
@@ -147,17 +148,20 @@ impl Capture {
 
     /// Waits until the generation is no longer `seen`.
     pub fn wait(&self, seen: u64) {
-        let lock = self.changed_lock.lock().unwrap_or_else(PoisonError::into_inner);
-        // the guard is all that is of interest; whoever asks looks at the generation again
-        drop(self.changed.wait_while(lock, |()| self.generation() == seen));
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        *waiting += 1;
+        let changed = self.changed.wait_while(waiting, |_| self.generation() == seen);
+        *changed.unwrap_or_else(PoisonError::into_inner) -= 1;
     }
 
     /// Wakes those who wait, although nothing was recorded.
     pub fn wake(&self) {
         // under the lock, so that nobody who is about to wait misses it
-        let _lock = self.changed_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         self.generation.fetch_add(1, Ordering::Release);
-        self.changed.notify_all();
+        if *waiting > 0 {
+            self.changed.notify_all();
+        }
     }
 
     /// The index, for a short look: the recorder waits meanwhile.

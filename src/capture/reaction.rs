@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::event::Origin;
-use super::frame_entry::NewFrame;
+use super::frame_entry::FrameEntry;
 use crate::lint::{Finding, Group, Rule};
 use crate::wire::{CloseCode, Opcode, Side};
 
@@ -72,17 +72,17 @@ impl Due {
 
 impl Connection {
     /// Frame `n` was seen, all of it or as much as ever will be.
-    pub(super) fn note_due(&mut self, n: u64, frame: &NewFrame, findings: &[Finding]) {
+    pub(super) fn note_due(&mut self, n: u64, frame: &FrameEntry, findings: &[Finding]) {
         if self.is_archived() {
             return;
         }
-        let (from, receiver) = (frame.from, frame.from.other());
-        if let Some(due) = self.due[receiver as usize].as_mut().filter(|_| frame.header.opcode != Opcode::CLOSE) {
+        let (from, receiver) = (frame.from(), frame.from().other());
+        if let Some(due) = self.due[receiver as usize].as_mut().filter(|_| frame.opcode() != Opcode::CLOSE) {
             due.since += 1;
         }
         // whoever has closed before has nothing more to do; the header of a frame may be reason enough to
         let closed = self.closes[receiver as usize].as_ref();
-        if self.due[from as usize].is_none() && closed.is_none_or(|close| close.during == Some(frame.offset)) {
+        if self.due[from as usize].is_none() && closed.is_none_or(|close| close.during == Some(frame.offset())) {
             self.due[from as usize] = Due::after(n, findings);
         }
     }

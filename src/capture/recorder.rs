@@ -157,11 +157,10 @@ fn weigh(event: &Event) -> u64 {
 pub(super) struct Deriver {
     limits: Limits,
     dissectors: HashMap<ConnectionId, Dissector>,
-    steps: Vec<(ConnectionId, Step)>,
+    /// What follows from the batch.
+    steps: Steps,
     /// Connections that the batch has changed.
     changed: Vec<ConnectionId>,
-    /// The steps of one event.
-    scratch: Steps,
     /// When the last event was.
     latest: Timestamp,
     /// What was last agreed on by TLS on each leg.
@@ -173,9 +172,8 @@ impl Deriver {
         Self {
             limits,
             dissectors: HashMap::new(),
-            steps: Vec::new(),
+            steps: Steps::default(),
             changed: Vec::new(),
-            scratch: Steps::default(),
             latest: Timestamp::default(),
             tls: [None, None],
         }
@@ -201,6 +199,7 @@ impl Deriver {
     /// Derives what follows from an event; `blocks` tells where in the file a chunk stands.
     pub(super) fn event(&mut self, event: &Event, blocks: &[u64]) {
         let id = event.connection;
+        self.steps.connection = id;
         self.latest = self.latest.max(event.time);
         if let EventKind::Mark(mark) = &event.kind {
             self.mark(mark.frame, mark.text.clone());
@@ -217,8 +216,7 @@ impl Deriver {
             let shared = last.take().filter(|last| last == tls).unwrap_or_else(|| tls.clone());
             dissector.connection.tls[*with as usize] = Some(last.insert(shared).clone());
         }
-        dissector.event(event, blocks, &mut self.scratch);
-        self.steps.extend(self.scratch.list.drain(..).map(|step| (id, step)));
+        dissector.event(event, blocks, &mut self.steps);
         if self.changed.last() != Some(&id) {
             self.changed.push(id);
         }
@@ -226,8 +224,7 @@ impl Deriver {
 
     /// A frame is marked, or no longer; its connection may be over.
     pub(super) fn mark(&mut self, frame: u64, text: Option<String>) {
-        // the index keeps marks by frames alone
-        self.steps.push((ConnectionId(0), Step::Mark(frame, text)));
+        self.steps.push(Step::Mark(frame, text));
     }
 
     /// The connections that go on from here, by number.
@@ -263,15 +260,16 @@ impl Deriver {
             dissector.resume(from, before);
             self.changed.push(connection);
             if before.bytes > 0 {
-                self.steps.push((connection, Step::BeginningGone(from)));
+                self.steps.connection = connection;
+                self.steps.push(Step::BeginningGone(from));
             }
         }
     }
 
     /// So many frames and connections came before all that there is.
     pub(super) fn gone(&mut self, frames: u64, connections: u64) {
-        self.scratch.begin_after(frames);
-        self.steps.push((ConnectionId(0), Step::Gone(frames, connections)));
+        self.steps.begin_after(frames);
+        self.steps.push(Step::Gone(frames, connections));
     }
 
     /// What `from` began to send at `old` stands at `new` from now on, if anywhere; returned is whether that is a frame
@@ -296,9 +294,13 @@ impl Deriver {
                 self.dissectors.remove(&id);
             }
         }
-        for (id, step) in self.steps.drain(..) {
+        let mut added = 0;
+        for (frames, id, step) in self.steps.list.drain(..) {
+            index.add_frames(&self.steps.frames[added..frames]);
+            added = frames;
             match step {
-                Step::Frame(frame, findings) => index.add_frame(&frame, findings),
+                Step::Findings(findings) => index.add_findings(findings),
+                Step::Deflated(from, message) => index.statistics.compressed[from as usize].add(message),
                 Step::Handshake(findings) => index.count_findings(&findings),
                 Step::Answered { pong, pings } => index.add_answer(pong, &pings),
                 Step::Milestone(kind) => index.add_milestone(id, kind),
@@ -310,6 +312,8 @@ impl Deriver {
                 Step::Mark(frame, text) => index.set_mark(frame, text),
             }
         }
+        index.add_frames(&self.steps.frames[added..]);
+        self.steps.frames.clear();
         index.file_length = length;
         index.missing = missing;
         index.latest = self.latest;

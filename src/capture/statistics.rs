@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::deflation::Deflated;
 use super::event::Timestamp;
-use super::frame_entry::NewFrame;
+use super::frame_entry::FrameEntry;
 use crate::wire::Side;
 
 /// What was counted. Where there are two of something, the client's comes first: `Side as usize`.
@@ -48,20 +48,23 @@ impl Default for Statistics {
 }
 
 impl Statistics {
-    pub(super) fn frame(&mut self, frame: &NewFrame) {
-        let header = &frame.header;
-        let side = frame.from as usize;
-        // what a frame that was cut short declares may never have been sent
-        let payload = if frame.complete { header.length } else { 0 };
-        let wire = Tally { count: 1, bytes: payload.saturating_add(header.len() as u64) };
-        self.recent.add(frame.time, frame.from, wire);
-        self.whole.add(frame.time, frame.from, wire);
-        self.opcodes[side][usize::from(header.opcode.value() & 0xf)].add(Tally { count: 1, bytes: payload });
-        if frame.complete {
-            self.sizes[side].add(payload);
-        }
-        if let Some(message) = frame.message {
-            self.compressed[side].add(message);
+    pub(super) fn frames(&mut self, frames: &[FrameEntry]) {
+        // what one read brought has one time
+        for read in frames.chunk_by(|one, next| one.time() == next.time() && one.from() == next.from()) {
+            let (time, from) = (read[0].time(), read[0].from());
+            let mut wire = Tally::default();
+            for frame in read {
+                // what a frame that was cut short declares may never have been sent
+                let payload = if frame.is_complete() { frame.length() } else { 0 };
+                wire.add(Tally { count: 1, bytes: payload.saturating_add(frame.header().len() as u64) });
+                let opcode = usize::from(frame.opcode().value() & 0xf);
+                self.opcodes[from as usize][opcode].add(Tally { count: 1, bytes: payload });
+                if frame.is_complete() {
+                    self.sizes[from as usize].add(payload);
+                }
+            }
+            self.recent.add(time, from, wire);
+            self.whole.add(time, from, wire);
         }
     }
 

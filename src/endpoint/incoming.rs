@@ -3,7 +3,7 @@
 use super::Config;
 use super::config::Reply;
 use crate::lint::{Finding, Linter, Rule};
-use crate::wire::{Decoder, DeflateAgreement, Header, Message, Opcode, Piece, Reassembler, Side, mask_onto};
+use crate::wire::{Decoder, DeflateAgreement, Header, Message, Opcode, Piece, Reassembler, Side, is_text, mask_onto};
 
 /// What the peer's bytes amount to.
 #[derive(Debug)]
@@ -38,11 +38,15 @@ pub(super) struct Incoming {
     found: Vec<Finding>,
     /// Unmasked bytes on their way: at most [`Self::PIECE`].
     plain: Vec<u8>,
+    /// Room for a message.
+    room: Vec<u8>,
 }
 
 impl Incoming {
     /// Payloads are unmasked in pieces that stay in the processor's nearest cache until they are checked and copied.
     const PIECE: usize = 16 * 1024;
+    /// Room for those that is kept while nothing comes.
+    const KEPT: usize = 1024;
 
     /// For what `peer` sends.
     pub(super) fn new(config: &Config, peer: Side) -> Self {
@@ -56,6 +60,7 @@ impl Incoming {
             tolerant: config.tolerant,
             found: Vec::new(),
             plain: Vec::new(),
+            room: Vec::new(),
         }
     }
 
@@ -76,19 +81,63 @@ impl Incoming {
 
     /// The next arrival in `input`, from whose front it is taken; `None` when more bytes are needed.
     pub(super) fn next(&mut self, input: &mut &[u8]) -> Option<Arrival> {
-        while let Some(piece) = self.decoder.next(input) {
-            let arrival = match piece {
-                Piece::Header(header) => self.header(&header),
-                Piece::Payload { bytes, offset } => self.payload(bytes, offset),
-                Piece::End => self.end(),
-                // without frame borders even the tolerant are lost, and were told with the header
-                Piece::Lost(_) => None,
+        loop {
+            // most frames are there whole
+            let arrival = if let Some((header, payload)) = self.decoder.whole(input) {
+                self.whole(&header, payload)
+            } else {
+                match self.decoder.next(input)? {
+                    Piece::Header(header) => self.header(&header),
+                    Piece::Payload { bytes, offset } => self.payload(bytes, offset),
+                    Piece::End => self.end(),
+                    // without frame borders even the tolerant are lost, and were told with the header
+                    Piece::Lost(_) => None,
+                }
             };
             if arrival.is_some() {
                 return arrival;
             }
         }
-        None
+    }
+
+    /// The room of a message that is not needed any more.
+    pub(super) fn use_again(&mut self, room: Vec<u8>) {
+        if room.capacity() > self.room.capacity() {
+            self.room = room;
+        }
+    }
+
+    /// All has been taken that came: thousands of connections at rest hold no more than a little each.
+    pub(super) fn rest(&mut self) {
+        self.plain.clear();
+        self.plain.shrink_to(Self::KEPT);
+        self.room.clear();
+        self.room.shrink_to(Self::KEPT);
+    }
+
+    fn whole(&mut self, header: &Header, payload: &[u8]) -> Option<Arrival> {
+        if payload.len() <= Self::PIECE && self.takes_at_once(header, payload) {
+            let payload = std::mem::take(&mut self.room);
+            let message = Message { opcode: header.opcode, payload, fragments: 1 };
+            return self.collects.then_some(Arrival::Message(message));
+        }
+        self.header(header)
+            .or_else(|| if payload.is_empty() { None } else { self.payload(payload, 0) })
+            .or_else(|| self.end())
+    }
+
+    /// Whether the frame is a message of its own that breaks no rule. If it is wanted, it is in `room` then, unmasked.
+    fn takes_at_once(&mut self, header: &Header, payload: &[u8]) -> bool {
+        let (room, collects) = (&mut self.room, self.collects);
+        let is_clean = self.linter.whole_message(header, || is_text(payload, header.masking_key, room));
+        if is_clean && collects {
+            room.clear();
+            match header.masking_key {
+                Some(key) => mask_onto(room, payload, key, 0),
+                None => room.extend_from_slice(payload),
+            }
+        }
+        is_clean
     }
 
     fn header(&mut self, header: &Header) -> Option<Arrival> {

@@ -14,7 +14,7 @@ use super::event::{CloseFrame, End, Event, How, State};
 use super::incoming::{Arrival, Incoming};
 use super::keepalive::{Keepalive, Tick};
 use super::leaving::Leaving;
-use super::outbox::{FrameNote, Origin, Outbox};
+use super::outbox::{Origin, Outbox, Written};
 use super::role::{MaskingKeys, Role};
 use crate::lint::Finding;
 use crate::wire::handshake::HeadReader;
@@ -103,6 +103,7 @@ impl Endpoint {
             let Some(arrival) = self.incoming.next(&mut bytes) else { break };
             self.arrived(arrival, now);
         }
+        self.incoming.rest();
         if let Some(leaving) = &mut self.leaving {
             leaving.progress(now);
         }
@@ -146,9 +147,9 @@ impl Endpoint {
         self.outbox.waiting()
     }
 
-    /// The first `n` bytes of the outbox were written. Tells which frames begin in them.
-    pub fn written(&mut self, n: usize, now: Instant) -> Vec<FrameNote> {
-        let notes = self.outbox.take(n);
+    /// The first `n` bytes of the outbox were written: they are taken out of it.
+    pub fn written(&mut self, n: usize, now: Instant) -> Written {
+        let written = self.outbox.take(n);
         if n > 0 {
             if let Phase::AwaitingClose(deadline) | Phase::Draining(deadline) = &mut self.phase {
                 deadline.renew(now);
@@ -161,7 +162,7 @@ impl Endpoint {
             }
         }
         self.finish_if_done();
-        notes
+        written
     }
 
     /// What happened next, oldest first.
@@ -272,6 +273,7 @@ impl Endpoint {
             Arrival::Message(message) => match self.config.reply {
                 Reply::Echo if is_open => {
                     self.queue_message(message.opcode, &message.payload, 1, Origin::Endpoint, |_| {});
+                    self.incoming.use_again(message.payload);
                 }
                 Reply::HandOver => self.events.push_back(Event::Message(message)),
                 Reply::Echo | Reply::Nothing => {}

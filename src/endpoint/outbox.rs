@@ -22,6 +22,15 @@ pub struct FrameNote {
     pub origin: Origin,
 }
 
+/// Bytes that were written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// They themselves.
+    pub bytes: Vec<u8>,
+    /// The frames that begin in them.
+    pub frames: Vec<FrameNote>,
+}
+
 /// Outgoing bytes. Appending and taking cost time in proportion to their bytes, however large the queue is.
 ///
 /// ```text
@@ -37,11 +46,15 @@ pub(super) struct Outbox {
     written: u64,
     /// In ascending order, none below `written`.
     begins: VecDeque<(u64, Origin)>,
+    /// Room that will be needed, by what was needed before.
+    usual: usize,
 }
 
 impl Outbox {
     /// Above this, written bytes and idle capacity are given back.
     const SLACK: usize = 64 * 1024;
+    /// From here on the room is given away with the bytes in it; fewer are copied, and the room is used again.
+    const GIVEN_AWAY: usize = 4 * 1024;
 
     /// Appends bytes that are no frame: an HTTP response.
     pub(super) fn push(&mut self, bytes: &[u8]) {
@@ -51,6 +64,9 @@ impl Outbox {
     /// Appends a frame.
     pub(super) fn push_frame(&mut self, header: &Header, payload: &[u8], origin: Origin) {
         self.begins.push_back((self.written + self.waiting().len() as u64, origin));
+        if self.bytes.capacity() == 0 {
+            self.bytes.reserve(self.usual.max(header.len() + payload.len()));
+        }
         encode_frame(header, payload, &mut self.bytes);
     }
 
@@ -67,17 +83,22 @@ impl Outbox {
         self.waiting().len() + self.begins.len() * size_of::<(u64, Origin)>()
     }
 
-    /// Takes the first `n` bytes away and tells which frames begin in them.
-    pub(super) fn take(&mut self, n: usize) -> Vec<FrameNote> {
+    /// Takes the first `n` bytes away.
+    pub(super) fn take(&mut self, n: usize) -> Written {
         let n = n.min(self.waiting().len());
         let (from, to) = (self.written, self.written + n as u64);
         let begun = self.begins.partition_point(|&(at, _)| at < to);
         let notes = self.begins.drain(..begun).map(|(at, origin)| FrameNote { at: (at - from) as usize, origin });
-        let notes = notes.collect();
-        self.head += n;
+        let frames = notes.collect();
         self.written = to;
+        if self.head == 0 && n == self.bytes.len() && n >= Self::GIVEN_AWAY {
+            self.usual = n.min(Self::SLACK);
+            return Written { bytes: std::mem::take(&mut self.bytes), frames };
+        }
+        let bytes = self.waiting()[..n].to_vec();
+        self.head += n;
         self.compact();
-        notes
+        Written { bytes, frames }
     }
 
     pub(super) fn clear(&mut self) {
@@ -111,11 +132,11 @@ mod tests {
         frame(&mut outbox, Origin::Endpoint);
         frame(&mut outbox, Origin::User);
         assert_eq!(outbox.waiting(), b"HTTP\x81\x02ab\x81\x02ab");
-        assert_eq!(outbox.take(4), []);
-        assert_eq!(outbox.take(1), [FrameNote { at: 0, origin: Origin::Endpoint }]);
-        assert_eq!(outbox.take(4), [FrameNote { at: 3, origin: Origin::User }]);
+        assert_eq!(outbox.take(4).frames, []);
+        assert_eq!(outbox.take(1).frames, [FrameNote { at: 0, origin: Origin::Endpoint }]);
+        assert_eq!(outbox.take(4).frames, [FrameNote { at: 3, origin: Origin::User }]);
         frame(&mut outbox, Origin::Endpoint);
-        assert_eq!(outbox.take(100), [FrameNote { at: 3, origin: Origin::Endpoint }]);
+        assert_eq!(outbox.take(100).frames, [FrameNote { at: 3, origin: Origin::Endpoint }]);
         assert!(outbox.is_empty());
         assert_eq!(outbox.load(), 0);
     }
@@ -129,11 +150,28 @@ mod tests {
             outbox.push(&bytes);
             pushed.extend(bytes);
             let n = outbox.waiting().len().min(5000 + round * 20);
-            taken.extend_from_slice(&outbox.waiting()[..n]);
-            outbox.take(n);
+            taken.extend(outbox.take(n).bytes);
             assert!(outbox.bytes.len() <= 2 * (outbox.waiting().len() + Outbox::SLACK), "what was written is kept");
         }
         taken.extend_from_slice(outbox.waiting());
         assert!(taken == pushed);
+    }
+
+    #[test]
+    fn all_of_much_is_given_away_and_what_follows_is_none_the_worse() {
+        let mut outbox = Outbox::default();
+        let payload: Vec<u8> = (0..3 * Outbox::GIVEN_AWAY).map(|i| i as u8).collect();
+        for round in 0..3 {
+            let mut pushed = Vec::new();
+            for (origin, length) in [(Origin::Endpoint, payload.len()), (Origin::User, round)] {
+                let header = Header::new(Opcode::BINARY, None, length as u64);
+                outbox.push_frame(&header, &payload[..length], origin);
+                encode_frame(&header, &payload[..length], &mut pushed);
+            }
+            let Written { bytes, frames } = outbox.take(pushed.len());
+            let begins = [0, payload.len() + 4].into_iter().zip([Origin::Endpoint, Origin::User]);
+            assert_eq!(frames, begins.map(|(at, origin)| FrameNote { at, origin }).collect::<Vec<_>>());
+            assert!(bytes == pushed && outbox.is_empty() && outbox.bytes.capacity() == 0);
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::script::{Key, Part};
 use crate::capture::{EventKind, Note, Origin, SocketEnd, Vantage};
 use crate::compose::{Composed, ComposedFrame};
 use crate::control::Outgoing;
-use crate::endpoint::{self, Config, Endpoint, Reply};
+use crate::endpoint::{self, Config, Endpoint, Reply, Written};
 use crate::wire::{
     CloseBody, CloseCode, DeflateAgreement, Deflater, Header, MaskingKey, Opcode, Rsv, Side, encode_frame, fragments,
 };
@@ -193,8 +193,8 @@ impl Stage {
 
     /// What the server has queued; `origin` says who made it, if that is not what the endpoint knows.
     fn queued(&mut self, origin: Option<Origin>, now: Instant) -> Told {
-        let bytes = self.endpoint.outbox().to_vec();
-        let notes = self.endpoint.written(bytes.len(), now).into_iter().map(|note| {
+        let Written { bytes, frames } = self.endpoint.written(self.endpoint.outbox().len(), now);
+        let notes = frames.into_iter().map(|note| {
             let known = match note.origin {
                 endpoint::Origin::Endpoint => Origin::Endpoint,
                 endpoint::Origin::User => Origin::User,

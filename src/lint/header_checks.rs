@@ -56,13 +56,25 @@ impl RecentKeys {
     const KEPT: usize = 8;
 
     pub(super) fn check(&mut self, header: &Header, found: &mut Vec<Finding>) {
-        let Some(key) = header.masking_key else { return };
-        // all are compared, without a branch for each: nearly always none is the same
-        if self.keys.iter().filter(|kept| **kept == key).count() > 0 {
+        if let Some(key) = header.masking_key.filter(|_| self.is_recent(header)) {
             self.check_each(key, header.len() as u64, found);
         }
-        self.keys[self.seen % Self::KEPT] = key;
-        self.seen += 1;
+        self.note(header);
+    }
+
+    /// Whether the key may be one of the last; never `false` if it is.
+    #[inline]
+    pub(super) fn is_recent(&self, header: &Header) -> bool {
+        // all are compared, without a branch for each: nearly always none is the same
+        header.masking_key.is_some_and(|key| self.keys.iter().filter(|kept| **kept == key).count() > 0)
+    }
+
+    #[inline]
+    pub(super) fn note(&mut self, header: &Header) {
+        if let Some(key) = header.masking_key {
+            self.keys[self.seen % Self::KEPT] = key;
+            self.seen += 1;
+        }
     }
 
     #[cold]

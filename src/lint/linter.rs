@@ -101,6 +101,26 @@ impl Linter {
         self.pings.ping(&payload[..payload.len().min(125)]);
     }
 
+    /// Takes a whole frame in if it is what nearly every one is: a text or binary message that breaks no rule. Otherwise
+    /// nothing has happened, and the frame is to be shown in the usual way. `is_text` is asked of a text message alone:
+    /// whether it is valid UTF-8.
+    #[inline]
+    pub fn whole_message(&mut self, header: &Header, is_text: impl FnOnce() -> bool) -> bool {
+        let is_usual = header.fin
+            && header.rsv == Rsv::NONE
+            && matches!(header.opcode, Opcode::TEXT | Opcode::BINARY)
+            && header.masking_key.is_some() == (self.side == Side::Client)
+            && header.is_minimal()
+            && header.length <= self.limits.max_frame.min(self.limits.max_message)
+            && self.compression.is_none()
+            && self.sequence.is_between_messages();
+        let is_clean = is_usual && !self.keys.is_recent(header) && (header.opcode != Opcode::TEXT || is_text());
+        if is_clean {
+            self.keys.note(header);
+        }
+        is_clean
+    }
+
     /// A frame begins.
     pub fn header(&mut self, header: &Header, found: &mut Vec<Finding>) {
         header_checks::check(header, self.side, self.known_rsv, &self.limits, found);

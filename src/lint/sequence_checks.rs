@@ -55,6 +55,12 @@ impl SequenceChecks {
         place
     }
 
+    /// Whether a message may begin here.
+    #[inline]
+    pub(super) fn is_between_messages(&self) -> bool {
+        !self.closed && self.messages.unfinished().is_none()
+    }
+
     /// A frame with this opcode is complete.
     pub(super) fn end(&mut self, opcode: Opcode) {
         self.closed |= opcode == Opcode::CLOSE;

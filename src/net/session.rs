@@ -17,7 +17,7 @@ use super::socket::Socket;
 use super::tls::session_failure;
 use crate::capture::{Cause, ConnectionId, Event, EventKind, Note, Origin, SocketEnd};
 use crate::control::Outgoing;
-use crate::endpoint::{self, Config, End, Endpoint, FrameNote, NotSent, State};
+use crate::endpoint::{self, Config, End, Endpoint, FrameNote, NotSent, State, Written};
 use crate::wire::{CloseCode, Message, Side};
 
 /// Runs a connection that came in to its end.
@@ -256,9 +256,9 @@ impl Session<'_> {
             match self.stream.try_write(&waiting[..now]) {
                 Ok(written) => {
                     self.pacing.written(written, Instant::now());
-                    let bytes = Bytes::copy_from_slice(&self.endpoint.outbox()[..written]);
-                    let notes = self.endpoint.written(written, Instant::now()).into_iter().map(note).collect();
-                    self.record_chunk(self.side, bytes, notes).await;
+                    let Written { bytes, frames } = self.endpoint.written(written, Instant::now());
+                    let notes = frames.into_iter().filter_map(note).collect();
+                    self.record_chunk(self.side, bytes.into(), notes).await;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -363,10 +363,10 @@ impl Session<'_> {
     }
 }
 
-fn note(note: FrameNote) -> Note {
-    let origin = match note.origin {
-        endpoint::Origin::Endpoint => Origin::Endpoint,
-        endpoint::Origin::User => Origin::User,
-    };
-    Note { offset: note.at, origin }
+/// Where nothing is noted, the endpoint made the frame.
+fn note(note: FrameNote) -> Option<Note> {
+    match note.origin {
+        endpoint::Origin::Endpoint => None,
+        endpoint::Origin::User => Some(Note { offset: note.at, origin: Origin::User }),
+    }
 }

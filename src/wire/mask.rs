@@ -12,6 +12,10 @@ impl MaskingKey {
         self.0[(offset & 3) as usize]
     }
 
+    pub(super) fn twice(self) -> [u8; 8] {
+        self.word_at(0).to_ne_bytes()
+    }
+
     /// Eight copies' worth of the key, turned so that its first byte is the one for `offset`.
     fn word_at(self, offset: u64) -> u64 {
         let mut turned = self.0;

@@ -29,7 +29,7 @@ pub use header::{Header, LengthForm, MAX_HEADER, Parsed, Rsv};
 pub use mask::{MaskingKey, mask, mask_into, mask_onto};
 pub use message::{Message, MessageSequence, MessageTooBig, Place, Reassembler, fragments};
 pub use opcode::Opcode;
-pub use utf8::{InvalidUtf8, Utf8Checker};
+pub use utf8::{InvalidUtf8, Utf8Checker, is_text};
 
 /// Which end of a connection sent something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::{MaskingKey, mask_onto};
+
 /// Checks a text message piece by piece, across fragments, and fails at the first byte that cannot be right.
 #[derive(Clone, Debug, Default)]
 pub struct Utf8Checker {
@@ -27,7 +29,7 @@ impl Utf8Checker {
             bytes = self.complete_held(bytes)?;
         }
         // most short texts are ASCII, and found to be so before simdutf8 would begin
-        if bytes.len() < 256 && is_ascii(bytes) {
+        if bytes.len() < 256 && is_ascii(bytes, [0; 8]) {
             self.checked += bytes.len() as u64;
             return Ok(());
         }
@@ -77,13 +79,29 @@ impl Utf8Checker {
     }
 }
 
+/// Whether `payload`, as it is on the wire, is a whole text that is valid. It is not unmasked where it is ASCII, else into
+/// `room`, whatever that holds.
+#[inline]
+pub fn is_text(payload: &[u8], key: Option<MaskingKey>, room: &mut Vec<u8>) -> bool {
+    let Some(key) = key else { return is_ascii(payload, [0; 8]) || simdutf8::basic::from_utf8(payload).is_ok() };
+    is_ascii(payload, key.twice()) || {
+        room.clear();
+        mask_onto(room, payload, key, 0);
+        simdutf8::basic::from_utf8(room).is_ok()
+    }
+}
+
 /// Eight bytes at a time, whatever is found on the way: for less than a few hundred, that is the fastest.
 #[inline]
-fn is_ascii(bytes: &[u8]) -> bool {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let words = words.iter().fold(0, |all, chunk| all | u64::from_ne_bytes(*chunk));
-    let rest = rest.iter().fold(0, |all, byte| all | byte);
-    words & 0x8080_8080_8080_8080 == 0 && rest < 0x80
+fn is_ascii(bytes: &[u8], key: [u8; 8]) -> bool {
+    let word = u64::from_ne_bytes(key);
+    // nearly all that is not ASCII shows it soon
+    bytes.chunks(256).all(|part| {
+        let (words, rest) = part.as_chunks::<8>();
+        let words = words.iter().fold(0, |all, chunk| all | (u64::from_ne_bytes(*chunk) ^ word));
+        let rest = rest.iter().zip(key).fold(0, |all, (byte, key)| all | (byte ^ key));
+        words & 0x8080_8080_8080_8080 == 0 && rest < 0x80
+    })
 }
 
 impl fmt::Display for InvalidUtf8 {

@@ -61,8 +61,27 @@ impl<'a> Chunk<'a> {
         Some(Position { block, skip: (at % MAX_SEGMENT) as u16 })
     }
 
-    pub(super) fn origin(&self, offset: usize, maker: Origin) -> Origin {
+    /// Who made its frames: `maker`, where nothing is noted.
+    pub(super) fn origins(&self, maker: Origin) -> Origins<'a> {
+        Origins { notes: self.notes, start: self.start, maker }
+    }
+}
+
+/// Who made the frames of a chunk, asked for one after the other.
+pub(super) struct Origins<'a> {
+    /// Those that have not been passed over.
+    notes: &'a [Note],
+    start: usize,
+    maker: Origin,
+}
+
+impl Origins<'_> {
+    /// Who made the frame that begins at `offset` after the chunk's `start`.
+    pub(super) fn at(&mut self, offset: usize) -> Origin {
         let at = self.start + offset;
-        self.notes.iter().find(|note| note.offset == at).map_or(maker, |note| note.origin)
+        while self.notes.first().is_some_and(|note| note.offset < at) {
+            self.notes = &self.notes[1..];
+        }
+        self.notes.first().filter(|note| note.offset == at).map_or(self.maker, |note| note.origin)
     }
 }

@@ -184,7 +184,6 @@ mod tests {
                     chunks,
                     complete: true,
                     compressed,
-                    message: None,
                     origin: if user { Origin::User } else { Origin::Peer },
                 };
                 FrameEntry::new(&frame, broken, user, archived)

@@ -83,7 +83,7 @@ impl Play {
     /// All that waits is written.
     fn takes(&mut self) -> Vec<u8> {
         let said = self.endpoint.outbox().to_vec();
-        self.notes = self.endpoint.written(said.len(), self.now);
+        self.notes = self.endpoint.written(said.len(), self.now).frames;
         said
     }
 
