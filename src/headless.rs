@@ -231,7 +231,11 @@ impl Screened {
         self.matcher.look(capture, last.unwrap_or(0), &mut matches);
         // what went while it was looked at may have matched, or not
         let gone = capture.index().gone();
-        if self.items.iter().any(|item| matches!(item, Item::Frame(n, ..) if *n <= gone)) {
+        let first = self.items.iter().find_map(|item| match item {
+            Item::Frame(n, ..) => Some(*n),
+            _ => None,
+        });
+        if first.is_some_and(|first| first <= gone) {
             self.unseen = gone;
         }
         self.matches.extend(matches);

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::ahead::Ahead;
 use super::event::{ConnectionId, Event, EventKind, Timestamp};
 use super::packets::PacketWriter;
 use super::pcapng::{BlockPrefix, PACKET_PREFIX};
@@ -41,6 +42,7 @@ pub struct CaptureWriter {
     /// Payload bytes that could not be written and are not in the file.
     missing: u64,
     limit: Option<u64>,
+    ahead: Ahead,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,9 +62,17 @@ impl CaptureWriter {
     pub(super) fn start(place: Arc<Place>, command: &str) -> io::Result<Self> {
         let mut pending = Vec::new();
         let packets = PacketWriter::start(&mut pending, command);
-        let (pending_bytes, pending_marks) = (Vec::new(), Vec::new());
-        let mut writer =
-            Self { place, length: 0, pending, pending_bytes, pending_marks, packets, missing: 0, limit: None };
+        let mut writer = Self {
+            place,
+            length: 0,
+            pending,
+            pending_bytes: Vec::new(),
+            pending_marks: Vec::new(),
+            packets,
+            missing: 0,
+            limit: None,
+            ahead: Ahead::default(),
+        };
         writer.flush().map(|()| writer)
     }
 
@@ -85,6 +95,7 @@ impl CaptureWriter {
     /// bytes count as missing; the next flush tries again with the user's marks and what comes next.
     pub fn flush(&mut self) -> io::Result<()> {
         let current = self.place.current();
+        self.ahead.take(&current.file, self.length, self.length + self.pending.len() as u64, self.limit);
         let written = current.file.write_all_at(&self.pending, self.length);
         if written.is_ok() {
             self.length += self.pending.len() as u64;
@@ -100,6 +111,13 @@ impl CaptureWriter {
         self.pending_marks = std::iter::once(0..marks.len()).filter(|all| !all.is_empty()).collect();
         self.pending = marks;
         self.pending_bytes.clear();
+        written
+    }
+
+    /// Writes what was pushed and gives the disk back what was taken for more.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        let written = self.flush();
+        self.ahead.give_back(&self.place.current().file, self.length);
         written
     }
 

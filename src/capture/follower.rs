@@ -49,9 +49,8 @@ impl Follower {
             self.next_frame = index.gone() + 1;
         }
         while items.len() < max {
-            if let Some(milestone) = index.milestones(self.next_milestone).first()
-                && milestone.after_frame < self.next_frame
-            {
+            let milestone = index.milestones(self.next_milestone).first();
+            if let Some(milestone) = milestone.filter(|milestone| milestone.after_frame < self.next_frame) {
                 let number = milestone.number;
                 self.next_milestone = number + 1;
                 // whoever passes a milestone has been added before
@@ -68,14 +67,20 @@ impl Follower {
                         Item::Exchanged(Box::new(connection.clone()), Box::new(exchange))
                     }
                 });
-            } else if let Some(entry) = index.frame(self.next_frame) {
-                let findings = if entry.has_findings() { index.findings(self.next_frame) } else { &[] };
-                let findings = findings.iter().map(|(_, finding)| finding.clone()).collect();
-                items.push(Item::Frame(self.next_frame, *entry, findings));
-                self.next_frame += 1;
-            } else {
+                continue;
+            }
+            let before = milestone.map_or(u64::MAX, |milestone| milestone.after_frame + 1 - self.next_frame);
+            let room = (max - items.len()) as u64;
+            let frames = index.frames_from(self.next_frame);
+            let frames = &frames[..frames.len().min(room.min(before) as usize)];
+            if frames.is_empty() {
                 break;
             }
+            for (n, entry) in (self.next_frame..).zip(frames) {
+                let findings = if entry.has_findings() { index.findings(n) } else { &[] };
+                items.push(Item::Frame(n, *entry, findings.iter().map(|(_, finding)| finding.clone()).collect()));
+            }
+            self.next_frame += frames.len() as u64;
         }
         items
     }

@@ -3,6 +3,7 @@
 //! The bytes are the truth: chunks go to the file as they came, and frames, findings and verdicts are derived from them.
 //! Everyone who shows something reads it from [`Capture`], and only what they show.
 
+mod ahead;
 mod archived;
 mod bulk;
 mod checkpoints;

@@ -130,7 +130,7 @@ pub fn start(
             }
         }
         // marks may still wait for room; if there is none, what is missing has been said
-        let _ = writer.flush();
+        let _ = writer.finish();
     })?;
     Ok((Recorder { events, room }, RecorderThread { thread }))
 }

@@ -215,14 +215,14 @@ fn addresses_sum(source: IpAddr, destination: IpAddr) -> u64 {
     one(source) + one(destination)
 }
 
-/// The Internet checksum's sum (RFC 1071), not yet folded. Words of four bytes give the same once folded.
+/// The Internet checksum's sum, not yet folded to 16 bits for good. In whichever byte order the machine likes, and with words
+/// of four bytes, it comes to the same (RFC 1071 2).
 fn sum(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<4>();
-    let mut sum: u64 = words.iter().map(|word| u64::from(u32::from_be_bytes(*word))).sum();
-    for (i, byte) in rest.iter().enumerate() {
-        sum += u64::from(*byte) << (24 - 8 * i);
-    }
-    (sum & 0xFFFF) + (sum >> 16 & 0xFFFF) + (sum >> 32 & 0xFFFF) + (sum >> 48)
+    let mut last = [0; 4];
+    last[..rest.len()].copy_from_slice(rest);
+    let sum: u64 = words.iter().chain([&last]).map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
+    u64::from((!checksum(sum)).to_be())
 }
 
 fn checksum(mut sum: u64) -> u16 {

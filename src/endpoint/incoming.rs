@@ -38,15 +38,13 @@ pub(super) struct Incoming {
     found: Vec<Finding>,
     /// Unmasked bytes on their way: at most [`Self::PIECE`].
     plain: Vec<u8>,
-    /// Room for a message.
-    room: Vec<u8>,
 }
 
 impl Incoming {
     /// Payloads are unmasked in pieces that stay in the processor's nearest cache until they are checked and copied.
     const PIECE: usize = 16 * 1024;
     /// Room for those that is kept while nothing comes.
-    const KEPT: usize = 1024;
+    const KEPT: usize = 4 * 1024;
 
     /// For what `peer` sends.
     pub(super) fn new(config: &Config, peer: Side) -> Self {
@@ -60,7 +58,6 @@ impl Incoming {
             tolerant: config.tolerant,
             found: Vec::new(),
             plain: Vec::new(),
-            room: Vec::new(),
         }
     }
 
@@ -100,44 +97,42 @@ impl Incoming {
         }
     }
 
-    /// The room of a message that is not needed any more.
-    pub(super) fn use_again(&mut self, room: Vec<u8>) {
-        if room.capacity() > self.room.capacity() {
-            self.room = room;
-        }
+    /// The payload of a message that is not needed any more.
+    pub(super) fn use_again(&mut self, payload: Vec<u8>) {
+        self.reassembler.use_again(payload);
     }
 
     /// All has been taken that came: thousands of connections at rest hold no more than a little each.
     pub(super) fn rest(&mut self) {
-        self.plain.clear();
-        self.plain.shrink_to(Self::KEPT);
-        self.room.clear();
-        self.room.shrink_to(Self::KEPT);
+        if !self.is_inside_frame() {
+            self.plain.clear();
+            self.plain.shrink_to(Self::KEPT);
+            self.reassembler.shrink_room(Self::KEPT);
+        }
     }
 
     fn whole(&mut self, header: &Header, payload: &[u8]) -> Option<Arrival> {
         if payload.len() <= Self::PIECE && self.takes_at_once(header, payload) {
-            let payload = std::mem::take(&mut self.room);
-            let message = Message { opcode: header.opcode, payload, fragments: 1 };
-            return self.collects.then_some(Arrival::Message(message));
+            return self.collects.then(|| self.plain_message(header, payload));
         }
         self.header(header)
             .or_else(|| if payload.is_empty() { None } else { self.payload(payload, 0) })
             .or_else(|| self.end())
     }
 
-    /// Whether the frame is a message of its own that breaks no rule. If it is wanted, it is in `room` then, unmasked.
+    /// Whether the frame is a message of its own that breaks no rule.
     fn takes_at_once(&mut self, header: &Header, payload: &[u8]) -> bool {
-        let (room, collects) = (&mut self.room, self.collects);
-        let is_clean = self.linter.whole_message(header, || is_text(payload, header.masking_key, room));
-        if is_clean && collects {
-            room.clear();
-            match header.masking_key {
-                Some(key) => mask_onto(room, payload, key, 0),
-                None => room.extend_from_slice(payload),
-            }
+        let room = &mut self.plain;
+        self.linter.whole_message(header, || is_text(payload, header.masking_key, room))
+    }
+
+    fn plain_message(&mut self, header: &Header, payload: &[u8]) -> Arrival {
+        let mut room = self.reassembler.take_room();
+        match header.masking_key {
+            Some(key) => mask_onto(&mut room, payload, key, 0),
+            None => room.extend_from_slice(payload),
         }
-        is_clean
+        Arrival::Message(Message { opcode: header.opcode, payload: room, fragments: 1 })
     }
 
     fn header(&mut self, header: &Header) -> Option<Arrival> {

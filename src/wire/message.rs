@@ -89,12 +89,36 @@ pub struct Reassembler {
     collecting: bool,
     fin: bool,
     max: u64,
+    /// Room for the next message.
+    room: Vec<u8>,
 }
 
 impl Reassembler {
+    /// The most room that is made for a message by what a header says alone.
+    const FORESEEN: u64 = 64 * 1024;
+
     /// Messages may have up to `max` bytes.
     pub const fn new(max: u64) -> Self {
-        Self { sequence: MessageSequence { unfinished: None }, message: None, collecting: false, fin: false, max }
+        let sequence = MessageSequence { unfinished: None };
+        Self { sequence, message: None, collecting: false, fin: false, max, room: Vec::new() }
+    }
+
+    /// Room for a message, empty.
+    pub fn take_room(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.room)
+    }
+
+    /// The payload of a message that is not needed any more: its room is for the next one.
+    pub fn use_again(&mut self, mut room: Vec<u8>) {
+        if room.capacity() > self.room.capacity() {
+            room.clear();
+            self.room = room;
+        }
+    }
+
+    /// Keeps no more than that much room for the next message.
+    pub fn shrink_room(&mut self, most: usize) {
+        self.room.shrink_to(most);
     }
 
     /// A frame begins. Tells its place, or that its message would be too big: then the message is given up.
@@ -104,7 +128,9 @@ impl Reassembler {
         match place {
             Place::Control | Place::Orphan => return Ok(place),
             Place::First | Place::Interrupting => {
-                self.message = Some(Message { opcode: header.opcode, payload: Vec::new(), fragments: 0 });
+                let mut payload = self.take_room();
+                payload.reserve(header.length.min(Self::FORESEEN).min(self.max) as usize);
+                self.message = Some(Message { opcode: header.opcode, payload, fragments: 0 });
             }
             Place::Continuation => {}
         }

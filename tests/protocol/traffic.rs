@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use wsinspect::lint::{Finding, Linter};
-use wsinspect::wire::{Decoder, Header, LengthForm, MaskingKey, Opcode, Piece, Rsv, frame, mask};
+use wsinspect::wire::{Decoder, Header, LengthForm, MaskingKey, Opcode, Piece, Rsv, frame, is_text, mask};
 
 /// A frame as the decoder hands it out, its pieces joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,16 +62,26 @@ pub(crate) fn decode<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Decoded 
     seen
 }
 
-/// Judges `chunks` as sent by `side`, as a program does: each payload unmasked and shown to the linter piece by piece.
-/// Every finding comes with the number of its frame.
+/// Judges `chunks` as a program does: a frame that a chunk holds whole is taken at once if it is clean, and each other
+/// payload unmasked and shown to the linter piece by piece. Every finding comes with the number of its frame.
 pub(crate) fn judge<'a>(mut linter: Linter, chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<(usize, Finding)> {
     let mut decoder = Decoder::default();
     let mut found = Vec::new();
     let mut all = Vec::new();
     let mut frames = 0;
     let mut key = None;
+    let mut room = Vec::new();
     for mut chunk in chunks {
-        while let Some(piece) = decoder.next(&mut chunk) {
+        loop {
+            let mut after = chunk;
+            if let Some((header, payload)) = decoder.whole(&mut after)
+                && linter.whole_message(&header, || is_text(payload, header.masking_key, &mut room))
+            {
+                frames += 1;
+                chunk = after;
+                continue;
+            }
+            let Some(piece) = decoder.next(&mut chunk) else { break };
             match piece {
                 Piece::Header(header) => {
                     frames += 1;

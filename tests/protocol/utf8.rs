@@ -1,7 +1,7 @@
 //! The incremental UTF-8 check (RFC 6455 8.1), held against the standard library's.
 
 use proptest::prelude::*;
-use wsinspect::wire::{InvalidUtf8, Utf8Checker};
+use wsinspect::wire::{InvalidUtf8, MaskingKey, Utf8Checker, is_text, mask};
 
 use crate::traffic::{cut, cuts, simple_splits};
 
@@ -85,7 +85,38 @@ fn near_valid() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+#[track_caller]
+fn assert_told_as_text(text: &[u8], key: MaskingKey) {
+    let is_valid = std::str::from_utf8(text).is_ok();
+    let mut room = b"what was there before".to_vec();
+    assert_eq!(is_text(text, None, &mut room), is_valid, "{text:02x?}");
+    let mut masked = text.to_vec();
+    mask(&mut masked, key, 0);
+    assert_eq!(is_text(&masked, Some(key), &mut room), is_valid, "{text:02x?} masked with {key}");
+}
+
+#[test]
+fn a_whole_text_of_any_length_is_told_masked_or_not_by_each_of_its_bytes() {
+    let key = MaskingKey([0x80, 0x7F, 0x00, 0xFF]);
+    for length in (0..40).chain([255, 256, 257, 511, 513, 1030]) {
+        assert_told_as_text(&vec![b'a'; length], key);
+        for at in 0..length {
+            let mut text = vec![b'a'; length];
+            text[at] = 0x80;
+            assert_told_as_text(&text, key);
+        }
+    }
+}
+
 proptest! {
+    #[test]
+    fn any_whole_text_is_told_masked_or_not(
+        text in prop_oneof![any::<String>().prop_map(String::into_bytes), prop::collection::vec(any::<u8>(), 0..40)],
+        key in any::<[u8; 4]>(),
+    ) {
+        assert_told_as_text(&text, MaskingKey(key));
+    }
+
     #[test]
     fn near_valid_text_is_judged_as_std_judges_it(bytes in near_valid(), cuts in cuts()) {
         compare_with_std(&cut(&bytes, &cuts));
