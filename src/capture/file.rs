@@ -57,6 +57,8 @@ struct PendingBytes {
 impl CaptureWriter {
     /// Bytes of marks that wait for room on the disk.
     const MOST_MARKS: usize = 64 << 10;
+    /// Room for blocks that is kept.
+    const MOST_ROOM: usize = 1 << 20;
 
     /// Begins the file; `command` says how the program was called.
     pub(super) fn start(place: Arc<Place>, command: &str) -> io::Result<Self> {
@@ -108,8 +110,12 @@ impl CaptureWriter {
             }
         }
         let marks = if written.is_ok() { Vec::new() } else { self.marks() };
-        self.pending_marks = std::iter::once(0..marks.len()).filter(|all| !all.is_empty()).collect();
-        self.pending = marks;
+        self.pending_marks.clear();
+        self.pending_marks.extend(Some(0..marks.len()).filter(|all| !all.is_empty()));
+        // its room is used again: to get new pages from the kernel for each portion cost as much as to write it
+        self.pending.clear();
+        self.pending.shrink_to(Self::MOST_ROOM);
+        self.pending.extend(marks);
         self.pending_bytes.clear();
         written
     }

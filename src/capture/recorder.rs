@@ -159,6 +159,9 @@ pub(super) struct Deriver {
     dissectors: HashMap<ConnectionId, Dissector>,
     /// What follows from the batch.
     steps: Steps,
+    /// Where in the file the batch's chunks stand, and for each event the end of its own.
+    blocks: Vec<u64>,
+    ends: Vec<usize>,
     /// Connections that the batch has changed.
     changed: Vec<ConnectionId>,
     /// When the last event was.
@@ -173,6 +176,8 @@ impl Deriver {
             limits,
             dissectors: HashMap::new(),
             steps: Steps::default(),
+            blocks: Vec::new(),
+            ends: Vec::new(),
             changed: Vec::new(),
             latest: Timestamp::default(),
             tls: [None, None],
@@ -181,19 +186,21 @@ impl Deriver {
 
     /// Writes events and derives what follows from them.
     pub(super) fn batch<'a>(&mut self, writer: &mut CaptureWriter, events: impl Iterator<Item = &'a Event> + Clone) {
-        let mut blocks = Vec::new();
-        let mut ends = Vec::new();
+        // taken out while it is gone through, and put back for the next batch
+        let (mut blocks, mut ends) = (std::mem::take(&mut self.blocks), std::mem::take(&mut self.ends));
         for event in events.clone() {
             writer.push(event, &mut blocks);
             ends.push(blocks.len());
         }
         let written = writer.flush().is_ok();
         let mut start = 0;
-        for (event, end) in events.zip(ends) {
+        for (event, end) in events.zip(ends.drain(..)) {
             let blocks = if written { &blocks[start..end] } else { &[] };
             start = end;
             self.event(event, blocks);
         }
+        blocks.clear();
+        (self.blocks, self.ends) = (blocks, ends);
     }
 
     /// Derives what follows from an event; `blocks` tells where in the file a chunk stands.
