@@ -4,6 +4,7 @@ import os
 import statistics
 import subprocess
 import time
+from functools import cached_property
 
 from common import CACHE, ROOT, TARGET, CannotRun, run, say, spread
 from machine import busy, own_ticks
@@ -96,22 +97,36 @@ class Bench:
                 break
         return {**best, "noisy": best["others"] > self.options.others}
 
-    def load(self, server, size, window, connections, messages=None, more=()):
+    def load(self, server, size, window, connections, messages=None, seconds=None, more=()):
+        seconds = seconds or self.options.seconds
         command = [self.peers, "load", server.address, "--size", size, "--window", window, "--connections", connections,
-                   "--seconds", self.options.seconds, "--pid", server.process.pid, *more]
+                   "--seconds", seconds, "--pid", server.process.pid, *more]
         if messages or size >= 1 << 14:
             # by number: all of it counts
-            command += ["--messages", messages or min(int(self.options.seconds * 5000), MOST_BYTES // (2 * size)),
+            command += ["--messages", messages or min(int(seconds * 5000), MOST_BYTES // (2 * size)),
                         "--seconds", 120]
         before, began = busy(), time.monotonic()
         own_before = sum(own_ticks())
-        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=200)
-        all_ticks, seconds = busy() - before, time.monotonic() - began
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=seconds + 200)
+        all_ticks, took = busy() - before, time.monotonic() - began
         if done.returncode != 0:
             raise CannotRun(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "the load failed")
         # what this process, its children and theirs used is our own
-        others = max(0, all_ticks - (sum(own_ticks()) - own_before)) / TICK / seconds / os.cpu_count()
+        others = max(0, all_ticks - (sum(own_ticks()) - own_before)) / TICK / took / os.cpu_count()
         return {**json.loads(done.stdout), "others": others}
+
+    @cached_property
+    def recording(self):
+        """What `cargo bench --bench recording` prints: of each recording, what was measured and how that went."""
+        say("recording a million frames, filtering and drawing them")
+        recordings = {}
+        for line in run(["cargo", "bench", "--bench", "recording"], ROOT).splitlines():
+            if line.startswith("  "):
+                # in columns
+                figures[line[2:68].strip()] = line[68:].strip()
+            elif line:
+                figures = recordings[line] = {}
+        return recordings
 
 
 def describe(setting):

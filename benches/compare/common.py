@@ -1,8 +1,10 @@
 """Where things lie, and what every part needs."""
 import os
+import re
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -30,8 +32,38 @@ def attempt(command):
         return False
 
 
+def timed(command):
+    """Seconds from a program's start to its end, and the most MiB of memory that it took."""
+    began = time.monotonic()
+    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    said = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds, process.returncode = time.monotonic() - began, os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise CannotRun(f"{' '.join(map(str, command[:2]))} failed:\n{said.decode(errors='replace')[-1500:]}")
+    return seconds, usage.ru_maxrss / 1024
+
+
+def resident(server):
+    """Bytes of memory that it takes."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return 1024 * int(re.search(r"VmRSS:\s*(\d+)", status)[1])
+
+
+def cpu_seconds(server):
+    """What its threads have computed, to the nanosecond."""
+    threads = Path(f"/proc/{server.process.pid}/task").glob("*/schedstat")
+    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+
+
 def say(what):
     print(f"compare: {what}", file=sys.stderr, flush=True)
+
+
+def grid(heads, rows):
+    """A table in Markdown."""
+    lines = [f"| {' | '.join(cells)} |" for cells in [heads, *rows]]
+    return "\n".join([lines[0], "|---" * len(heads) + "|", *lines[1:]])
 
 
 def spread(values):

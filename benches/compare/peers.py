@@ -45,6 +45,12 @@ def start_socat(bench, to):
         "socat", "-b65536", f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork,nodelay,backlog=128", f"TCP:{to},nodelay"])
 
 
+def start_mitmproxy(bench, mitmdump, to, *more):
+    return bench.start_on_port(lambda port: [
+        mitmdump, "-q", "--mode", f"reverse:http://{to}", "--listen-host", "127.0.0.1", "--listen-port", str(port),
+        "--set", f"confdir={bench.folder}", *more])
+
+
 def start_node(bench):
     code = ("const {WebSocketServer} = require('ws');"
             "const server = new WebSocketServer({host: '127.0.0.1', port: 0}, () =>"

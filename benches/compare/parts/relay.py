@@ -29,7 +29,5 @@ def installed_relays(bench, to):
             relays["websocat"] = lambda: bench.start_on_port(
                 lambda port: [websocat, "-b", "-E", f"ws-l:127.0.0.1:{port}", f"ws://{to}"])
         if mitmdump := peers.mitmdump(bench):
-            relays["mitmproxy"] = lambda: bench.start_on_port(
-                lambda port: [mitmdump, "-q", "--mode", f"reverse:http://{to}", "--listen-host", "127.0.0.1",
-                              "--listen-port", str(port), "--set", f"confdir={bench.folder}"])
+            relays["mitmproxy"] = lambda: peers.start_mitmproxy(bench, mitmdump, to)
     return relays
