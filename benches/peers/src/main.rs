@@ -1,4 +1,4 @@
-//! What wsinspect is measured against, and what measures it; `benches/compare` runs all of this.
+//! What wsinspect is measured against, and what measures it; `benches/compare/run` runs all of this.
 //!
 //! - `peers echo LIBRARY`: an echo server, with `bare`, `fastwebsockets`, `tokio-tungstenite` or `tokio-websockets`
 //! - `peers relay ADDRESS`: a relay that looks at nothing
