@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -35,7 +35,6 @@ pub(super) struct Pump<'a> {
     asks: mpsc::UnboundedReceiver<Ask>,
     /// What waits for its border.
     queue: VecDeque<Injection>,
-    buffer: BytesMut,
     /// Since when the beginning of a request's head has been held back.
     held_since: Option<Instant>,
     /// How long bytes stayed here, and when that is told next.
@@ -99,7 +98,6 @@ impl<'a> Pump<'a> {
             is_in_frames: false,
             asks,
             queue: VecDeque::new(),
-            buffer: BytesMut::new(),
             held_since: None,
             delay: Delay::default(),
             told: None,
@@ -157,11 +155,10 @@ impl<'a> Pump<'a> {
 
     /// Reads once and passes it on; tells whether more may come.
     async fn read(&mut self) -> Result<bool, Abort> {
-        match self.source.read_some(&mut self.buffer) {
-            Ok(0) => Ok(false),
-            Ok(_) => {
+        match self.source.read() {
+            Ok(chunk) if chunk.is_empty() => Ok(false),
+            Ok(chunk) => {
                 let read = Instant::now();
-                let chunk = self.buffer.split().freeze();
                 self.pass(chunk, false).await?;
                 let written = Instant::now();
                 self.delay.add(written - read);

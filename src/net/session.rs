@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::io::Interest;
 
 use super::feed::{Fed, Feed};
@@ -64,7 +64,6 @@ struct Session<'a> {
     inbox: Inbox,
     shared: Shared,
     endpoint: Endpoint,
-    buffer: BytesMut,
     /// A wish of the user's that waits until the peer has read more.
     wish: Option<Outgoing>,
     /// Messages that are to be sent, one after the other.
@@ -97,7 +96,6 @@ impl Session<'_> {
             inbox,
             shared,
             endpoint,
-            buffer: BytesMut::new(),
             wish: None,
             feed: None,
             pacing: Pacing::default(),
@@ -225,10 +223,9 @@ impl Session<'_> {
 
     /// Reads once; tells whether more may come.
     async fn read(&mut self) -> bool {
-        match self.stream.read_some(&mut self.buffer) {
-            Ok(0) => false,
-            Ok(_) => {
-                let bytes = self.buffer.split().freeze();
+        match self.stream.read() {
+            Ok(bytes) if bytes.is_empty() => false,
+            Ok(bytes) => {
                 self.record_chunk(self.side.other(), bytes.clone(), Vec::new()).await;
                 self.endpoint.receive(&bytes, Instant::now());
                 true
