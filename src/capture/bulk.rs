@@ -10,7 +10,7 @@ use super::event::ConnectionId;
 use super::file::{Pieces, Position};
 use super::frame_entry::FrameEntry;
 use super::tcp::Conversation;
-use crate::wire::mask;
+use crate::wire::{mask, mask_into};
 
 /// Reads payloads of frames in the order in which they were announced. If a frame goes meanwhile (`--keep`), what is read of
 /// it means nothing, and nobody asks for it any more.
@@ -20,9 +20,20 @@ pub(super) struct BulkReader<'a> {
     pieces: Pieces,
     /// What is to be read of the file: one range for frames that lie near one another.
     ahead: VecDeque<Range<u64>>,
-    /// The connection of the last frame.
-    conversation: Option<(ConnectionId, Conversation)>,
-    payload: Vec<u8>,
+    /// Those that frames came from: each has one place, by its number.
+    conversations: Vec<Option<(ConnectionId, Conversation)>>,
+    /// Where the payload is that was read last.
+    payload: Payload,
+    /// Room for payloads: they begin it.
+    room: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Payload {
+    /// Unmasked, so many bytes of the room.
+    Copied(usize),
+    /// As it stands in the file, and in memory.
+    InPlace(Range<u64>),
 }
 
 /// Bytes of the file that are read at once.
@@ -31,6 +42,8 @@ const AT_ONCE: u64 = 1 << 20;
 const NEAR: u64 = 4 << 10;
 /// A longer frame is read by itself.
 const LONG: u64 = 256 << 10;
+/// Conversations that are kept at hand.
+const CONVERSATIONS: usize = 128;
 /// What may stand in the file around the bytes of a frame: headers, options, padding.
 const AROUND: u64 = 256;
 
@@ -53,19 +66,26 @@ impl<'a> BulkReader<'a> {
                 _ => ahead.push_back(place),
             }
         }
-        Self { capture, pieces: capture.reader().pieces(), ahead, conversation: None, payload: Vec::new() }
+        Self {
+            capture,
+            pieces: capture.reader().pieces(),
+            ahead,
+            conversations: Vec::new(),
+            payload: Payload::Copied(0),
+            room: Vec::new(),
+        }
     }
 
     /// Reads the first `most` payload bytes of a frame as [`Capture::payload`] does; nothing is there where that fails.
     pub(super) fn read(&mut self, frame: &FrameEntry, most: u64) {
-        self.payload.clear();
         let read = match frame.position().filter(|_| frame.is_complete()) {
             Some(position) => self.read_at(frame, position, most),
-            None => self.capture.payload(frame, 0..most).map(|payload| self.payload = payload),
+            None => self.capture.payload(frame, 0..most).map(|payload| {
+                self.room = payload;
+                Payload::Copied(self.room.len())
+            }),
         };
-        if read.is_err() {
-            self.payload.clear();
-        }
+        self.payload = read.unwrap_or(Payload::Copied(0));
     }
 
     pub(super) fn capture(&self) -> &'a Capture {
@@ -74,25 +94,43 @@ impl<'a> BulkReader<'a> {
 
     /// What was read last, unmasked.
     pub(super) fn payload(&self) -> &[u8] {
-        &self.payload
+        match &self.payload {
+            Payload::Copied(length) => &self.room[..*length],
+            Payload::InPlace(place) => self.pieces.held(place).unwrap_or_default(),
+        }
     }
 
-    fn read_at(&mut self, frame: &FrameEntry, position: Position, most: u64) -> io::Result<()> {
+    fn read_at(&mut self, frame: &FrameEntry, position: Position, most: u64) -> io::Result<Payload> {
         self.read_ahead(position.block)?;
         let id = frame.connection();
-        if self.conversation.as_ref().is_none_or(|(last, _)| *last != id) {
-            let addresses = self.capture.index().connection(id).map(Connection::addresses);
-            self.conversation = addresses.map(|(client, server)| (id, Conversation::new(client, server)));
+        if self.conversations.is_empty() {
+            self.conversations.resize_with(CONVERSATIONS, || None);
         }
-        let Some((_, conversation)) = &self.conversation else { return Ok(()) };
+        let conversation = &mut self.conversations[id.0 as usize % CONVERSATIONS];
+        if conversation.as_ref().is_none_or(|(this, _)| *this != id) {
+            let addresses = self.capture.index().connection(id).map(Connection::addresses);
+            *conversation = addresses.map(|(client, server)| (id, Conversation::new(client, server)));
+        }
+        let Some((_, conversation)) = conversation else { return Ok(Payload::Copied(0)) };
         let header = frame.header();
         let length = usize::try_from(header.length.min(most)).unwrap_or(usize::MAX);
         let skip = header.len() as u64;
-        self.pieces.read(conversation, frame.from(), position, skip, length, &mut self.payload)?;
-        if let Some(key) = header.masking_key {
-            mask(&mut self.payload, key, 0);
+        // most payloads are in memory by now, and in one packet
+        let place = self.pieces.place(conversation, frame.from(), position, skip, length);
+        if let Some(place) = place {
+            let Some(key) = header.masking_key else { return Ok(Payload::InPlace(place)) };
+            if self.room.len() < length {
+                self.room.resize(length, 0);
+            }
+            mask_into(&mut self.room, self.pieces.held(&place).unwrap_or_default(), key, 0);
+            return Ok(Payload::Copied(length));
         }
-        Ok(())
+        self.room.clear();
+        self.pieces.read(conversation, frame.from(), position, skip, length, &mut self.room)?;
+        if let Some(key) = header.masking_key {
+            mask(&mut self.room, key, 0);
+        }
+        Ok(Payload::Copied(self.room.len()))
     }
 
     /// Makes sure that the block at `at` is in memory, if its frame was announced to be next.

@@ -256,6 +256,33 @@ impl Pieces {
         self.region.get(at, 1).is_some()
     }
 
+    /// Where in the file `length` bytes of a conversation stand, if they are in memory and in one packet: [`read`](Self::read)
+    /// would read the same.
+    #[inline]
+    pub(super) fn place(
+        &self,
+        conversation: &Conversation,
+        from: Side,
+        position: Position,
+        skip: u64,
+        length: usize,
+    ) -> Option<Range<u64>> {
+        let start = self.region.get(position.block, PACKET_PREFIX + MAX_HEADERS)?;
+        let packet = packet_of(&BlockPrefix::parse(start)?, &start[PACKET_PREFIX..], conversation, from)?;
+        let skip = skip + u64::from(position.skip);
+        let length = length as u64;
+        if skip.checked_add(length)? > packet.payload {
+            return None;
+        }
+        let start = position.block + packet.headers + skip;
+        Some(start..start + length).filter(|place| self.held(place).is_some())
+    }
+
+    /// Bytes of the file, if they are in memory.
+    pub(super) fn held(&self, place: &Range<u64>) -> Option<&[u8]> {
+        self.region.get(place.start, usize::try_from(place.end - place.start).ok()?)
+    }
+
     /// Appends `length` bytes of a conversation to `out`, as [`CaptureReader::read`] reads them.
     pub(super) fn read(
         &self,
@@ -343,19 +370,21 @@ impl Block {
     /// The packet in it, if `from` sent it in this conversation: there may be other blocks between, of other connections
     /// and of other programs.
     pub(super) fn packet_of(&self, conversation: &Conversation, from: Side) -> Option<PacketOf> {
-        if !self.prefix.is_packet {
-            return None;
-        }
-        let packet = self.packet.get(PACKET_PREFIX..PACKET_PREFIX + self.got)?;
-        let Recognised { headers, sequence, .. } =
-            conversation.recognise(packet).filter(|packet| packet.from == from)?;
-        Some(PacketOf {
-            headers: (PACKET_PREFIX + headers) as u64,
-            sequence,
-            payload: u64::from(self.prefix.packet_length).saturating_sub(headers as u64),
-            time: self.prefix.time,
-        })
+        packet_of(&self.prefix, self.packet.get(PACKET_PREFIX..PACKET_PREFIX + self.got)?, conversation, from)
     }
+}
+
+fn packet_of(prefix: &BlockPrefix, packet: &[u8], conversation: &Conversation, from: Side) -> Option<PacketOf> {
+    if !prefix.is_packet {
+        return None;
+    }
+    let Recognised { headers, sequence, .. } = conversation.recognise(packet).filter(|packet| packet.from == from)?;
+    Some(PacketOf {
+        headers: (PACKET_PREFIX + headers) as u64,
+        sequence,
+        payload: u64::from(prefix.packet_length).saturating_sub(headers as u64),
+        time: prefix.time,
+    })
 }
 
 impl Region {

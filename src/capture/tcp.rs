@@ -1,6 +1,6 @@
 //! IP and TCP headers around the bytes of a connection, so that other programs read them as a conversation.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::wire::Side;
 
@@ -30,9 +30,18 @@ const SYN_OPTIONS: [u8; 8] = [2, 4, 0xFF, 0xD7, 1, 3, 3, 7];
 pub(super) struct Conversation {
     client: SocketAddr,
     server: SocketAddr,
+    ends: Ends,
     /// The next sequence number of the client and of the server.
     sequence: [u32; 2],
     identification: u16,
+}
+
+/// The addresses and ports as they stand in a packet of the client, and in one of the server: the addresses end the IP
+/// header, and the ports begin the TCP header.
+#[derive(Debug)]
+enum Ends {
+    V4([[u8; 12]; 2]),
+    V6([[u8; 36]; 2]),
 }
 
 /// Appends an IP packet without any TCP in it, to hang a comment on: "use for experimentation and testing" (RFC 3692).
@@ -77,7 +86,7 @@ impl Conversation {
             (IpAddr::V6(_), IpAddr::V4(b)) => (client, SocketAddr::new(b.to_ipv6_mapped().into(), server.port())),
             _ => (client, server),
         };
-        Self { client, server, sequence: FIRST, identification: 0 }
+        Self { client, server, ends: Ends::of(client, server), sequence: FIRST, identification: 0 }
     }
 
     /// A conversation of which the next bytes have these sequence numbers.
@@ -133,32 +142,24 @@ impl Conversation {
 
     /// What the packet is whose bytes begin with `packet`, if it belongs to this conversation.
     pub(super) fn recognise(&self, packet: &[u8]) -> Option<Recognised> {
-        let (protocol, ip_length, source, destination): (u8, usize, IpAddr, IpAddr) = match packet.first()? >> 4 {
-            4 => {
-                let source: [u8; 4] = packet.get(12..16)?.try_into().ok()?;
-                let destination: [u8; 4] = packet.get(16..20)?.try_into().ok()?;
-                (packet[9], 20, source.into(), destination.into())
-            }
-            6 => {
-                let source: [u8; 16] = packet.get(8..24)?.try_into().ok()?;
-                let destination: [u8; 16] = packet.get(24..40)?.try_into().ok()?;
-                (packet[6], 40, source.into(), destination.into())
-            }
+        let (protocol, ip_length) = match packet.first()? >> 4 {
+            4 => (packet.get(9)?, 20),
+            6 => (packet.get(6)?, 40),
             _ => return None,
         };
-        if protocol != TCP {
+        if *protocol != TCP {
             return None;
         }
         let tcp = packet.get(ip_length..ip_length + 20)?;
-        let source = SocketAddr::new(source, u16::from_be_bytes([tcp[0], tcp[1]]));
-        let destination = SocketAddr::new(destination, u16::from_be_bytes([tcp[2], tcp[3]]));
-        let plain = |address: SocketAddr| (address.ip(), address.port());
-        let from = if (plain(source), plain(destination)) == (plain(self.client), plain(self.server)) {
-            Side::Client
-        } else if (plain(source), plain(destination)) == (plain(self.server), plain(self.client)) {
-            Side::Server
-        } else {
-            return None;
+        let [by_client, by_server] = match &self.ends {
+            Ends::V4(ends) if ip_length == 20 => ends.each_ref().map(|ends| packet[12..24] == ends[..]),
+            Ends::V6(ends) if ip_length == 40 => ends.each_ref().map(|ends| packet[8..44] == ends[..]),
+            _ => return None,
+        };
+        let from = match (by_client, by_server) {
+            (true, _) => Side::Client,
+            (false, true) => Side::Server,
+            (false, false) => return None,
         };
         let sequence = u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]);
         Some(Recognised { from, headers: ip_length + usize::from(tcp[12] >> 4) * 4, sequence })
@@ -168,6 +169,31 @@ impl Conversation {
     pub(super) fn advance(&mut self, from: Side, by: u32) {
         let sequence = &mut self.sequence[from as usize];
         *sequence = sequence.wrapping_add(by);
+    }
+}
+
+impl Ends {
+    fn of(client: SocketAddr, server: SocketAddr) -> Self {
+        fn joined<const N: usize>(addresses: [&[u8]; 2], ports: [u16; 2]) -> [u8; N] {
+            let bytes = addresses.into_iter().flatten().copied().chain(ports.into_iter().flat_map(u16::to_be_bytes));
+            let mut ends = [0; N];
+            for (end, byte) in ends.iter_mut().zip(bytes) {
+                *end = byte;
+            }
+            ends
+        }
+        let ports = [client.port(), server.port()];
+        let back = [server.port(), client.port()];
+        match (client.ip(), server.ip()) {
+            (IpAddr::V4(client), IpAddr::V4(server)) => {
+                let (client, server) = (client.octets(), server.octets());
+                Self::V4([joined([&client, &server], ports), joined([&server, &client], back)])
+            }
+            (client, server) => {
+                let (client, server) = (six(client).octets(), six(server).octets());
+                Self::V6([joined([&client, &server], ports), joined([&server, &client], back)])
+            }
+        }
     }
 }
 
@@ -197,13 +223,17 @@ fn write_ip(
             out.extend_from_slice(&length.to_be_bytes());
             out.extend_from_slice(&[protocol, 64]);
             for address in [source, destination] {
-                let address = match address {
-                    IpAddr::V4(address) => address.to_ipv6_mapped(),
-                    IpAddr::V6(address) => address,
-                };
-                out.extend_from_slice(&address.octets());
+                out.extend_from_slice(&six(address).octets());
             }
         }
+    }
+}
+
+/// The address as IPv6 writes it.
+fn six(address: IpAddr) -> Ipv6Addr {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
     }
 }
 
@@ -249,18 +279,24 @@ mod tests {
     #[test]
     fn a_written_packet_sums_to_zero_and_is_recognised() {
         let six = ("[::1]:50000".parse().unwrap(), "[::1]:9002".parse().unwrap());
-        for (client, server) in [addresses(), six] {
+        let both = ("127.0.0.1:50000".parse().unwrap(), "[::1]:9002".parse().unwrap());
+        for (client, server) in [addresses(), six, both] {
             let mut conversation = Conversation::new(client, server);
             let mut out = Vec::new();
             conversation.write(&mut out, Side::Server, Segment::Data(b"odd"));
-            let ip_length = if client.is_ipv4() { 20 } else { 40 };
+            let ip_length = if server.is_ipv4() { 20 } else { 40 };
             let recognised = Recognised { from: Side::Server, headers: ip_length + 20, sequence: 9000 };
             assert_eq!(conversation.recognise(&out), Some(recognised));
             let tcp = &out[ip_length..];
             let whole = addresses_sum(client.ip(), server.ip()) + 6 + tcp.len() as u64 + sum(tcp);
             assert_eq!(checksum(whole), 0);
+            let turned = Recognised { from: Side::Client, ..recognised };
+            assert_eq!(Conversation::new(server, client).recognise(&out), Some(turned));
             let other = Conversation::new(server, "127.0.0.1:1".parse().unwrap());
             assert_eq!(other.recognise(&out), None);
+            for cut in 0..ip_length + 20 {
+                assert_eq!(conversation.recognise(&out[..cut]), None, "the first {cut} bytes");
+            }
         }
     }
 

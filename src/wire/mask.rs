@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+#[cfg(target_arch = "x86_64")]
+use fearless_simd::{Level, Simd};
+
 /// The four masking-key bytes as they stand on the wire.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct MaskingKey(pub [u8; 4]);
@@ -41,14 +44,17 @@ impl fmt::Display for MaskingKey {
 /// Masks or unmasks `bytes` in place. `offset` is where in its frame's payload the first of them stands.
 #[inline]
 pub fn mask(bytes: &mut [u8], key: MaskingKey, offset: u64) {
-    let word = key.word_at(offset);
-    let (words, rest) = bytes.as_chunks_mut::<8>();
-    for chunk in words {
-        *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+    if bytes.len() < LONG {
+        return in_place(bytes, key.word_at(offset));
     }
-    for (byte, key) in rest.iter_mut().zip(word.to_ne_bytes()) {
-        *byte ^= key;
-    }
+    let head = head(bytes);
+    let (head, body) = bytes.split_at_mut(head);
+    let turned = key.word_at(offset.wrapping_add(head.len() as u64));
+    in_place(head, key.word_at(offset));
+    with_wide_moves(
+        #[inline(always)]
+        || in_place(body, turned),
+    );
 }
 
 /// Masks or unmasks `bytes` into the front of `out`, which must have room for them, and returns that front: the
@@ -56,15 +62,18 @@ pub fn mask(bytes: &mut [u8], key: MaskingKey, offset: u64) {
 #[inline]
 pub fn mask_into<'o>(out: &'o mut [u8], bytes: &[u8], key: MaskingKey, offset: u64) -> &'o mut [u8] {
     let out = &mut out[..bytes.len()];
-    let word = key.word_at(offset);
-    let (words, rest) = bytes.as_chunks::<8>();
-    let (out_words, out_rest) = out.as_chunks_mut::<8>();
-    for (out, chunk) in out_words.iter_mut().zip(words) {
-        *out = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+    if bytes.len() < LONG {
+        copying(out, bytes, key.word_at(offset));
+        return out;
     }
-    for ((out, byte), key) in out_rest.iter_mut().zip(rest).zip(word.to_ne_bytes()) {
-        *out = byte ^ key;
-    }
+    let head = head(out);
+    let ((head, body), (out_head, out_body)) = (bytes.split_at(head), out.split_at_mut(head));
+    let turned = key.word_at(offset.wrapping_add(head.len() as u64));
+    copying(out_head, head, key.word_at(offset));
+    with_wide_moves(
+        #[inline(always)]
+        || copying(out_body, body, turned),
+    );
     out
 }
 
@@ -75,6 +84,51 @@ pub fn mask_onto(out: &mut Vec<u8>, bytes: &[u8], key: MaskingKey, offset: u64) 
     // zeros first: a copy of some 2 KiB and more is slow on processors where its two places lie alike in their pages
     out.resize(start + bytes.len(), 0);
     mask_into(&mut out[start..], bytes, key, offset);
+}
+
+/// From so many bytes on it pays to ask what the processor can do.
+const LONG: usize = 256;
+
+/// From so many on it pays to begin them where moves of 32 bytes don't cross lines of the cache.
+const VERY_LONG: usize = 4096;
+
+/// How many of `bytes` stand before such a place.
+fn head(bytes: &[u8]) -> usize {
+    if bytes.len() < VERY_LONG { 0 } else { bytes.as_ptr().align_offset(32).min(bytes.len()) }
+}
+
+/// Does `work` with moves of 32 bytes where the processor has them. What is compiled for every x86-64 moves 16.
+fn with_wide_moves(work: impl FnOnce()) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(avx2) = Level::new().as_avx2() {
+        return avx2.vectorize(work);
+    }
+    work();
+}
+
+#[expect(clippy::inline_always, reason = "what calls it decides how wide its moves are")]
+#[inline(always)]
+fn in_place(bytes: &mut [u8], word: u64) {
+    let (words, rest) = bytes.as_chunks_mut::<8>();
+    for chunk in words {
+        *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(word.to_ne_bytes()) {
+        *byte ^= key;
+    }
+}
+
+#[expect(clippy::inline_always, reason = "as above")]
+#[inline(always)]
+fn copying(out: &mut [u8], bytes: &[u8], word: u64) {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let (out_words, out_rest) = out.as_chunks_mut::<8>();
+    for (out, chunk) in out_words.iter_mut().zip(words) {
+        *out = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+    }
+    for ((out, byte), key) in out_rest.iter_mut().zip(rest).zip(word.to_ne_bytes()) {
+        *out = byte ^ key;
+    }
 }
 
 #[cfg(test)]
@@ -91,7 +145,8 @@ mod tests {
     #[test]
     fn any_length_at_any_payload_offset_is_the_transform_of_rfc_6455_5_3() {
         let key = MaskingKey([0x12, 0x34, 0x56, 0x78]);
-        for length in 0..70_usize {
+        // short ones, and longer ones, for which a processor may have wider moves
+        for length in (0..70).chain(LONG - 2..LONG + 70).chain(VERY_LONG - 2..VERY_LONG + 34) {
             for offset in 0..9_u64 {
                 let plain: Vec<u8> = (0..length).map(|i| i as u8).collect();
                 let expected: Vec<u8> =
@@ -99,9 +154,10 @@ mod tests {
                 let mut masked = vec![0xEE];
                 mask_onto(&mut masked, &plain, key, offset);
                 assert_eq!(masked[1..], expected, "length {length} offset {offset}");
-                let mut room = [0xEE; 80];
-                assert_eq!(mask_into(&mut room, &plain, key, offset), expected);
-                assert_eq!(room[length], 0xEE, "no more than that");
+                let mut room = [0xEE; VERY_LONG + 80];
+                let at = (offset * 5) as usize;
+                assert_eq!(mask_into(&mut room[at..], &plain, key, offset), expected);
+                assert_eq!(room[at + length], 0xEE, "no more than that");
                 mask(&mut masked[1..], key, offset);
                 assert_eq!(masked[1..], plain);
             }

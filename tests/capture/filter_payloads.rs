@@ -16,6 +16,8 @@ use crate::support::{Recorded, Script};
 struct Sent {
     connection: u32,
     from: Side,
+    opcode: Opcode,
+    fin: bool,
     payload: Vec<u8>,
     key: Option<[u8; 4]>,
     /// Where the frame is cut into reads, in thousandths of it.
@@ -44,18 +46,27 @@ fn sent() -> impl Strategy<Value = Sent> {
     let key = proptest::option::of(any::<[u8; 4]>());
     let cuts = proptest::collection::vec(0_usize..1000, 0..3);
     let gap = prop_oneof![30 => Just(0_u8), 1 => 1_u8..9];
-    (1_u32..4, any::<bool>(), payload(), key, cuts, gap).prop_map(|(connection, client, payload, key, cuts, gap)| {
-        let from = if client { Side::Client } else { Side::Server };
-        Sent { connection, from, payload, key, cuts, gap }
-    })
+    let connection = proptest::sample::select(CONNECTIONS);
+    // most traffic is whole messages
+    let first = prop_oneof![20 => Just((Opcode::BINARY, true)), 1 => Just((Opcode::TEXT, true)),
+        1 => (proptest::sample::select(&[Opcode::BINARY, Opcode::CONTINUATION, Opcode::PING]), any::<bool>())];
+    (connection, any::<bool>(), first, payload(), key, cuts, gap).prop_map(
+        |(connection, client, (opcode, fin), payload, key, cuts, gap)| {
+            let from = if client { Side::Client } else { Side::Server };
+            Sent { connection, from, opcode, fin, payload, key, cuts, gap }
+        },
+    )
 }
+
+/// So far from one another that what is kept of a connection may stand where that of another stood.
+const CONNECTIONS: &[u32] = &[1, 2, 129, 130, 257];
 
 /// All of it recorded; the reads of a frame come one in turn with those of frames on other connections.
 fn record(traffic: &[Sent]) -> Recorded {
-    let mut script = (1..4).fold(Script::new(), Script::opened);
+    let mut script = CONNECTIONS.iter().copied().fold(Script::new(), Script::opened);
     let mut queues: BTreeMap<_, VecDeque<_>> = BTreeMap::new();
     for one in traffic {
-        let header = Header::new(Opcode::BINARY, one.key.map(MaskingKey), one.payload.len() as u64);
+        let header = Header::new(one.opcode, one.key.map(MaskingKey), one.payload.len() as u64).with_fin(one.fin);
         let bytes = frame(&header, &one.payload);
         let mut cuts: Vec<usize> = one.cuts.iter().map(|cut| cut * bytes.len() / 1000).collect();
         cuts.extend([0, bytes.len()]);
@@ -130,4 +141,23 @@ proptest! {
         std::fs::write(&recorded.path, bytes).unwrap();
         assert_same(&recorded.capture)?;
     }
+}
+
+#[test]
+fn of_so_many_that_they_are_looked_at_in_pieces_each_is_found() {
+    let traffic: Vec<Sent> = (0..10_000_u32)
+        .map(|n| Sent {
+            connection: CONNECTIONS[n as usize % CONNECTIONS.len()],
+            from: if n % 2 == 0 { Side::Client } else { Side::Server },
+            opcode: Opcode::BINARY,
+            fin: true,
+            payload: n.to_string().replace('7', "abc").into_bytes(),
+            key: (n % 2 == 0).then(|| n.to_be_bytes()),
+            cuts: Vec::new(),
+            gap: 0,
+        })
+        .collect();
+    let recorded = record(&traffic);
+    assert_eq!(matches(&recorded.capture, "payload contains \"abc\"").len(), 3439, "those with a 7");
+    assert_same(&recorded.capture).unwrap();
 }

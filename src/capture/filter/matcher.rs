@@ -36,6 +36,20 @@ struct Candidate {
     rtt: Option<u64>,
 }
 
+/// One of which nothing has to be known beyond its header and its payload.
+#[derive(Clone, Copy, Debug)]
+struct Lone {
+    n: u64,
+    entry: FrameEntry,
+}
+
+/// Frames that their headers alone did not decide on.
+#[derive(Debug, Default)]
+struct Undecided {
+    lone: Vec<Lone>,
+    others: Vec<Candidate>,
+}
+
 /// What a step of the matcher came to.
 #[derive(Debug, Default)]
 pub(super) struct Step {
@@ -106,7 +120,7 @@ impl Matcher {
 
     /// Looks at the next frames, up to `last`. If `stop` is set meanwhile, payloads are no longer read.
     pub(super) fn step(&mut self, capture: &Capture, last: u64, stop: &AtomicBool, found: &mut Step) {
-        let mut candidates = Vec::new();
+        let mut undecided = Undecided::default();
         let mut changes = Changes::default();
         let mut over = Vec::new();
         let index = capture.index();
@@ -120,7 +134,7 @@ impl Matcher {
             if most == 0 {
                 break;
             }
-            self.headers(&index, &entries[..most], found, &mut candidates, &mut changes);
+            self.headers(&index, &entries[..most], found, &mut undecided, &mut changes);
         }
         while let Some(milestone) = index.milestones(self.next_milestone).first()
             && milestone.after_frame < self.next
@@ -133,7 +147,7 @@ impl Matcher {
         drop(index);
         found.threads.append(&mut changes.grown);
         let mut finished = changes.finished;
-        if !candidates.is_empty() && !self.payloads(capture, candidates, stop, found) {
+        if !self.lone(capture, undecided.lone, stop, found) || !self.payloads(capture, undecided.others, stop, found) {
             return;
         }
         for connection in over {
@@ -148,62 +162,82 @@ impl Matcher {
         index: &Index,
         entries: &[FrameEntry],
         found: &mut Step,
-        candidates: &mut Vec<Candidate>,
+        undecided: &mut Undecided,
         changes: &mut Changes,
     ) {
+        let entries = &entries[..entries.len().min(Block::MOST)];
         let Glance { mut yes, mut maybe } = match &self.filter {
             Some(filter) => Block::of(self.next, entries, &filter.zone).glance(&filter.expr),
             None => ALL,
         };
-        for entry in entries.iter().take(Block::MOST) {
-            let glance = match (yes & 1, maybe & 1) {
-                (1, _) => Truth::Yes,
-                (_, 1) => Truth::Unread,
-                _ => Truth::No,
-            };
-            self.header(index, entry, glance, found, candidates, changes);
-            (yes, maybe, self.next) = (yes >> 1, maybe >> 1, self.next + 1);
+        let are_alone = !self.follows_messages || self.threads.are_alone(entries);
+        for (n, entry) in (self.next..).zip(entries) {
+            // where it is known already, the frame is not looked at
+            let placed = (!are_alone).then(|| self.threads.place(n, entry, &entry.header(), changes));
+            if yes & 1 == 1 {
+                found.matches.push((n, placed.map_or(n, |placed| placed.head)));
+            } else if maybe & 1 == 1 {
+                let placed = placed.unwrap_or_else(|| Placed::alone(n, entry.header().opcode));
+                self.header(index, n, entry, placed, found, undecided);
+            }
+            (yes, maybe) = (yes >> 1, maybe >> 1);
         }
+        self.next += entries.len() as u64;
     }
 
-    /// What a frame's header tells, if it was not told at a glance.
+    /// What a frame's header tells that was not told at a glance.
     fn header(
-        &mut self,
+        &self,
         index: &Index,
+        n: u64,
         entry: &FrameEntry,
-        glance: Truth,
+        placed: Placed,
         found: &mut Step,
-        candidates: &mut Vec<Candidate>,
-        changes: &mut Changes,
+        undecided: &mut Undecided,
     ) {
-        let n = self.next;
-        let placed = if self.follows_messages {
-            self.threads.place(n, entry, &entry.header(), changes)
-        } else {
-            Placed { head: n, message: None, fragments: Fragments::None }
-        };
-        match glance {
-            Truth::Yes => return found.matches.push((n, placed.head)),
-            Truth::No => return,
-            Truth::Unread | Truth::Unsure => {}
-        }
         // without a filter every frame matches at a glance
         let Some(filter) = &self.filter else { return };
-        let header = entry.header();
         let findings = if filter.asks_rules && entry.has_findings() { index.findings(n) } else { &[] };
         let rtt = if filter.asks_round_trips { index.round_trip(n) } else { None };
-        let (message, fragments) = (placed.message, placed.fragments);
-        let facts = Facts { n, entry, header, findings, message, fragments, rtt, zone: &filter.zone };
+        let facts = facts(filter, n, entry, placed, findings, rtt);
         match filter.expr.eval(&facts, &mut None) {
             Truth::Yes => found.matches.push((n, placed.head)),
             Truth::No => {}
+            Truth::Unread
+                if placed == Placed::alone(n, entry.header().opcode)
+                    && findings.is_empty()
+                    && rtt.is_none()
+                    && !entry.is_compressed() =>
+            {
+                undecided.lone.push(Lone { n, entry: *entry });
+            }
             Truth::Unread | Truth::Unsure => {
-                candidates.push(Candidate { n, entry: *entry, findings: findings.to_vec(), placed, rtt });
+                let (entry, findings) = (*entry, findings.to_vec());
+                undecided.others.push(Candidate { n, entry, findings, placed, rtt });
             }
         }
     }
 
-    /// What their payloads tell; `false` if it was stopped.
+    /// What the payloads of such tell; `false` if it was stopped.
+    fn lone(&mut self, capture: &Capture, mut lone: Vec<Lone>, stop: &AtomicBool, found: &mut Step) -> bool {
+        let Some(filter) = self.filter.as_ref().filter(|_| !lone.is_empty()) else { return true };
+        // in the order of the file
+        lone.sort_by_key(|one| one.entry.position().map(|position| position.block));
+        let mut reader = BulkReader::new(capture, lone.iter().map(|one| &one.entry));
+        for Lone { n, entry } in &lone {
+            if stop.load(Ordering::Relaxed) {
+                return false;
+            }
+            let facts = facts(filter, *n, entry, Placed::alone(*n, entry.header().opcode), &[], None);
+            // what depends on frames to come is none of these
+            if filter.expr.eval(&facts, &mut Some(Payload::of(&mut reader, &mut self.messages))) == Truth::Yes {
+                found.matches.push((*n, *n));
+            }
+        }
+        true
+    }
+
+    /// What the payloads of the others tell; `false` if it was stopped.
     fn payloads(
         &mut self,
         capture: &Capture,
@@ -211,7 +245,7 @@ impl Matcher {
         stop: &AtomicBool,
         found: &mut Step,
     ) -> bool {
-        let Some(filter) = &self.filter else { return true };
+        let Some(filter) = self.filter.as_ref().filter(|_| !candidates.is_empty()) else { return true };
         // in the order of the file
         candidates.sort_by_key(|candidate| candidate.entry.position().map(|position| position.block));
         let mut reader = BulkReader::new(capture, candidates.iter().map(|candidate| &candidate.entry));
@@ -270,16 +304,19 @@ impl Matcher {
 
 impl Candidate {
     fn eval(&self, filter: &Filter, reader: &mut BulkReader<'_>, messages: &mut MessageReader) -> Truth {
-        let facts = Facts {
-            n: self.n,
-            entry: &self.entry,
-            header: self.entry.header(),
-            findings: &self.findings,
-            message: self.placed.message,
-            fragments: self.placed.fragments,
-            rtt: self.rtt,
-            zone: &filter.zone,
-        };
+        let facts = facts(filter, self.n, &self.entry, self.placed, &self.findings, self.rtt);
         filter.expr.eval(&facts, &mut Some(Payload::of(reader, messages)))
     }
+}
+
+fn facts<'a>(
+    filter: &'a Filter,
+    n: u64,
+    entry: &'a FrameEntry,
+    placed: Placed,
+    findings: &'a [(u64, Finding)],
+    rtt: Option<u64>,
+) -> Facts<'a> {
+    let Placed { message, fragments, .. } = placed;
+    Facts { n, entry, header: entry.header(), findings, message, fragments, rtt, zone: &filter.zone }
 }

@@ -31,7 +31,7 @@ impl Thread {
 }
 
 /// A frame among the messages.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Placed {
     /// The first frame of the message that it belongs to or came into; itself if there is none.
     pub(super) head: u64,
@@ -49,6 +49,19 @@ pub(super) struct Changes {
     pub(super) finished: Vec<Thread>,
 }
 
+impl Placed {
+    /// A frame that belongs to no message of several frames.
+    #[inline]
+    pub(super) fn alone(n: u64, opcode: Opcode) -> Self {
+        let is_data = !opcode.is_control() && opcode != Opcode::CONTINUATION;
+        Self {
+            head: n,
+            message: is_data.then_some(opcode),
+            fragments: if opcode.is_control() { Fragments::None } else { Fragments::Exactly(1) },
+        }
+    }
+}
+
 /// Follows the messages of every direction. Only unfinished ones are kept.
 #[derive(Debug, Default)]
 pub(super) struct Threads {
@@ -56,18 +69,24 @@ pub(super) struct Threads {
 }
 
 impl Threads {
+    /// Whether each of the next frames stands for itself, so that they need not be taken one by one: most traffic has no
+    /// fragments.
+    #[inline]
+    pub(super) fn are_alone(&self, entries: &[FrameEntry]) -> bool {
+        let goes_on = |entry: &FrameEntry| {
+            let first = entry.first_two()[0];
+            let opcode = Opcode::new(first);
+            first & 0x80 == 0 && !opcode.is_control() && opcode != Opcode::CONTINUATION
+        };
+        self.open.is_empty() && !entries.iter().fold(false, |any, entry| any | goes_on(entry))
+    }
+
     /// Takes the next frame.
     #[inline]
     pub(super) fn place(&mut self, n: u64, entry: &FrameEntry, header: &Header, changes: &mut Changes) -> Placed {
-        let is_control = header.opcode.is_control();
-        let continues = header.opcode == Opcode::CONTINUATION;
-        let alone = Placed {
-            head: n,
-            message: (!is_control && !continues).then_some(header.opcode),
-            fragments: if is_control { Fragments::None } else { Fragments::Exactly(1) },
-        };
-        // most traffic has no fragments
-        if self.open.is_empty() && (header.fin || is_control || continues) {
+        let alone = Placed::alone(n, header.opcode);
+        let begins = !header.opcode.is_control() && header.opcode != Opcode::CONTINUATION;
+        if self.open.is_empty() && (header.fin || !begins) {
             return alone;
         }
         self.place_among(n, entry, header, alone, changes)
