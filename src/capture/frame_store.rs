@@ -15,7 +15,8 @@ pub(super) struct FrameStore {
 }
 
 impl FrameStore {
-    const PIECE: usize = 8192;
+    /// Large enough that what the allocator adds to each is nothing beside it.
+    const PIECE: usize = 32_768;
 
     /// How many there have been.
     pub(super) fn len(&self) -> u64 {
