@@ -14,7 +14,7 @@ use super::tls::TlsStream;
 use crate::capture::Tls;
 
 /// Room for one read.
-pub(super) const READ_SIZE: usize = 64 * 1024;
+pub(super) const READ_SIZE: usize = 256 * 1024;
 /// Below this much room a new buffer is taken.
 const MIN_ROOM: usize = 8 * 1024;
 
