@@ -1,6 +1,7 @@
 //! The recorder: its own thread, which appends what happens to the capture file and derives the rest.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::connection::Connection;
-use super::direction::Before;
+use super::direction::{Before, Chunk};
 use super::dissector::{Dissector, Step, Steps};
 use super::event::{ConnectionId, Event, EventKind, Timestamp};
 use super::file::{CaptureWriter, Position};
@@ -152,11 +153,32 @@ fn weigh(event: &Event) -> u64 {
     }
 }
 
+/// Hashes the numbers of connections, for each event. They are given out one after the other; those of a file may be others,
+/// but 32 bits are too few to find many that fall together.
+#[derive(Debug, Default)]
+struct Numbers(u64);
+
+impl Hasher for Numbers {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u32(byte.into());
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
 /// Derives frames and findings from events, a batch at a time.
 #[derive(Debug)]
 pub(super) struct Deriver {
     limits: Limits,
-    dissectors: HashMap<ConnectionId, Dissector>,
+    dissectors: HashMap<ConnectionId, Dissector, BuildHasherDefault<Numbers>>,
     /// What follows from the batch.
     steps: Steps,
     /// Where in the file the batch's chunks stand, and for each event the end of its own.
@@ -174,7 +196,7 @@ impl Deriver {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
-            dissectors: HashMap::new(),
+            dissectors: HashMap::default(),
             steps: Steps::default(),
             blocks: Vec::new(),
             ends: Vec::new(),
@@ -224,7 +246,18 @@ impl Deriver {
             dissector.connection.tls[*with as usize] = Some(last.insert(shared).clone());
         }
         dissector.event(event, blocks, &mut self.steps);
-        if self.changed.last() != Some(&id) {
+        if !std::mem::replace(&mut dissector.has_news, true) {
+            self.changed.push(id);
+        }
+    }
+
+    /// The same for the bytes of a read or a write.
+    pub(super) fn chunk(&mut self, id: ConnectionId, from: Side, chunk: Chunk<'_>) {
+        self.steps.connection = id;
+        self.latest = self.latest.max(chunk.time);
+        let Some(dissector) = self.dissectors.get_mut(&id) else { return };
+        dissector.chunk(from, chunk, &mut self.steps);
+        if !std::mem::replace(&mut dissector.has_news, true) {
             self.changed.push(id);
         }
     }
@@ -295,7 +328,8 @@ impl Deriver {
         self.changed.sort_unstable();
         self.changed.dedup();
         for id in self.changed.drain(..) {
-            let Some(dissector) = self.dissectors.get(&id) else { continue };
+            let Some(dissector) = self.dissectors.get_mut(&id) else { continue };
+            dissector.has_news = false;
             index.set_connection(&dissector.connection);
             if dissector.connection.ended.is_some() {
                 self.dissectors.remove(&id);
