@@ -1,7 +1,7 @@
 //! The recorder: its own thread, which appends what happens to the capture file and derives the rest.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -153,14 +153,31 @@ fn weigh(event: &Event) -> u64 {
     }
 }
 
-/// Hashes the numbers of connections, for each event. They are given out one after the other; those of a file may be others,
-/// but 32 bits are too few to find many that fall together.
-#[derive(Debug, Default)]
-struct Numbers(u64);
+/// Hashes the numbers of connections, once for each event: one multiplication, by what no file can foresee.
+#[derive(Clone, Copy, Debug)]
+struct Numbers {
+    multiplier: u64,
+    number: u64,
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self { multiplier: RandomState::new().hash_one(0) | 1, number: 0 }
+    }
+}
+
+impl BuildHasher for Numbers {
+    type Hasher = Self;
+
+    fn build_hasher(&self) -> Self {
+        *self
+    }
+}
 
 impl Hasher for Numbers {
     fn finish(&self) -> u64 {
-        self.0
+        // what is mixed best stands in the middle and above
+        self.number.wrapping_mul(self.multiplier).rotate_left(32)
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -170,7 +187,7 @@ impl Hasher for Numbers {
     }
 
     fn write_u32(&mut self, number: u32) {
-        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.number = self.number << 8 ^ u64::from(number);
     }
 }
 
@@ -178,7 +195,7 @@ impl Hasher for Numbers {
 #[derive(Debug)]
 pub(super) struct Deriver {
     limits: Limits,
-    dissectors: HashMap<ConnectionId, Dissector, BuildHasherDefault<Numbers>>,
+    dissectors: HashMap<ConnectionId, Dissector, Numbers>,
     /// What follows from the batch.
     steps: Steps,
     /// Where in the file the batch's chunks stand, and for each event the end of its own.
