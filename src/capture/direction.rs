@@ -223,7 +223,10 @@ impl Direction {
         let mut origins = chunk.origins(self.maker);
         loop {
             let at = whole.len() - input.len();
-            if self.start.is_none() && !input.is_empty() {
+            if self.start.is_none() {
+                if input.is_empty() {
+                    break;
+                }
                 let chunks = std::mem::take(&mut self.earlier_chunks).saturating_add(1);
                 let (offset, position, origin) = (self.stream + at as u64, chunk.position(at), origins.at(at));
                 let start = FrameStart { offset, position, origin, chunks, time: chunk.time, message: self.message() };

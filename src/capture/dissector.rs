@@ -89,6 +89,8 @@ pub(super) struct Dissector {
     /// The tunnel that is not looked into.
     pub(super) unopened: Option<Box<Exchange>>,
     pings: Pings,
+    /// What came of it since the index was told.
+    pub(super) has_news: bool,
 }
 
 #[derive(Debug)]
@@ -110,7 +112,7 @@ impl Dissector {
             phase = Phase::Frames;
             directions.iter_mut().for_each(Direction::begin_late);
         }
-        Self { connection, phase, directions, unopened: None, pings: Pings::default() }
+        Self { connection, phase, directions, unopened: None, pings: Pings::default(), has_news: false }
     }
 
     /// Takes the next event in. `blocks` tells where in the file the parts of a chunk stand; it is empty if they could
@@ -120,9 +122,7 @@ impl Dissector {
             // TLS is noted by whoever has many of these
             EventKind::Opened { .. } | EventKind::Mark(_) | EventKind::Secrets(_) | EventKind::Tls { .. } => {}
             EventKind::Chunk { from, bytes, notes } => {
-                self.connection.latest = event.time;
-                let chunk = Chunk { bytes, start: 0, blocks, notes, time: event.time };
-                self.chunk(*from, chunk, steps);
+                self.chunk(*from, Chunk { bytes, start: 0, blocks, notes, time: event.time }, steps);
             }
             EventKind::Tunnelled(tunnel) => self.tunnelled(tunnel, event.time, steps),
             EventKind::Unopened(unopened) => self.unopened(unopened, event.time),
@@ -195,7 +195,9 @@ impl Dissector {
         self.directions.iter_mut().for_each(|direction| direction.forget_held(kept_from));
     }
 
-    fn chunk(&mut self, from: Side, mut chunk: Chunk<'_>, steps: &mut Steps) {
+    /// Takes the bytes of a read or a write in.
+    pub(super) fn chunk(&mut self, from: Side, mut chunk: Chunk<'_>, steps: &mut Steps) {
+        self.connection.latest = chunk.time;
         while !chunk.is_empty() {
             // it is put back, unless it is over
             match std::mem::replace(&mut self.phase, Phase::Opaque) {

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use foldhash::fast::RandomState;
+
 use super::direction::{Before, Unfinished};
 use super::event::{ConnectionId, Delay, Event, EventKind, Note, Origin, SentOn, SocketEnd, Timestamp, Vantage};
 use super::mark::Mark;
@@ -16,7 +18,7 @@ use crate::wire::{Opcode, Side};
 /// Makes the blocks of a pcapng file of what happens.
 #[derive(Debug)]
 pub struct PacketWriter {
-    conversations: HashMap<ConnectionId, Tracked>,
+    conversations: HashMap<ConnectionId, Tracked, RandomState>,
 }
 
 /// What is not there of a side's stream.
@@ -44,7 +46,7 @@ impl PacketWriter {
     /// Appends the beginning of a file to `out`; `command` says how the program was called.
     pub fn start(out: &mut Vec<u8>, command: &str) -> Self {
         pcapng::write_start(out, concat!("wsinspect ", env!("CARGO_PKG_VERSION")), command);
-        Self { conversations: HashMap::new() }
+        Self { conversations: HashMap::default() }
     }
 
     /// Appends what became of an event to `out`, whose first byte will stand at `start` in the file. A chunk becomes a

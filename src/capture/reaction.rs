@@ -80,6 +80,9 @@ impl Connection {
         if let Some(due) = self.due[receiver as usize].as_mut().filter(|_| frame.opcode() != Opcode::CLOSE) {
             due.since += 1;
         }
+        if findings.is_empty() {
+            return;
+        }
         // whoever has closed before has nothing more to do; the header of a frame may be reason enough to
         let closed = self.closes[receiver as usize].as_ref();
         if self.due[from as usize].is_none() && closed.is_none_or(|close| close.during == Some(frame.offset())) {

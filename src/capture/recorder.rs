@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::connection::Connection;
-use super::direction::Before;
+use super::direction::{Before, Chunk};
 use super::dissector::{Dissector, Step, Steps};
 use super::event::{ConnectionId, Event, EventKind, Timestamp};
 use super::file::{CaptureWriter, Position};
@@ -156,7 +157,8 @@ fn weigh(event: &Event) -> u64 {
 #[derive(Debug)]
 pub(super) struct Deriver {
     limits: Limits,
-    dissectors: HashMap<ConnectionId, Dissector>,
+    /// Looked up for each event: hashed fast, by what no file can foresee.
+    dissectors: HashMap<ConnectionId, Dissector, RandomState>,
     /// What follows from the batch.
     steps: Steps,
     /// Where in the file the batch's chunks stand, and for each event the end of its own.
@@ -174,7 +176,7 @@ impl Deriver {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
-            dissectors: HashMap::new(),
+            dissectors: HashMap::default(),
             steps: Steps::default(),
             blocks: Vec::new(),
             ends: Vec::new(),
@@ -224,7 +226,18 @@ impl Deriver {
             dissector.connection.tls[*with as usize] = Some(last.insert(shared).clone());
         }
         dissector.event(event, blocks, &mut self.steps);
-        if self.changed.last() != Some(&id) {
+        if !std::mem::replace(&mut dissector.has_news, true) {
+            self.changed.push(id);
+        }
+    }
+
+    /// The same for the bytes of a read or a write.
+    pub(super) fn chunk(&mut self, id: ConnectionId, from: Side, chunk: Chunk<'_>) {
+        self.steps.connection = id;
+        self.latest = self.latest.max(chunk.time);
+        let Some(dissector) = self.dissectors.get_mut(&id) else { return };
+        dissector.chunk(from, chunk, &mut self.steps);
+        if !std::mem::replace(&mut dissector.has_news, true) {
             self.changed.push(id);
         }
     }
@@ -295,7 +308,8 @@ impl Deriver {
         self.changed.sort_unstable();
         self.changed.dedup();
         for id in self.changed.drain(..) {
-            let Some(dissector) = self.dissectors.get(&id) else { continue };
+            let Some(dissector) = self.dissectors.get_mut(&id) else { continue };
+            dissector.has_news = false;
             index.set_connection(&dissector.connection);
             if dissector.connection.ended.is_some() {
                 self.dissectors.remove(&id);

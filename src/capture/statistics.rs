@@ -49,22 +49,26 @@ impl Default for Statistics {
 
 impl Statistics {
     pub(super) fn frames(&mut self, frames: &[FrameEntry]) {
-        // what one read brought has one time
-        for read in frames.chunk_by(|one, next| one.time() == next.time() && one.from() == next.from()) {
-            let (time, from) = (read[0].time(), read[0].from());
-            let mut wire = Tally::default();
-            for frame in read {
+        let mut frames = frames.iter().peekable();
+        while let Some(time) = frames.peek().map(|first| first.time()) {
+            // what comes in one second falls into one span of either timeline
+            let begins = time.0 - time.0 % Timeline::SECOND;
+            let mut wire = [Tally::default(); 2];
+            while let Some(frame) = frames.next_if(|frame| frame.time().0.wrapping_sub(begins) < Timeline::SECOND) {
+                let from = frame.from();
                 // what a frame that was cut short declares may never have been sent
                 let payload = if frame.is_complete() { frame.length() } else { 0 };
-                wire.add(Tally { count: 1, bytes: payload.saturating_add(frame.header().len() as u64) });
+                wire[from as usize].add(Tally { count: 1, bytes: payload.saturating_add(frame.header().len() as u64) });
                 let opcode = usize::from(frame.opcode().value() & 0xf);
                 self.opcodes[from as usize][opcode].add(Tally { count: 1, bytes: payload });
                 if frame.is_complete() {
                     self.sizes[from as usize].add(payload);
                 }
             }
-            self.recent.add(time, from, wire);
-            self.whole.add(time, from, wire);
+            for from in Side::BOTH.into_iter().filter(|from| wire[*from as usize].count > 0) {
+                self.recent.add(time, from, wire[from as usize]);
+                self.whole.add(time, from, wire[from as usize]);
+            }
         }
     }
 

@@ -9,6 +9,7 @@ mod ours;
 mod packets;
 mod progress;
 mod reassembly;
+mod senders;
 
 use std::fmt;
 use std::fs::File;

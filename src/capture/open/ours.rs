@@ -1,13 +1,11 @@
 //! Our own recordings: the events that were recorded, out of the packets that were made of them.
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
-
-use bytes::BytesMut;
 
 use super::link::{self, Segment};
 use super::packets::{Packet, Packets};
+use super::senders::Senders;
+use crate::capture::direction::{Before, Chunk};
 use crate::capture::event::{ConnectionId, Event, EventKind, Note, SocketEnd, Timestamp, Vantage};
 use crate::capture::mark::Mark;
 use crate::capture::recorder::Deriver;
@@ -19,8 +17,7 @@ use crate::wire::Side;
 #[derive(Debug)]
 pub(super) struct Ours {
     pub(super) deriver: Deriver,
-    /// Whose packets go from one address to another.
-    senders: HashMap<(SocketAddr, SocketAddr), (usize, Side)>,
+    senders: Senders,
     /// The next sequence number of each side, and the connection's number.
     connections: Vec<([u32; 2], ConnectionId)>,
     /// How many frames are gone that came before.
@@ -37,23 +34,36 @@ struct Pending {
     connection: usize,
     from: Side,
     time: Timestamp,
-    bytes: BytesMut,
+    bytes: Vec<u8>,
     blocks: Vec<u64>,
     notes: Vec<Note>,
 }
 
+/// What the comments of a packet say.
+#[derive(Default)]
+struct Told {
+    number: Option<ConnectionId>,
+    vantage: Vantage,
+    notes: Vec<Note>,
+    resumed: Vec<(Side, Before)>,
+    /// Before what the packet itself tells of.
+    events: Vec<EventKind>,
+    /// After it.
+    closed: Option<EventKind>,
+}
+
 impl Ours {
     pub(super) fn new(deriver: Deriver) -> Self {
-        let (senders, connections) = (HashMap::new(), Vec::new());
+        let (senders, connections) = (Senders::new(), Vec::new());
         Self { deriver, senders, connections, gone: 0, section: 1, pending: None, missing: 0 }
     }
 
     /// Takes the next packet.
     pub(super) fn packet(&mut self, packets: &Packets, packet: &Packet) {
-        for (frame, text) in
-            packets.comments(packet).filter_map(|comment| Mark::read(std::str::from_utf8(comment).ok()?))
-        {
-            self.deriver.mark(frame, text);
+        let has_comments = packet.has_options();
+        if has_comments {
+            let marks = packets.comments(packet).filter_map(|comment| Mark::read(std::str::from_utf8(comment).ok()?));
+            marks.for_each(|(frame, text)| self.deriver.mark(frame, text));
         }
         let Some(segment) = link::segment(packet.link, packets.data(packet)) else { return };
         let [frames, connections] = packets.gone;
@@ -62,30 +72,7 @@ impl Ours {
             self.deriver.gone(frames, connections);
         }
         let time = Timestamp(packet.time);
-        let mut resumed = Vec::new();
-        let mut number = None;
-        let mut notes = Vec::new();
-        let mut closed = None;
-        let mut vantage = Vantage::Beside;
-        let mut told = Vec::new();
-        for remark in packets.comments(packet).filter_map(Remark::parse) {
-            match remark {
-                Remark::Connection { number: numbered, vantage: seen_from } => {
-                    (vantage, number) = (seen_from, Some(ConnectionId(numbered)));
-                }
-                Remark::Gone { from, before } => resumed.push((from, before)),
-                Remark::Origin { origin, offset } => notes.push(Note { offset, origin }),
-                Remark::Tunnel(tunnel) => told.push(EventKind::Tunnelled(Arc::new(tunnel))),
-                Remark::Unopened(unopened) => told.push(EventKind::Unopened(Arc::new(unopened))),
-                Remark::SentOn(sent) => told.push(EventKind::SentOn(Arc::new(sent))),
-                Remark::NotSentOn(why) => told.push(EventKind::NotSentOn(why.into())),
-                Remark::Tls { with, tls } => told.push(EventKind::Tls { with, tls: Arc::new(tls) }),
-                Remark::NoTls(why) => told.push(EventKind::NoTls(why.into())),
-                Remark::Truncated { from } => told.push(EventKind::Truncated { from }),
-                Remark::Delayed { from, delay } => told.push(EventKind::Delayed { from, delay }),
-                Remark::Closed { cause } => closed = Some(EventKind::Closed { cause }),
-            }
-        }
+        let told = if has_comments { Told::read(packets.comments(packet)) } else { Told::default() };
         if self.section != packets.sections {
             // another recording, appended to the first one
             self.section = packets.sections;
@@ -93,10 +80,10 @@ impl Ours {
         }
         if segment.syn() && !segment.ack() {
             self.settle();
-            self.open(&segment, time, vantage, number);
+            self.open(&segment, time, told.vantage, told.number);
             return;
         }
-        let Some(&(connection, from)) = self.senders.get(&(segment.source, segment.destination)) else {
+        let Some((connection, from)) = self.senders.get(segment.source, segment.destination) else {
             // of a connection whose beginning could not be recorded
             self.missing += segment.payload.len() as u64;
             return;
@@ -113,36 +100,34 @@ impl Ours {
         self.reach(connection, from.other(), segment.acknowledged, time);
         let counted = segment.payload.len() as u32 + u32::from(segment.fin());
         self.connections[connection].0[from as usize] = segment.sequence.wrapping_add(counted);
-        if !told.is_empty() {
+        if !told.events.is_empty() {
             self.settle();
         }
-        for kind in told {
+        for kind in told.events {
             self.event(connection, time, kind);
         }
-        for (from, before) in resumed {
+        for (from, before) in told.resumed {
             self.deriver.resume(self.connections[connection].1, from, &before);
         }
         if !segment.payload.is_empty() {
-            self.chunk(connection, from, time, &segment, packet.block, notes);
+            self.chunk(connection, from, time, &segment, packet.block, told.notes);
         }
         if segment.fin() {
             self.event(connection, time, EventKind::Ended { from, how: SocketEnd::Fin });
-        } else if segment.rst() && closed.is_none() {
+        } else if segment.rst() && told.closed.is_none() {
             self.event(connection, time, EventKind::Ended { from, how: SocketEnd::Reset });
         }
-        if let Some(kind) = closed {
+        if let Some(kind) = told.closed {
             self.event(connection, time, kind);
-            self.senders.remove(&(segment.source, segment.destination));
-            self.senders.remove(&(segment.destination, segment.source));
+            self.senders.remove(segment.source, segment.destination);
         }
     }
 
     /// The chunk of which more might have come is whole.
     pub(super) fn settle(&mut self) {
         if let Some(Pending { connection, from, time, bytes, blocks, notes }) = self.pending.take() {
-            let kind = EventKind::Chunk { from, bytes: bytes.freeze(), notes };
-            let id = self.connections[connection].1;
-            self.deriver.event(&Event { connection: id, time, kind }, &blocks);
+            let chunk = Chunk { bytes: &bytes, start: 0, blocks: &blocks, notes: &notes, time };
+            self.deriver.chunk(self.connections[connection].1, from, chunk);
         }
     }
 
@@ -164,8 +149,7 @@ impl Ours {
         // those that are gone had numbers, too
         let id = number.filter(|number| self.gone > 0 && *number > next).unwrap_or(next);
         self.connections.push(([segment.sequence.wrapping_add(1), 0], id));
-        self.senders.insert((client, server), (connection, Side::Client));
-        self.senders.insert((server, client), (connection, Side::Server));
+        self.senders.insert(client, server, connection);
         self.event(connection, time, EventKind::Opened { client, server, vantage });
     }
 
@@ -186,11 +170,17 @@ impl Ours {
         block: u64,
         mut notes: Vec<Note>,
     ) {
+        if self.pending.is_none() && segment.payload.len() != MAX_SEGMENT {
+            // nearly every chunk is one packet: it is derived from where it stands
+            let chunk = Chunk { bytes: segment.payload, start: 0, blocks: &[block], notes: &notes, time };
+            self.deriver.chunk(self.connections[connection].1, from, chunk);
+            return;
+        }
         let pending = self.pending.get_or_insert_with(|| Pending {
             connection,
             from,
             time,
-            bytes: BytesMut::new(),
+            bytes: Vec::new(),
             blocks: Vec::with_capacity(1),
             notes: Vec::new(),
         });
@@ -208,5 +198,41 @@ impl Ours {
     fn event(&mut self, connection: usize, time: Timestamp, kind: EventKind) {
         let id = self.connections[connection].1;
         self.deriver.event(&Event { connection: id, time, kind }, &[]);
+    }
+}
+
+impl Told {
+    fn read<'a>(comments: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut told = Self::default();
+        for remark in comments.filter_map(Remark::parse) {
+            let event = match remark {
+                Remark::Connection { number, vantage } => {
+                    (told.vantage, told.number) = (vantage, Some(ConnectionId(number)));
+                    continue;
+                }
+                Remark::Gone { from, before } => {
+                    told.resumed.push((from, before));
+                    continue;
+                }
+                Remark::Origin { origin, offset } => {
+                    told.notes.push(Note { offset, origin });
+                    continue;
+                }
+                Remark::Closed { cause } => {
+                    told.closed = Some(EventKind::Closed { cause });
+                    continue;
+                }
+                Remark::Tunnel(tunnel) => EventKind::Tunnelled(Arc::new(tunnel)),
+                Remark::Unopened(unopened) => EventKind::Unopened(Arc::new(unopened)),
+                Remark::SentOn(sent) => EventKind::SentOn(Arc::new(sent)),
+                Remark::NotSentOn(why) => EventKind::NotSentOn(why.into()),
+                Remark::Tls { with, tls } => EventKind::Tls { with, tls: Arc::new(tls) },
+                Remark::NoTls(why) => EventKind::NoTls(why.into()),
+                Remark::Truncated { from } => EventKind::Truncated { from },
+                Remark::Delayed { from, delay } => EventKind::Delayed { from, delay },
+            };
+            told.events.push(event);
+        }
+        told
     }
 }

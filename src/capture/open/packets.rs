@@ -81,6 +81,13 @@ pub(super) struct Packet {
     options: Range<usize>,
 }
 
+impl Packet {
+    /// Whether it may have comments.
+    pub(super) fn has_options(&self) -> bool {
+        !self.options.is_empty()
+    }
+}
+
 /// Why there is no further packet.
 #[derive(Debug)]
 pub(super) enum Stop {
