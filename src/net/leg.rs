@@ -26,6 +26,8 @@ pub(super) struct Leg {
     unopened: Option<Counted>,
     /// The server has agreed to a WebSocket: frames may be put in.
     pub(super) open: AtomicBool,
+    /// It is open from now on: what is to go to the server may wait for that.
+    pub(super) opened: Notify,
     http: Mutex<Http>,
     /// A WebSocket was asked for on a connection that had been used before.
     pub(super) asked: Notify,
@@ -79,6 +81,7 @@ impl Leg {
             way,
             unopened: None,
             open: AtomicBool::new(false),
+            opened: Notify::new(),
             http: Mutex::default(),
             asked: Notify::new(),
             elsewhere: Mutex::default(),

@@ -149,6 +149,7 @@ impl<'a> Pump<'a> {
                 () = at(self.held_since.map(|since| since + PATIENCE)) => self.let_go().await?,
                 () = at(self.told) => self.tell_delay().await,
                 () = self.leg.asked.notified(), if self.from == Side::Server => {}
+                () = self.leg.opened.notified(), if self.from == Side::Client => {}
             }
         }
     }
@@ -206,6 +207,7 @@ impl<'a> Pump<'a> {
             }
             if self.from == Side::Server && self.is_in_frames {
                 self.leg.open.store(true, Ordering::Relaxed);
+                self.leg.opened.notify_one();
                 self.inject().await?;
             }
         }

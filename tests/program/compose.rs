@@ -15,7 +15,7 @@ use wsinspect::wire::{CloseCode, Header, LengthForm, MaskingKey, Opcode, Side, f
 
 use crate::injection::{Relay, read, read_frame};
 use crate::screen::{address_after, panel, quit};
-use crate::support::{Client, Program, Terminal};
+use crate::support::{Client, Program, Terminal, eventually};
 
 const DEFLATE: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
 
@@ -42,6 +42,7 @@ fn each_preset_sent_to_serve_draws_the_finding_that_it_names_and_the_close_code_
     let folder = tempfile::tempdir().unwrap();
     let recording = Recording::create(Some(&folder.path().join("relay.pcapng")), false).unwrap();
     let capture = Arc::new(Capture::new(recording.reader()));
+    let seen = capture.clone();
     let (recorder, thread) = capture::start(recording.writer("a test").unwrap(), capture, Limits::default()).unwrap();
     let (control, commands) = Control::new();
     let options = RelayOptions {
@@ -66,7 +67,9 @@ fn each_preset_sent_to_serve_draws_the_finding_that_it_names_and_the_close_code_
         let rule = if let Preset::Breaks(rule) = preset { Some(*rule) } else { None };
         let deflate = rule.is_some_and(|rule| rule.group() == Group::Compression);
         let mut client = Client::open_with(address, if deflate { DEFLATE } else { "" });
-        let send = composed(preset.frames(Side::Client, fresh), 1, Duration::ZERO);
+        let frames = preset.frames(Side::Client, fresh);
+        let count = frames.len();
+        let send = composed(frames, 1, Duration::ZERO);
         let closes = matches!(rule, Some(Rule::FrameAfterClose)) || preset.name().starts_with("a close");
         control.send(Command { connection: ConnectionId(conn), to: Side::Server, send });
         let name = preset.name();
@@ -77,6 +80,14 @@ fn each_preset_sent_to_serve_draws_the_finding_that_it_names_and_the_close_code_
                 assert_eq!(client.read_close().0, expected, "{name}");
             }
             None => {
+                // what the user sends goes its own way: the ping is to come behind it
+                eventually("the frames of the user", || {
+                    let index = seen.index();
+                    let frames = index.frames(1..u64::MAX);
+                    let of_user =
+                        frames.iter().filter(|(_, frame)| frame.is_injected() && frame.connection().0 == conn);
+                    (of_user.count() == count).then_some(())
+                });
                 client.message(Opcode::PING, b"still open?");
                 while client.read_frame().1 != b"still open?" {}
             }
