@@ -108,9 +108,10 @@ impl Reassembler {
         std::mem::take(&mut self.room)
     }
 
-    /// The payload of a message that is not needed any more: its room is for the next one.
+    /// The payload of a message that is not needed any more: its room is for the next one, unless it is so large that
+    /// few will need it.
     pub fn use_again(&mut self, mut room: Vec<u8>) {
-        if room.capacity() > self.room.capacity() {
+        if room.capacity() > self.room.capacity() && room.capacity() as u64 <= 2 * Self::FORESEEN {
             room.clear();
             self.room = room;
         }

@@ -116,3 +116,13 @@ fn each_frame_has_the_place_that_rfc_6455_5_4_gives_it() {
         assert_eq!(sequence.unfinished(), unfinished, "after {opcode:?} fin {fin}");
     }
 }
+
+#[test]
+fn the_room_of_a_message_is_used_again_but_not_that_of_a_very_large_one() {
+    let mut reassembler = Reassembler::new(64 << 20);
+    reassembler.use_again(vec![1; 64 << 20]);
+    assert_eq!(reassembler.take_room().capacity(), 0);
+    reassembler.use_again(vec![1; 1000]);
+    let room = reassembler.take_room();
+    assert!(room.is_empty() && room.capacity() >= 1000);
+}
