@@ -167,7 +167,7 @@ fn m_marks_a_frame_in_the_list_and_in_the_recording_and_takes_the_mark_away() {
         return skip("marks in Wireshark", "tshark");
     }
     let tshark = |filter: &str| {
-        let mut command = std::process::Command::new("tshark");
+        let mut command = crate::support::tshark();
         command.arg("-r").arg(&path).args(["-Y", filter, "-T", "fields", "-e", "frame.comment"]);
         String::from_utf8(command.output().unwrap().stdout).unwrap()
     };

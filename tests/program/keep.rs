@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -65,7 +64,7 @@ fn assert_sound(file: &Path) {
         return skip("tshark reads what is left of a recording", "tshark");
     }
     let complaints = "_ws.malformed || tcp.analysis.flags || _ws.expert.severity >= 6291456";
-    let output = Command::new("tshark").arg("-r").arg(file).args(["-Y", complaints]).output().unwrap();
+    let output = crate::support::tshark().arg("-r").arg(file).args(["-Y", complaints]).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && output.stdout.is_empty(), "{}{error}", String::from_utf8_lossy(&output.stdout));
 }

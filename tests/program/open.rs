@@ -240,7 +240,7 @@ fn tshark_reads_the_recording_from_a_pipe() {
             .env("XDG_STATE_HOME", folder.path())
             .stdout(Stdio::piped()),
     );
-    let mut tshark = Command::new("tshark");
+    let mut tshark = crate::support::tshark();
     tshark.args(["-l", "-r", "-", "-Y", "websocket", "-T", "fields", "-e", "websocket.opcode"]);
     let tshark = tshark.stdin(server.0.stdout.take().unwrap()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut tshark = tshark.spawn().unwrap();
@@ -284,7 +284,7 @@ fn frames_of_tshark(file: &Path, port: u16) -> Vec<[String; 6]> {
         "payload_length_ext_16",
         "payload_length_ext_64",
     ];
-    let mut command = Command::new("tshark");
+    let mut command = crate::support::tshark();
     command.arg("-r").arg(file).args(["-Y", "websocket", "-T", "fields", "-d", &format!("tcp.port=={port},http")]);
     command.args(names.iter().flat_map(|name| ["-e".to_owned(), format!("websocket.{name}")]));
     let output = command.stderr(Stdio::null()).output().unwrap();

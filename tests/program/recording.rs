@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::process::Command;
 
 use rustix::process::Signal;
 use wsinspect::wire::{CloseCode, Header, Opcode, Parsed, frame};
@@ -56,7 +55,7 @@ fn streams(file: &[u8]) -> HashMap<u16, Vec<u8>> {
 
 /// A line for each packet that `filter` takes, with the values of `fields`.
 fn tshark(file: &Path, filter: &str, fields: &[&str]) -> Vec<Vec<String>> {
-    let mut command = Command::new("tshark");
+    let mut command = crate::support::tshark();
     command.arg("-r").arg(file).args(["-Y", filter, "-T", "fields"]);
     command.args(fields.iter().flat_map(|field| ["-e", field]));
     let output = command.output().unwrap();

@@ -4,7 +4,6 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -423,7 +422,7 @@ fn secrets_go_to_the_key_log_and_on_request_into_the_recording_where_tshark_find
     }
     let merged = folder.path().join("merged.pcapng");
     std::fs::write(&merged, [recording, wire].concat()).unwrap();
-    let output = Command::new("tshark")
+    let output = crate::support::tshark()
         .arg("-r")
         .arg(&merged)
         .args(["-d", &format!("tcp.port=={port},tls"), "-d", &format!("tls.port=={port},http")])

@@ -12,7 +12,7 @@ pub(crate) use program::{Lines, Output, Piped, Program, run, run_unread, run_wit
 pub(crate) use server::{Peer, Server};
 pub(crate) use terminal::Terminal;
 pub(crate) use tls::{Authority, Certified, Duplex, client_config, server_config};
-pub(crate) use tools::{have, node_modules, python, skip};
+pub(crate) use tools::{have, node_modules, python, skip, tshark};
 
 use std::time::{Duration, Instant};
 

@@ -20,6 +20,16 @@ pub(crate) fn skip(test: &str, missing: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
+/// tshark, which is not to take a conversation for something else by a port that the system happened to choose.
+pub(crate) fn tshark() -> Command {
+    let mut tshark = Command::new("tshark");
+    // all that `tshark -G decodes` knows of TCP ports from 32768 to 60999
+    for protocol in ["ams", "cbsp", "ecatf", "enip", "irc", "pcp", "pmproxy"] {
+        tshark.args(["--disable-protocol", protocol]);
+    }
+    tshark
+}
+
 /// A Python that has the package `websockets`.
 pub(crate) fn python() -> Option<OsString> {
     let python = std::env::var_os("WSINSPECT_PYTHON").unwrap_or_else(|| "python3".into());
