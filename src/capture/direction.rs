@@ -98,16 +98,18 @@ struct FrameInProgress {
     body: Vec<u8>,
 }
 
-/// A frame that is complete, or never will be.
-pub(super) struct Done {
-    pub(super) entry: FrameEntry,
-    /// Nothing for most frames.
-    pub(super) more: Option<Box<More>>,
+/// Who is told of the frames in a chunk, in order.
+pub(super) trait Frames {
+    /// One that came whole, is a message of its own and breaks no rule: nearly every frame.
+    fn usual(&mut self, entry: FrameEntry);
+
+    /// Any other.
+    fn done(&mut self, done: Done);
 }
 
-/// What else is to be said of a frame.
-#[derive(Debug, Default)]
-pub(super) struct More {
+/// A frame that is complete, or never will be, and what is to be said of it.
+pub(super) struct Done {
+    pub(super) entry: FrameEntry,
     pub(super) findings: Vec<Finding>,
     /// A control frame's payload, up to what is legal.
     pub(super) body: Vec<u8>,
@@ -206,13 +208,13 @@ impl Direction {
         std::mem::take(&mut self.held)
     }
 
-    /// Finds the frames in a chunk and tells `done` of each that is complete.
-    pub(super) fn chunk(&mut self, chunk: &Chunk<'_>, mut done: impl FnMut(Done)) {
+    /// Finds the frames in a chunk and tells `frames` of each that is complete.
+    pub(super) fn chunk(&mut self, chunk: &Chunk<'_>, frames: &mut impl Frames) {
         if self.lost {
             return;
         }
         if self.searching {
-            self.search(chunk, done);
+            self.search(chunk, frames);
             return;
         }
         if let Some(start) = &mut self.start {
@@ -222,39 +224,25 @@ impl Direction {
         let mut input = whole;
         let mut origins = chunk.origins(self.maker);
         loop {
-            let at = whole.len() - input.len();
             if self.start.is_none() {
+                self.usual(chunk, &mut input, frames);
                 if input.is_empty() {
                     break;
                 }
+                let at = whole.len() - input.len();
                 let chunks = std::mem::take(&mut self.earlier_chunks).saturating_add(1);
                 let (offset, position, origin) = (self.stream + at as u64, chunk.position(at), origins.at(at));
-                let start = FrameStart { offset, position, origin, chunks, time: chunk.time, message: self.message() };
-                // most frames are there whole
-                if let Some((header, payload)) = self.decoder.whole(&mut input) {
-                    let arrived = Arrived { time: chunk.time, complete: true, compressed: false, has_findings: false };
-                    if self.is_usual(&header, payload) {
-                        done(Done { entry: self.entry(header, &start, arrived), more: None });
-                        continue;
-                    }
-                    self.start = Some(start);
-                    self.header(header);
-                    if !payload.is_empty() {
-                        self.payload(payload, 0);
-                    }
-                    self.finish(chunk.time, true).into_iter().for_each(&mut done);
-                    continue;
-                }
-                self.start = Some(start);
+                let message = self.message();
+                self.start = Some(FrameStart { offset, position, origin, chunks, time: chunk.time, message });
             }
             match self.decoder.next(&mut input) {
                 None => break,
                 Some(Piece::Header(header)) => self.header(header),
                 Some(Piece::Payload { bytes, offset }) => self.payload(bytes, offset),
-                Some(Piece::End) => self.finish(chunk.time, true).into_iter().for_each(&mut done),
+                Some(Piece::End) => self.finish(chunk.time, true).into_iter().for_each(|done| frames.done(done)),
                 Some(Piece::Lost(_)) => {
                     // this frame never ends, and none after it can be found
-                    self.finish(chunk.time, false).into_iter().for_each(&mut done);
+                    self.finish(chunk.time, false).into_iter().for_each(|done| frames.done(done));
                     self.lost = true;
                     break;
                 }
@@ -310,7 +298,7 @@ impl Direction {
     }
 
     /// Looks for a chunk at which frames begin.
-    fn search(&mut self, chunk: &Chunk<'_>, mut done: impl FnMut(Done)) {
+    fn search(&mut self, chunk: &Chunk<'_>, frames: &mut impl Frames) {
         self.held_bytes += chunk.rest().len();
         self.held.push(HeldChunk::new(chunk));
         let segments: Vec<_> = self.held.iter().map(HeldChunk::rest).collect();
@@ -326,8 +314,7 @@ impl Direction {
             self.searching = false;
             self.held_bytes = 0;
             for held in std::mem::take(&mut self.held) {
-                // a closure of its own each time: this function would otherwise contain itself
-                self.chunk(&held.chunk(), &mut done as &mut dyn FnMut(Done));
+                self.chunk(&held.chunk(), frames);
             }
         }
     }
@@ -337,12 +324,33 @@ impl Direction {
         self.finish(time, false)
     }
 
-    /// Takes a whole frame in if it is a message of its own that breaks no rule: nothing more has to be known of it.
-    fn is_usual(&mut self, header: &Header, payload: &[u8]) -> bool {
-        let room = &mut self.scratch;
-        !self.mid_message
-            && self.messages.unfinished().is_none()
-            && self.linter.whole_message(header, || is_text(payload, header.masking_key, room))
+    /// Takes whole frames from the front of `input`, the rest of `chunk`, as long as each is a message of its own that breaks
+    /// no rule: nothing more has to be known of them.
+    fn usual(&mut self, chunk: &Chunk<'_>, input: &mut &[u8], frames: &mut impl Frames) {
+        let is_between_messages = !self.mid_message && self.messages.unfinished().is_none();
+        if !is_between_messages || self.earlier_chunks > 0 || !chunk.notes.is_empty() {
+            return;
+        }
+        let length = chunk.rest().len();
+        let common = self.common(chunk.time);
+        let mut rest = *input;
+        while let Some((header, payload)) = self.decoder.whole(&mut rest) {
+            let room = &mut self.scratch;
+            if !self.linter.whole_message(&header, || is_text(payload, header.masking_key, room)) {
+                return;
+            }
+            let at = length - input.len();
+            frames.usual(common.of(&header, self.stream + at as u64, chunk.position(at)));
+            *input = rest;
+        }
+    }
+
+    /// What is the same of all such frames that came at `time`.
+    fn common(&self, time: Timestamp) -> FrameEntry {
+        let start =
+            FrameStart { offset: 0, position: None, origin: self.maker, chunks: 1, time, message: Unfinished::No };
+        let arrived = Arrived { time, complete: true, compressed: false, has_findings: false };
+        self.entry(Header::new(Opcode::BINARY, None, 0), &start, arrived)
     }
 
     fn header(&mut self, header: Header) {
@@ -404,14 +412,14 @@ impl Direction {
         }
         let arrived = Arrived { time, complete, compressed, has_findings: !findings.is_empty() };
         let entry = self.entry(header, &start, arrived);
-        let mut more = More { findings, body, ..More::default() };
+        let mut done = Done { entry, findings, body, deflated: None, checkpoint: None };
         if complete && header.fin && compressed {
             let whole = self.linter.inflater().is_some() && self.linter.inflate_error().is_none();
             let message = self.deflation.message(whole.then_some(self.inflated));
-            more.deflated = Some((message, self.deflation.total()));
-            more.checkpoint = self.linter.inflater().and_then(|inflater| self.deflation.place(inflater));
+            done.deflated = Some((message, self.deflation.total()));
+            done.checkpoint = self.linter.inflater().and_then(|inflater| self.deflation.place(inflater));
         }
-        Some(Done { entry, more: Some(Box::new(more)) })
+        Some(done)
     }
 
     fn entry(&self, header: Header, start: &FrameStart, arrived: Arrived) -> FrameEntry {

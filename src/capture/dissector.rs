@@ -2,7 +2,7 @@
 
 use super::connection::{CloseFrame, Connection, ConnectionState};
 use super::deflation::{Deflated, Place};
-use super::direction::{Before, Chunk, Direction, Done, Halfway, More};
+use super::direction::{Before, Chunk, Direction, Done, Frames, Halfway};
 use super::event::{ConnectionId, Event, EventKind, Origin, SocketEnd, Timestamp, Vantage};
 use super::exchange::Exchange;
 use super::file::Position;
@@ -233,45 +233,8 @@ impl Dissector {
         };
         let connection = &mut self.connection;
         connection.bytes[from as usize] += chunk.rest().len() as u64;
-        direction.chunk(chunk, |Done { entry, more }| {
-            if connection.state == ConnectionState::Connecting {
-                // begun before it was looked at, and now a frame has been found
-                connection.state = ConnectionState::Open;
-                steps.push(Step::Milestone(MilestoneKind::Opened));
-            }
-            let n = steps.frame(entry);
-            connection.frames[from as usize] += 1;
-            connection.note_due(n, &entry, more.as_ref().map_or(&[], |more| &more.findings));
-            let Some(more) = more else { return };
-            let More { findings, body, deflated, checkpoint } = *more;
-            match entry.opcode() {
-                Opcode::PING => {
-                    other.expect_pong(&body);
-                    self.pings.ping(from, n, &body, entry.time(), &mut connection.pings);
-                }
-                Opcode::PONG => {
-                    let pings = self.pings.pong(from, &body, entry.time(), &mut connection.pings);
-                    if !pings.is_empty() {
-                        steps.push(Step::Answered { pong: n, pings });
-                    }
-                }
-                Opcode::CLOSE if entry.is_complete() => note_close(connection, from, &body, entry.origin()),
-                _ => {}
-            }
-            if !findings.is_empty() {
-                connection.broken_frames += 1;
-                steps.push(Step::Findings(findings));
-            }
-            if let Some((message, all)) = deflated {
-                connection.deflated[from as usize] = all;
-                steps.push(Step::Deflated(from, message));
-            }
-            if let Some(place) = checkpoint {
-                let header = entry.header();
-                let end = entry.offset().saturating_add(header.len() as u64).saturating_add(header.length);
-                steps.push(Step::Checkpoint(from, end, place));
-            }
-        });
+        direction.chunk(chunk, &mut Derived { connection, from, other, pings: &mut self.pings, steps });
+        let connection = &mut self.connection;
         connection.growing[from as usize] = direction.growing(chunk.time);
     }
 
@@ -293,8 +256,7 @@ impl Dissector {
     }
 
     /// A frame was cut short.
-    fn cut(&mut self, from: Side, Done { entry, more }: Done, steps: &mut Steps) {
-        let findings = more.map_or_else(Vec::new, |more| more.findings);
+    fn cut(&mut self, from: Side, Done { entry, findings, .. }: Done, steps: &mut Steps) {
         let n = steps.frame(entry);
         self.connection.frames[from as usize] += 1;
         self.connection.note_due(n, &entry, &findings);
@@ -327,6 +289,71 @@ impl Dissector {
             }
             ConnectionState::Closed | ConnectionState::Refused | ConnectionState::Http | ConnectionState::Tunnel => {}
         }
+    }
+}
+
+/// What follows from the frames of a chunk.
+struct Derived<'a> {
+    connection: &'a mut Connection,
+    from: Side,
+    other: &'a mut Direction,
+    pings: &'a mut Pings,
+    steps: &'a mut Steps,
+}
+
+impl Frames for Derived<'_> {
+    #[inline]
+    fn usual(&mut self, entry: FrameEntry) {
+        self.frame(entry, &[]);
+    }
+
+    fn done(&mut self, Done { entry, findings, body, deflated, checkpoint }: Done) {
+        let n = self.frame(entry, &findings);
+        let Self { connection, from, other, pings, steps } = self;
+        let from = *from;
+        match entry.opcode() {
+            Opcode::PING => {
+                other.expect_pong(&body);
+                pings.ping(from, n, &body, entry.time(), &mut connection.pings);
+            }
+            Opcode::PONG => {
+                let pings = pings.pong(from, &body, entry.time(), &mut connection.pings);
+                if !pings.is_empty() {
+                    steps.push(Step::Answered { pong: n, pings });
+                }
+            }
+            Opcode::CLOSE if entry.is_complete() => note_close(connection, from, &body, entry.origin()),
+            _ => {}
+        }
+        if !findings.is_empty() {
+            connection.broken_frames += 1;
+            steps.push(Step::Findings(findings));
+        }
+        if let Some((message, all)) = deflated {
+            connection.deflated[from as usize] = all;
+            steps.push(Step::Deflated(from, message));
+        }
+        if let Some(place) = checkpoint {
+            let header = entry.header();
+            let end = entry.offset().saturating_add(header.len() as u64).saturating_add(header.length);
+            steps.push(Step::Checkpoint(from, end, place));
+        }
+    }
+}
+
+impl Derived<'_> {
+    /// A frame, and what is wrong with it; its number.
+    #[inline]
+    fn frame(&mut self, entry: FrameEntry, findings: &[Finding]) -> u64 {
+        if self.connection.state == ConnectionState::Connecting {
+            // begun before it was looked at, and now a frame has been found
+            self.connection.state = ConnectionState::Open;
+            self.steps.push(Step::Milestone(MilestoneKind::Opened));
+        }
+        let n = self.steps.frame(entry);
+        self.connection.frames[self.from as usize] += 1;
+        self.connection.note_due(n, &entry, findings);
+        n
     }
 }
 

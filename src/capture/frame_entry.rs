@@ -61,12 +61,6 @@ impl FrameEntry {
         let header = &frame.header;
         let flag = |set, bit| if set { bit } else { 0 };
         let position = frame.position.unwrap_or(Position { block: 0, skip: 0 });
-        // the 7-bit form keeps its length in `length`; these bits tell the form
-        let length_bits = match header.length_form {
-            LengthForm::Bits7 => 0,
-            LengthForm::Bits16 => 126,
-            LengthForm::Bits64 => 127,
-        };
         Self {
             time: frame.time.0,
             block: position.block,
@@ -76,10 +70,7 @@ impl FrameEntry {
             key: header.masking_key.unwrap_or_default(),
             skip: position.skip,
             chunks: frame.chunks,
-            first_two: [
-                u8::from(header.fin) << 7 | header.rsv.value() << 4 | header.opcode.value(),
-                u8::from(header.masking_key.is_some()) << 7 | length_bits,
-            ],
+            first_two: first_two(header),
             flags: flag(frame.from == Side::Server, FROM_SERVER)
                 | flag(frame.complete, COMPLETE)
                 | flag(frame.compressed, COMPRESSED)
@@ -90,6 +81,20 @@ impl FrameEntry {
                 | flag(is_injected, INJECTED)
                 | flag(is_archived, ARCHIVED),
         }
+    }
+
+    /// Another frame with this header and place, of which all else is the same.
+    #[inline]
+    pub(super) fn of(&self, header: &Header, offset: u64, position: Option<Position>) -> Self {
+        let mut entry = Self {
+            offset,
+            length: header.length,
+            key: header.masking_key.unwrap_or_default(),
+            first_two: first_two(header),
+            ..*self
+        };
+        entry.set_position(position);
+        entry
     }
 
     /// When its last byte came.
@@ -210,4 +215,18 @@ impl FrameEntry {
     const fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }
+}
+
+/// The first two bytes of a header, but for the length: the 7-bit form keeps it elsewhere, and these bits tell the form.
+#[inline]
+fn first_two(header: &Header) -> [u8; 2] {
+    let length_bits = match header.length_form {
+        LengthForm::Bits7 => 0,
+        LengthForm::Bits16 => 126,
+        LengthForm::Bits64 => 127,
+    };
+    [
+        u8::from(header.fin) << 7 | header.rsv.value() << 4 | header.opcode.value(),
+        u8::from(header.masking_key.is_some()) << 7 | length_bits,
+    ]
 }

@@ -72,6 +72,7 @@ impl Due {
 
 impl Connection {
     /// Frame `n` was seen, all of it or as much as ever will be.
+    #[inline]
     pub(super) fn note_due(&mut self, n: u64, frame: &FrameEntry, findings: &[Finding]) {
         if self.is_archived() {
             return;
