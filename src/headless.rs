@@ -2,7 +2,7 @@
 
 mod input;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd as _;
@@ -152,32 +152,39 @@ fn print(capture: &Capture, form: Form, filter: Option<Filter>, progress: &Progr
     let mut follower = Follower::default();
     // frames up to this one that were gone when it was their turn
     let mut told = 0;
+    let mut has_given_up = false;
     loop {
         // both are read before looking, so that nothing recorded in between is missed
         let last = progress.last.load(Ordering::Acquire);
         let generation = capture.generation();
-        let items = follower.next(capture, BATCH);
+        let items = match &mut screened {
+            Some(screened) => screened.next(capture, &mut follower, writer.wants_all()),
+            None => follower.next(capture, BATCH),
+        };
         if items.is_empty() {
-            if let Some(screened) = &mut screened
-                && last
-            {
-                screened.give_up_waiting(capture);
-                screened.write(&mut writer, &mut out, capture)?;
-            }
             out.flush()?;
-            if last {
-                return Ok(());
+            match &mut screened {
+                // what it has waited for does not come
+                Some(screened) if last && !has_given_up => {
+                    screened.give_up_waiting(capture);
+                    has_given_up = true;
+                }
+                _ if last => return Ok(()),
+                _ => {
+                    thread::sleep(REST);
+                    capture.wait(generation);
+                }
             }
-            thread::sleep(REST);
-            capture.wait(generation);
-            continue;
         }
-        match &mut screened {
-            Some(screened) => {
-                screened.take(capture, items);
-                screened.write(&mut writer, &mut out, capture)?;
+        for item in &items {
+            let passes = match (item, &mut screened) {
+                (Item::Frame(n, ..), Some(screened)) => screened.passes(*n),
+                _ => true,
+            };
+            match item {
+                Item::Frame(n, entry, _) if !passes => writer.skip(&mut out, capture, *n, entry)?,
+                _ => writer.write_or_lose(&mut out, capture, item, &mut told)?,
             }
-            None => items.iter().try_for_each(|item| writer.write_or_lose(&mut out, capture, item, &mut told))?,
         }
     }
 }
@@ -203,44 +210,37 @@ fn copy(out: &mut impl Write, capture: &Capture, progress: &Progress) -> io::Res
     }
 }
 
-/// What waits until a filter has decided on it: a frame's message may have to end first. Everything stays in order.
+/// A filter, and what it has decided: it may have to see the end of a frame's message first. Everything stays in order.
 struct Screened {
     matcher: Matcher,
-    items: VecDeque<Item>,
     matches: BTreeSet<u64>,
-    /// Frames that went before the filter had seen them.
-    unseen: u64,
-    lost: u64,
 }
 
 impl Screened {
+    /// Frames that are looked at before those that match are printed.
+    const AT_ONCE: u64 = 1 << 16;
     /// The most that waits; beyond that the filter goes by what is known.
-    const MOST: usize = 1 << 16;
+    const MOST: u64 = 1 << 16;
 
     fn new(filter: Filter) -> Self {
-        Self { matcher: Matcher::of(filter), items: VecDeque::new(), matches: BTreeSet::new(), unseen: 0, lost: 0 }
+        Self { matcher: Matcher::of(filter), matches: BTreeSet::new() }
     }
 
-    fn take(&mut self, capture: &Capture, items: Vec<Item>) {
-        self.items.extend(items);
-        let mut matches = Vec::new();
-        let last = self.items.iter().rev().find_map(|item| match item {
-            Item::Frame(n, ..) => Some(*n),
-            _ => None,
-        });
-        self.matcher.look(capture, last.unwrap_or(0), &mut matches);
-        // what went while it was looked at may have matched, or not
-        let gone = capture.index().gone();
-        let first = self.items.iter().find_map(|item| match item {
-            Item::Frame(n, ..) => Some(*n),
-            _ => None,
-        });
-        if first.is_some_and(|first| first <= gone) {
-            self.unseen = gone;
-        }
-        self.matches.extend(matches);
-        if self.items.len() > Self::MOST {
-            self.give_up_waiting(capture);
+    /// The next things that happened, as far as is decided: of the frames those that match, or all of them.
+    fn next(&mut self, capture: &Capture, follower: &mut Follower, all: bool) -> Vec<Item> {
+        loop {
+            let recorded = capture.index().totals().frames;
+            let mut matches = Vec::new();
+            self.matcher.look(capture, recorded.min(self.matcher.next() + Self::AT_ONCE), &mut matches);
+            self.matches.extend(matches);
+            if self.matcher.next() - self.matcher.decided_below() > Self::MOST {
+                self.give_up_waiting(capture);
+            }
+            let decided = self.matcher.decided_below();
+            let items = follower.next_of(capture, BATCH, decided, |n| all || self.matches.contains(&n));
+            if !items.is_empty() || self.matcher.next() > recorded {
+                return items;
+            }
         }
     }
 
@@ -250,27 +250,13 @@ impl Screened {
         self.matches.extend(matches);
     }
 
-    /// Writes what is decided on.
-    fn write(&mut self, writer: &mut Writer, out: &mut impl Write, capture: &Capture) -> io::Result<()> {
-        let decided = self.matcher.decided_below();
-        while let Some(item) = self.items.pop_front() {
-            match &item {
-                Item::Frame(n, ..) if *n >= decided => {
-                    self.items.push_front(item);
-                    break;
-                }
-                Item::Frame(n, entry, _) if !self.matches.remove(n) => {
-                    if *n > self.unseen {
-                        writer.skip(out, capture, *n, entry)?;
-                    } else if *n > self.lost {
-                        self.lost = self.unseen;
-                        writer.write(out, capture, &Item::Gone(*n..=self.unseen))?;
-                    }
-                }
-                _ => writer.write_or_lose(out, capture, &item, &mut self.lost)?,
-            }
+    /// Whether this frame matches, which is asked once, and in order.
+    fn passes(&mut self, n: u64) -> bool {
+        // what went before it could be printed is told of elsewhere
+        while self.matches.first().is_some_and(|first| *first < n) {
+            self.matches.pop_first();
         }
-        Ok(())
+        self.matches.remove(&n)
     }
 }
 
@@ -312,6 +298,11 @@ impl Writer {
             }
             (written, _) => written,
         }
+    }
+
+    /// Whether it has to know of frames that are left out, too: they may belong to messages of which others are not.
+    fn wants_all(&self) -> bool {
+        !matches!(self, Self::Text(_))
     }
 
     /// Leaves a frame out.

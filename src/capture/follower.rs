@@ -42,6 +42,11 @@ impl Default for Follower {
 impl Follower {
     /// The next things that happened, at most `max`; none if nothing new was recorded.
     pub fn next(&mut self, capture: &Capture, max: usize) -> Vec<Item> {
+        self.next_of(capture, max, u64::MAX, |_| true)
+    }
+
+    /// The same as far as frame `end`, which is not among them; frames that are not wanted are passed over.
+    pub fn next_of(&mut self, capture: &Capture, max: usize, end: u64, is_wanted: impl Fn(u64) -> bool) -> Vec<Item> {
         let index = capture.index();
         let mut items = Vec::new();
         if self.next_frame <= index.gone() {
@@ -70,17 +75,23 @@ impl Follower {
                 continue;
             }
             let before = milestone.map_or(u64::MAX, |milestone| milestone.after_frame + 1 - self.next_frame);
-            let room = (max - items.len()) as u64;
+            let most = before.min(end.saturating_sub(self.next_frame));
             let frames = index.frames_from(self.next_frame);
-            let frames = &frames[..frames.len().min(room.min(before) as usize)];
+            let frames = &frames[..frames.len().min(usize::try_from(most).unwrap_or(usize::MAX))];
             if frames.is_empty() {
                 break;
             }
-            for (n, entry) in (self.next_frame..).zip(frames) {
-                let findings = if entry.has_findings() { index.findings(n) } else { &[] };
-                items.push(Item::Frame(n, *entry, findings.iter().map(|(_, finding)| finding.clone()).collect()));
+            for entry in frames {
+                if items.len() == max {
+                    break;
+                }
+                let n = self.next_frame;
+                self.next_frame += 1;
+                if is_wanted(n) {
+                    let findings = if entry.has_findings() { index.findings(n) } else { &[] };
+                    items.push(Item::Frame(n, *entry, findings.iter().map(|(_, finding)| finding.clone()).collect()));
+                }
             }
-            self.next_frame += frames.len() as u64;
         }
         items
     }

@@ -87,7 +87,7 @@ impl Matcher {
     }
 
     /// The next frame that will be looked at.
-    pub(super) fn next(&self) -> u64 {
+    pub fn next(&self) -> u64 {
         self.next
     }
 
