@@ -3,12 +3,17 @@
 use super::Config;
 use super::config::Reply;
 use crate::lint::{Finding, Linter, Rule};
-use crate::wire::{Decoder, DeflateAgreement, Header, Message, Opcode, Piece, Reassembler, Side, is_text, mask_onto};
+use crate::wire::{
+    Decoder, DeflateAgreement, Header, Message, Opcode, Piece, Reassembler, Side, is_text, mask, mask_onto,
+};
 
 /// What the peer's bytes amount to.
 #[derive(Debug)]
-pub(super) enum Arrival {
-    /// A whole text or binary message.
+pub(super) enum Arrival<'a> {
+    /// A text or binary message in a frame of its own that breaks no rule and is not compressed: its header, and its payload
+    /// as it is on the wire.
+    Whole(Header, &'a [u8]),
+    /// Another whole text or binary message.
     Message(Message),
     /// A ping with this payload.
     Ping(Vec<u8>),
@@ -36,7 +41,7 @@ pub(super) struct Incoming {
     collects: bool,
     tolerant: bool,
     found: Vec<Finding>,
-    /// Unmasked bytes on their way: at most [`Self::PIECE`].
+    /// Unmasked bytes on their way: at most [`Self::PIECE`], or one frame of those that came together.
     plain: Vec<u8>,
 }
 
@@ -77,11 +82,11 @@ impl Incoming {
     }
 
     /// The next arrival in `input`, from whose front it is taken; `None` when more bytes are needed.
-    pub(super) fn next(&mut self, input: &mut &[u8]) -> Option<Arrival> {
+    pub(super) fn next<'a>(&mut self, input: &mut &'a [u8]) -> Option<Arrival<'a>> {
         loop {
             // most frames are there whole
             let arrival = if let Some((header, payload)) = self.decoder.whole(input) {
-                self.whole(&header, payload)
+                self.whole(header, payload)
             } else {
                 match self.decoder.next(input)? {
                     Piece::Header(header) => self.header(&header),
@@ -111,31 +116,17 @@ impl Incoming {
         }
     }
 
-    fn whole(&mut self, header: &Header, payload: &[u8]) -> Option<Arrival> {
-        if payload.len() <= Self::PIECE && self.takes_at_once(header, payload) {
-            return self.collects.then(|| self.plain_message(header, payload));
+    fn whole<'a>(&mut self, header: Header, payload: &'a [u8]) -> Option<Arrival<'a>> {
+        let room = &mut self.plain;
+        if self.linter.whole_message(&header, || is_text(payload, header.masking_key, room)) {
+            return self.collects.then_some(Arrival::Whole(header, payload));
         }
-        self.header(header)
+        self.header(&header)
             .or_else(|| if payload.is_empty() { None } else { self.payload(payload, 0) })
             .or_else(|| self.end())
     }
 
-    /// Whether the frame is a message of its own that breaks no rule.
-    fn takes_at_once(&mut self, header: &Header, payload: &[u8]) -> bool {
-        let room = &mut self.plain;
-        self.linter.whole_message(header, || is_text(payload, header.masking_key, room))
-    }
-
-    fn plain_message(&mut self, header: &Header, payload: &[u8]) -> Arrival {
-        let mut room = self.reassembler.take_room();
-        match header.masking_key {
-            Some(key) => mask_onto(&mut room, payload, key, 0),
-            None => room.extend_from_slice(payload),
-        }
-        Arrival::Message(Message { opcode: header.opcode, payload: room, fragments: 1 })
-    }
-
-    fn header(&mut self, header: &Header) -> Option<Arrival> {
+    fn header(&mut self, header: &Header) -> Option<Arrival<'static>> {
         self.frame = Some(*header);
         self.control_body.clear();
         self.linter.header(header, &mut self.found);
@@ -154,7 +145,7 @@ impl Incoming {
         if self.linter.inflates() { Header { length: 0, ..*header } } else { *header }
     }
 
-    fn payload(&mut self, bytes: &[u8], offset: u64) -> Option<Arrival> {
+    fn payload(&mut self, bytes: &[u8], offset: u64) -> Option<Arrival<'static>> {
         let header = self.frame?;
         let is_control = header.opcode.is_control();
         if !(is_control || self.collects || self.linter.judges_payload()) {
@@ -185,7 +176,7 @@ impl Incoming {
         None
     }
 
-    fn end(&mut self) -> Option<Arrival> {
+    fn end(&mut self) -> Option<Arrival<'static>> {
         let header = self.frame.take()?;
         self.linter.end(&mut self.found);
         let is_whole = self.linter.inflate_error().is_none();
@@ -206,7 +197,7 @@ impl Incoming {
     }
 
     /// The first rule among those just found broken that is enforced.
-    fn broken(&mut self) -> Option<Arrival> {
+    fn broken(&mut self) -> Option<Arrival<'static>> {
         let enforced = |finding: &Finding| match finding.rule {
             Rule::LengthTopBit => true,
             rule => !self.tolerant && rule.close_code().is_some(),
@@ -215,4 +206,13 @@ impl Incoming {
         self.found.clear();
         found
     }
+}
+
+/// The message that such a frame is.
+pub(super) fn whole_message(header: &Header, payload: &[u8]) -> Message {
+    let mut payload = payload.to_vec();
+    if let Some(key) = header.masking_key {
+        mask(&mut payload, key, 0);
+    }
+    Message { opcode: header.opcode, payload, fragments: 1 }
 }

@@ -11,7 +11,7 @@ use super::asking::{Ask, Rejection, offered};
 use super::config::{Config, Reply};
 use super::deadline::Deadline;
 use super::event::{CloseFrame, End, Event, How, State};
-use super::incoming::{Arrival, Incoming};
+use super::incoming::{Arrival, Incoming, whole_message};
 use super::keepalive::{Keepalive, Tick};
 use super::leaving::Leaving;
 use super::outbox::{Origin, Outbox, Written};
@@ -267,9 +267,14 @@ impl Endpoint {
         self.role.side().other()
     }
 
-    fn arrived(&mut self, arrival: Arrival, now: Instant) {
+    fn arrived(&mut self, arrival: Arrival<'_>, now: Instant) {
         let is_open = matches!(self.phase, Phase::Open);
         match arrival {
+            Arrival::Whole(header, payload) => match self.config.reply {
+                Reply::Echo if is_open => self.queue_echo(&header, payload),
+                Reply::HandOver => self.events.push_back(Event::Message(whole_message(&header, payload))),
+                Reply::Echo | Reply::Nothing => {}
+            },
             Arrival::Message(message) => match self.config.reply {
                 Reply::Echo if is_open => {
                     self.queue_message(message.opcode, &message.payload, 1, Origin::Endpoint, |_| {});

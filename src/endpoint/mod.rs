@@ -40,7 +40,7 @@ pub use asking::Ask;
 pub use config::{Config, Page, Reply};
 pub use event::{CloseFrame, End, Event, How, State};
 pub use machine::Endpoint;
-pub use outbox::{FrameNote, Origin, Written};
+pub use outbox::{Origin, Written};
 pub use role::MaskingKeys;
 pub use send::NotSent;
 

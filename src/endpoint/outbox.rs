@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::wire::{Header, encode_frame};
+use crate::wire::{Header, MaskingKey, encode_frame_with};
 
 /// Who made a frame of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,29 +13,21 @@ pub enum Origin {
     User,
 }
 
-/// A frame that begins in bytes just written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FrameNote {
-    /// Where in those bytes.
-    pub at: usize,
-    /// Who made it.
-    pub origin: Origin,
-}
-
 /// Bytes that were written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// They themselves.
     pub bytes: Vec<u8>,
-    /// The frames that begin in them.
-    pub frames: Vec<FrameNote>,
+    /// Where in them frames of the user's begin; the endpoint made the others by itself.
+    pub by_user: Vec<usize>,
 }
 
-/// Outgoing bytes. Appending and taking cost time in proportion to their bytes, however large the queue is.
+/// Outgoing bytes, and where in them frames of the user's begin. Appending and taking cost time in proportion to their bytes,
+/// however large the queue is.
 ///
 /// ```text
-///  bytes:   │ written │ waiting                │        begins: stream offsets of the frames
-///           0         head                     len      that begin in `waiting`
+///  bytes:   │ written │ waiting                │        by_user: stream offsets of the user's
+///           0         head                     len      frames that begin in `waiting`
 /// ```
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -45,7 +37,7 @@ pub(super) struct Outbox {
     /// Stream offset of `bytes[head]`.
     written: u64,
     /// In ascending order, none below `written`.
-    begins: VecDeque<(u64, Origin)>,
+    by_user: VecDeque<u64>,
     /// Room that will be needed, by what was needed before.
     usual: usize,
 }
@@ -61,13 +53,15 @@ impl Outbox {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Appends a frame.
-    pub(super) fn push_frame(&mut self, header: &Header, payload: &[u8], origin: Origin) {
-        self.begins.push_back((self.written + self.waiting().len() as u64, origin));
+    /// Appends a frame; `key` is what its payload is to be masked with, or unmasked.
+    pub(super) fn push_frame(&mut self, header: &Header, payload: &[u8], key: Option<MaskingKey>, origin: Origin) {
+        if origin == Origin::User {
+            self.by_user.push_back(self.written + self.waiting().len() as u64);
+        }
         if self.bytes.capacity() == 0 {
             self.bytes.reserve(self.usual.max(header.len() + payload.len()));
         }
-        encode_frame(header, payload, &mut self.bytes);
+        encode_frame_with(header, payload, key, &mut self.bytes);
     }
 
     pub(super) fn waiting(&self) -> &[u8] {
@@ -80,25 +74,24 @@ impl Outbox {
 
     /// Bytes of memory that wait: a flood of tiny frames weighs by what is kept about each, too.
     pub(super) fn load(&self) -> usize {
-        self.waiting().len() + self.begins.len() * size_of::<(u64, Origin)>()
+        self.waiting().len() + self.by_user.len() * size_of::<u64>()
     }
 
     /// Takes the first `n` bytes away.
     pub(super) fn take(&mut self, n: usize) -> Written {
         let n = n.min(self.waiting().len());
         let (from, to) = (self.written, self.written + n as u64);
-        let begun = self.begins.partition_point(|&(at, _)| at < to);
-        let notes = self.begins.drain(..begun).map(|(at, origin)| FrameNote { at: (at - from) as usize, origin });
-        let frames = notes.collect();
+        let begun = self.by_user.partition_point(|&at| at < to);
+        let by_user = self.by_user.drain(..begun).map(|at| (at - from) as usize).collect();
         self.written = to;
         if self.head == 0 && n == self.bytes.len() && n >= Self::GIVEN_AWAY {
             self.usual = n.min(Self::SLACK);
-            return Written { bytes: std::mem::take(&mut self.bytes), frames };
+            return Written { bytes: std::mem::take(&mut self.bytes), by_user };
         }
         let bytes = self.waiting()[..n].to_vec();
         self.head += n;
         self.compact();
-        Written { bytes, frames }
+        Written { bytes, by_user }
     }
 
     pub(super) fn clear(&mut self) {
@@ -111,7 +104,7 @@ impl Outbox {
             self.bytes.clear();
             self.head = 0;
             self.bytes.shrink_to(Self::SLACK);
-            self.begins.shrink_to(Self::SLACK / size_of::<(u64, Origin)>());
+            self.by_user.shrink_to(Self::SLACK / size_of::<u64>());
         } else if self.head >= Self::SLACK && self.head >= self.bytes.len() / 2 {
             self.bytes.drain(..self.head);
             self.head = 0;
@@ -125,18 +118,19 @@ mod tests {
     use crate::wire::Opcode;
 
     #[test]
-    fn each_frame_is_noted_once_in_the_bytes_where_it_begins() {
+    fn each_frame_of_the_users_is_told_once_with_the_bytes_where_it_begins() {
         let mut outbox = Outbox::default();
         outbox.push(b"HTTP");
-        let frame = |outbox: &mut Outbox, origin| outbox.push_frame(&Header::new(Opcode::TEXT, None, 2), b"ab", origin);
+        let frame =
+            |outbox: &mut Outbox, origin| outbox.push_frame(&Header::new(Opcode::TEXT, None, 2), b"ab", None, origin);
         frame(&mut outbox, Origin::Endpoint);
         frame(&mut outbox, Origin::User);
         assert_eq!(outbox.waiting(), b"HTTP\x81\x02ab\x81\x02ab");
-        assert_eq!(outbox.take(4).frames, []);
-        assert_eq!(outbox.take(1).frames, [FrameNote { at: 0, origin: Origin::Endpoint }]);
-        assert_eq!(outbox.take(4).frames, [FrameNote { at: 3, origin: Origin::User }]);
-        frame(&mut outbox, Origin::Endpoint);
-        assert_eq!(outbox.take(100).frames, [FrameNote { at: 3, origin: Origin::Endpoint }]);
+        assert_eq!(outbox.take(4).by_user, [0_usize; 0]);
+        assert_eq!(outbox.take(1).by_user, [0_usize; 0]);
+        assert_eq!(outbox.take(4).by_user, [3]);
+        frame(&mut outbox, Origin::User);
+        assert_eq!(outbox.take(100).by_user, [3]);
         assert!(outbox.is_empty());
         assert_eq!(outbox.load(), 0);
     }
@@ -165,12 +159,11 @@ mod tests {
             let mut pushed = Vec::new();
             for (origin, length) in [(Origin::Endpoint, payload.len()), (Origin::User, round)] {
                 let header = Header::new(Opcode::BINARY, None, length as u64);
-                outbox.push_frame(&header, &payload[..length], origin);
-                encode_frame(&header, &payload[..length], &mut pushed);
+                outbox.push_frame(&header, &payload[..length], None, origin);
+                encode_frame_with(&header, &payload[..length], None, &mut pushed);
             }
-            let Written { bytes, frames } = outbox.take(pushed.len());
-            let begins = [0, payload.len() + 4].into_iter().zip([Origin::Endpoint, Origin::User]);
-            assert_eq!(frames, begins.map(|(at, origin)| FrameNote { at, origin }).collect::<Vec<_>>());
+            let Written { bytes, by_user } = outbox.take(pushed.len());
+            assert_eq!(by_user, [payload.len() + 4]);
             assert!(bytes == pushed && outbox.is_empty() && outbox.bytes.capacity() == 0);
         }
     }

@@ -13,7 +13,7 @@ use super::script::{Key, Part};
 use crate::capture::{EventKind, Note, Origin, SocketEnd, Vantage};
 use crate::compose::{Composed, ComposedFrame};
 use crate::control::Outgoing;
-use crate::endpoint::{self, Config, Endpoint, Reply, Written};
+use crate::endpoint::{Config, Endpoint, Reply, Written};
 use crate::wire::{
     CloseBody, CloseCode, DeflateAgreement, Deflater, Header, MaskingKey, Opcode, Rsv, Side, encode_frame, fragments,
 };
@@ -117,7 +117,7 @@ impl Stage {
         if self.is_over {
             return;
         }
-        let answer = self.queued(None, now);
+        let answer = self.queued(now);
         self.server(answer);
         if self.endpoint.wants_shutdown() || self.endpoint.is_finished() {
             self.happened.push(EventKind::Ended { from: Side::Server, how: SocketEnd::Fin });
@@ -145,7 +145,7 @@ impl Stage {
                 Part::Deflated { text, .. } if from == Side::Server => {
                     // a lesson without compression sends it as it is
                     let _ = self.endpoint.send_text(&String::from_utf8_lossy(text));
-                    bytes.extend(self.queued(Some(Origin::Endpoint), now).bytes);
+                    bytes.extend(self.queued(now).bytes);
                 }
                 Part::Deflated { text, key: how } => {
                     let mut payload = Vec::new();
@@ -166,7 +166,7 @@ impl Stage {
                         // where it is on its way out already, nothing more is said
                         let _ = self.endpoint.send_composed(&composed, now);
                     }
-                    bytes.extend(self.queued(Some(Origin::Endpoint), now).bytes);
+                    bytes.extend(self.queued(now).bytes);
                 }
                 Part::Frame { frame, key: how } => Part::encode(frame, key(*how), &mut bytes),
             }
@@ -188,20 +188,14 @@ impl Stage {
             Outgoing::Close { code, reason } => endpoint.close(code.unwrap_or(CloseCode::NO_STATUS), reason, now),
             Outgoing::Composed(composed) => endpoint.send_composed(composed, now),
         };
-        self.queued(None, now)
+        self.queued(now)
     }
 
-    /// What the server has queued; `origin` says who made it, if that is not what the endpoint knows.
-    fn queued(&mut self, origin: Option<Origin>, now: Instant) -> Told {
-        let Written { bytes, frames } = self.endpoint.written(self.endpoint.outbox().len(), now);
-        let notes = frames.into_iter().map(|note| {
-            let known = match note.origin {
-                endpoint::Origin::Endpoint => Origin::Endpoint,
-                endpoint::Origin::User => Origin::User,
-            };
-            Note { offset: note.at, origin: origin.unwrap_or(known) }
-        });
-        Told { bytes, notes: notes.collect() }
+    /// What the server has queued.
+    fn queued(&mut self, now: Instant) -> Told {
+        let Written { bytes, by_user } = self.endpoint.written(self.endpoint.outbox().len(), now);
+        let notes = by_user.into_iter().map(|offset| Note { offset, origin: Origin::User }).collect();
+        Told { bytes, notes }
     }
 
     fn close(&mut self) {

@@ -17,7 +17,7 @@ use super::socket::Socket;
 use super::tls::session_failure;
 use crate::capture::{Cause, ConnectionId, Event, EventKind, Note, Origin, SocketEnd};
 use crate::control::Outgoing;
-use crate::endpoint::{self, Config, End, Endpoint, FrameNote, NotSent, State, Written};
+use crate::endpoint::{self, Config, End, Endpoint, NotSent, State, Written};
 use crate::wire::{CloseCode, Message, Side};
 
 /// Runs a connection that came in to its end.
@@ -253,8 +253,8 @@ impl Session<'_> {
             match self.stream.try_write(&waiting[..now]) {
                 Ok(written) => {
                     self.pacing.written(written, Instant::now());
-                    let Written { bytes, frames } = self.endpoint.written(written, Instant::now());
-                    let notes = frames.into_iter().filter_map(note).collect();
+                    let Written { bytes, by_user } = self.endpoint.written(written, Instant::now());
+                    let notes = by_user.into_iter().map(|offset| Note { offset, origin: Origin::User }).collect();
                     self.record_chunk(self.side, bytes.into(), notes).await;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
@@ -357,13 +357,5 @@ impl Session<'_> {
     async fn record(&self, kind: EventKind) {
         let time = self.shared.clock.now();
         self.shared.recorder.record(Event { connection: self.id, time, kind }).await;
-    }
-}
-
-/// Where nothing is noted, the endpoint made the frame.
-fn note(note: FrameNote) -> Option<Note> {
-    match note.origin {
-        endpoint::Origin::Endpoint => None,
-        endpoint::Origin::User => Some(Note { offset: note.at, origin: Origin::User }),
     }
 }

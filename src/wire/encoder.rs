@@ -1,6 +1,6 @@
 //! Headers and frames as bytes, legal or not (RFC 6455 5.2).
 
-use super::{Header, LengthForm, mask_onto};
+use super::{Header, LengthForm, MaskingKey, mask_onto};
 
 /// Appends `header` as it stands on the wire. A length that its form cannot hold loses its upper bits; in the 7-bit
 /// form 126 and 127 then announce an extended length that is not there, as asked.
@@ -25,9 +25,14 @@ pub fn encode_header(header: &Header, out: &mut Vec<u8>) {
 /// Appends `header`, then `payload`, masked if the header holds a key. The header's length is written as it says,
 /// whether or not it is the payload's.
 pub fn encode_frame(header: &Header, payload: &[u8], out: &mut Vec<u8>) {
+    encode_frame_with(header, payload, header.masking_key, out);
+}
+
+/// The same with another `key` than the header's: a payload that is masked already goes on as it is, or unmasked.
+pub fn encode_frame_with(header: &Header, payload: &[u8], key: Option<MaskingKey>, out: &mut Vec<u8>) {
     out.reserve(header.len() + payload.len());
     encode_header(header, out);
-    match header.masking_key {
+    match key {
         Some(key) => mask_onto(out, payload, key, 0),
         None => out.extend_from_slice(payload),
     }

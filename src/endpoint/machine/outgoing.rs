@@ -25,7 +25,16 @@ impl Endpoint {
         if header.opcode == Opcode::PING {
             self.incoming.expect_pong(payload);
         }
-        self.outbox.push_frame(header, payload, origin);
+        self.outbox.push_frame(header, payload, header.masking_key, origin);
+    }
+
+    /// Queues a message of the peer's again, `payload` being as it is on the wire.
+    pub(super) fn queue_echo(&mut self, theirs: &Header, payload: &[u8]) {
+        let masking_key = self.role.next_key();
+        let ours = Header { masking_key, ..Header::new(theirs.opcode, None, theirs.length) };
+        // one of the two is masked (RFC 6455 5.1)
+        let key = masking_key.or(theirs.masking_key);
+        self.outbox.push_frame(&ours, payload, key, Origin::Endpoint);
     }
 
     /// Queues a message in `count` frames of about equal size, compressed if that was agreed on: small ones too, so that

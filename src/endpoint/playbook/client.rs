@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::broken_server::limited;
 use super::*;
 use crate::compose::{Composed, ComposedFrame};
-use crate::endpoint::{Ask, End, How, MaskingKeys, Origin, Reply, State};
+use crate::endpoint::{Ask, End, How, MaskingKeys, Reply, State};
 use crate::wire::{DeflateOffer, Deflater, Inflater, Parsed, Rsv, Side, WindowOffer, mask};
 
 /// The response of RFC 6455 1.3, without a subprotocol.
@@ -54,9 +54,9 @@ impl Asked {
         let now = Instant::now();
         let request = self.ask.request();
         let endpoint = Endpoint::client(self.config, &self.ask, counted(), now);
-        let mut play = Play { endpoint, now, notes: Vec::new() };
+        let mut play = Play { endpoint, now, by_user: Vec::new() };
         play.says(request);
-        assert_eq!(play.notes, [], "the request is no frame");
+        assert_eq!(play.by_user, [0_usize; 0]);
         play
     }
 }
@@ -160,7 +160,7 @@ fn a_composed_frame_goes_out_as_it_is() {
     let frame = ComposedFrame::new(Opcode::TEXT, None, b"unmasked");
     play.endpoint.send_composed(&Composed::new(vec![frame], 1, Duration::ZERO).unwrap(), play.now).unwrap();
     play.says(server(Opcode::TEXT, "unmasked"));
-    assert_eq!(play.notes, [FrameNote { at: 0, origin: Origin::User }]);
+    assert_eq!(play.by_user, [0]);
 }
 
 #[test]

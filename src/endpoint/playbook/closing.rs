@@ -1,7 +1,7 @@
 //! RFC 6455 5.5.1 and 7: how a connection ends.
 
 use super::*;
-use crate::endpoint::{CloseFrame, End, How, Origin, State};
+use crate::endpoint::{CloseFrame, End, How, State};
 use crate::wire::{CloseCode, Opcode, Side};
 
 fn close_frame(code: u16, reason: &str) -> CloseFrame {
@@ -76,7 +76,7 @@ fn our_close_waits_for_the_peers() {
     let mut play = Play::open(Config::default());
     play.endpoint.close(CloseCode(4000), "enough", play.now).unwrap();
     play.says(server(Opcode::CLOSE, close_body(4000, "enough")));
-    assert_eq!(play.notes, [FrameNote { at: 0, origin: Origin::User }]);
+    assert_eq!(play.by_user, [0]);
     assert_eq!(play.endpoint.state(), State::Closing);
     assert!(!play.endpoint.wants_shutdown());
     // the peer may have been in the midst of something; after a Close nothing more is sent

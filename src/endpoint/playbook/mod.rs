@@ -13,7 +13,7 @@ mod session;
 
 use std::time::{Duration, Instant};
 
-use super::{Config, Endpoint, Event, FrameNote};
+use super::{Config, Endpoint, Event};
 use crate::wire::{CloseBody, CloseCode, Header, MaskingKey, Opcode, frame};
 
 /// The request of RFC 6455 1.3.
@@ -31,14 +31,15 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Play {
     endpoint: Endpoint,
     now: Instant,
-    notes: Vec<FrameNote>,
+    /// Where the user's frames begin in what was written last.
+    by_user: Vec<usize>,
 }
 
 impl Play {
     /// A TCP connection, nothing sent yet.
     fn connected(config: Config) -> Self {
         let now = Instant::now();
-        Self { endpoint: Endpoint::new(config, now), now, notes: Vec::new() }
+        Self { endpoint: Endpoint::new(config, now), now, by_user: Vec::new() }
     }
 
     /// The opening handshake is done.
@@ -83,7 +84,7 @@ impl Play {
     /// All that waits is written.
     fn takes(&mut self) -> Vec<u8> {
         let said = self.endpoint.outbox().to_vec();
-        self.notes = self.endpoint.written(said.len(), self.now).frames;
+        self.by_user = self.endpoint.written(said.len(), self.now).by_user;
         said
     }
 
