@@ -13,6 +13,7 @@ use super::event::{ConnectionId, Event, EventKind, Timestamp};
 use super::packets::PacketWriter;
 use super::pcapng::{BlockPrefix, PACKET_PREFIX};
 use super::place::Place;
+use super::settle::Settling;
 use super::tcp::{Conversation, MAX_HEADERS, Recognised};
 use crate::wire::Side;
 
@@ -43,6 +44,7 @@ pub struct CaptureWriter {
     missing: u64,
     limit: Option<u64>,
     ahead: Ahead,
+    settling: Settling,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +76,7 @@ impl CaptureWriter {
             missing: 0,
             limit: None,
             ahead: Ahead::default(),
+            settling: Settling::default(),
         };
         writer.flush().map(|()| writer)
     }
@@ -101,6 +104,7 @@ impl CaptureWriter {
         let written = current.file.write_all_at(&self.pending, self.length);
         if written.is_ok() {
             self.length += self.pending.len() as u64;
+            self.settling.wrote(&current.file, self.length);
         } else {
             // the file ends where it did before; if even that fails, the next write goes over the torn block
             let _ = current.file.set_len(self.length);

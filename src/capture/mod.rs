@@ -36,6 +36,7 @@ mod recording;
 mod remark;
 mod requests;
 mod resync;
+mod settle;
 mod statistics;
 mod tcp;
 mod tls;

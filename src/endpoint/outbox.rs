@@ -47,6 +47,8 @@ impl Outbox {
     const SLACK: usize = 64 * 1024;
     /// From here on the room is given away with the bytes in it; fewer are copied, and the room is used again.
     const GIVEN_AWAY: usize = 4 * 1024;
+    /// The most room that is made at once because it was needed before.
+    const MOST_USUAL: usize = 512 * 1024;
 
     /// Appends bytes that are no frame: an HTTP response.
     pub(super) fn push(&mut self, bytes: &[u8]) {
@@ -85,7 +87,7 @@ impl Outbox {
         let by_user = self.by_user.drain(..begun).map(|at| (at - from) as usize).collect();
         self.written = to;
         if self.head == 0 && n == self.bytes.len() && n >= Self::GIVEN_AWAY {
-            self.usual = n.min(Self::SLACK);
+            self.usual = n.min(Self::MOST_USUAL);
             return Written { bytes: std::mem::take(&mut self.bytes), by_user };
         }
         let bytes = self.waiting()[..n].to_vec();

@@ -2,6 +2,7 @@
 //! a time.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
@@ -19,9 +20,38 @@ pub(super) const READ_SIZE: usize = 256 * 1024;
 const MIN_ROOM: usize = 8 * 1024;
 
 thread_local! {
-    /// What reads go into: a connection that rests holds no room, and those that don't use the same, which stays in the
-    /// processor's caches.
-    static ROOM: RefCell<BytesMut> = RefCell::default();
+    static ROOMS: RefCell<Rooms> = RefCell::default();
+}
+
+/// What reads go into: a connection that rests holds no room, and those that don't use the same, which stays in the
+/// processor's caches.
+#[derive(Debug)]
+struct Rooms {
+    current: BytesMut,
+    /// Full ones: each is free again once nobody needs the bytes in it any more.
+    full: VecDeque<BytesMut>,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self { current: BytesMut::with_capacity(READ_SIZE), full: VecDeque::new() }
+    }
+}
+
+impl Rooms {
+    /// The most that are kept for a thread.
+    const MOST: usize = 8;
+
+    /// Room for one read at least, empty. To get it from the system each time would cost as much as to write it.
+    fn current(&mut self) -> &mut BytesMut {
+        if self.current.capacity() < MIN_ROOM {
+            self.full.push_back(std::mem::take(&mut self.current));
+            let is_free = self.full[0].try_reclaim(READ_SIZE);
+            let oldest = if is_free || self.full.len() > Self::MOST { self.full.pop_front() } else { None };
+            self.current = oldest.filter(|_| is_free).unwrap_or_else(|| BytesMut::with_capacity(READ_SIZE));
+        }
+        &mut self.current
+    }
 }
 
 /// A connection.
@@ -70,7 +100,8 @@ impl Socket {
 
     /// Reads once what has come; nothing is the end.
     pub(super) fn read(&self) -> io::Result<Bytes> {
-        ROOM.with_borrow_mut(|room| {
+        ROOMS.with_borrow_mut(|rooms| {
+            let room = rooms.current();
             let read = self.read_some(room);
             // whatever was read is this connection's, and no other's
             let bytes = room.split().freeze();
@@ -212,5 +243,26 @@ mod tests {
         let both = async { tokio::join!(writing, reading) };
         let ((), got) = timeout(Duration::from_secs(20), both).await.expect("the end is told");
         assert!(got == sent);
+    }
+    #[test]
+    fn rooms_are_used_again_and_never_while_bytes_in_them_are_needed() {
+        let mut rooms = Rooms::default();
+        let mut read = |byte: u8| {
+            let room = rooms.current();
+            let length = room.capacity() - MIN_ROOM + 1;
+            room.resize(length, byte);
+            room.split().freeze()
+        };
+        let kept: Vec<_> = (0..3 * Rooms::MOST as u8).map(&mut read).collect();
+        for (byte, bytes) in (0..).zip(&kept) {
+            assert!(bytes.iter().all(|this| *this == byte), "{byte}");
+        }
+        let places: Vec<_> = kept.iter().map(|bytes| bytes.as_ptr()).collect();
+        drop(kept);
+        for byte in 0..Rooms::MOST as u8 {
+            let bytes = read(byte);
+            assert!(places.contains(&bytes.as_ptr()), "{byte}");
+        }
+        assert!(rooms.full.len() <= Rooms::MOST);
     }
 }
