@@ -158,7 +158,8 @@ fn weigh(event: &Event) -> u64 {
 pub(super) struct Deriver {
     limits: Limits,
     /// Looked up for each event: hashed fast, by what no file can foresee.
-    dissectors: HashMap<ConnectionId, Dissector, RandomState>,
+    /// Those are large: the places that are free in the map are not.
+    dissectors: HashMap<ConnectionId, Box<Dissector>, RandomState>,
     /// What follows from the batch.
     steps: Steps,
     /// Where in the file the batch's chunks stand, and for each event the end of its own.
@@ -216,7 +217,7 @@ impl Deriver {
         }
         if let EventKind::Opened { client, server, vantage } = event.kind {
             let connection = Connection::new(id, client, server, event.time, vantage);
-            self.dissectors.insert(id, Dissector::new(connection, self.limits));
+            self.dissectors.insert(id, Box::new(Dissector::new(connection, self.limits)));
         }
         let Some(dissector) = self.dissectors.get_mut(&id) else { return };
         if let EventKind::Tls { with, tls } = &event.kind {

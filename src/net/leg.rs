@@ -1,5 +1,6 @@
 //! What both directions of a relayed connection share: the recorder, and how far its requests have come.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::absolute::{Asked, Destination};
+use super::pump::Ask;
 use super::relay::{PATIENCE, RelayOptions};
 use super::server::Shared;
 use super::socket::Socket;
@@ -26,11 +28,8 @@ pub(super) struct Leg {
     unopened: Option<Counted>,
     /// The server has agreed to a WebSocket: frames may be put in.
     pub(super) open: AtomicBool,
-    /// It is open from now on: what is to go to the server may wait for that.
-    pub(super) opened: Notify,
     http: Mutex<Http>,
-    /// A WebSocket was asked for on a connection that had been used before.
-    pub(super) asked: Notify,
+    asks: [Asks; 2],
     elsewhere: Mutex<Option<Elsewhere>>,
     /// Bytes of the server are on their way to the client, and when they have gone on while a request is put aside.
     passing: AtomicBool,
@@ -58,6 +57,14 @@ pub(super) struct Elsewhere {
     pub(super) unrecorded: Bytes,
 }
 
+/// What a direction is asked.
+#[derive(Debug, Default)]
+struct Asks {
+    waiting: Mutex<VecDeque<Ask>>,
+    /// Something was, or it is to look around.
+    stirred: Notify,
+}
+
 /// What is not looked into is counted.
 #[derive(Debug)]
 struct Counted {
@@ -81,9 +88,8 @@ impl Leg {
             way,
             unopened: None,
             open: AtomicBool::new(false),
-            opened: Notify::new(),
             http: Mutex::default(),
-            asked: Notify::new(),
+            asks: Default::default(),
             elsewhere: Mutex::default(),
             passing: AtomicBool::new(false),
             passed: Notify::new(),
@@ -119,6 +125,38 @@ impl Leg {
                 Some(asked.in_origin_form(head))
             }
         }
+    }
+
+    /// Asks the direction that comes from `from` for something.
+    pub(super) fn put(&self, from: Side, ask: Ask) {
+        self.asks(from).push_back(ask);
+        self.stir(from);
+    }
+
+    /// What was asked before a server was there is not done any more.
+    pub(super) fn forget_asks(&self) {
+        for from in Side::BOTH {
+            *self.asks(from) = VecDeque::new();
+        }
+    }
+
+    /// What that direction is asked next.
+    pub(super) fn take_ask(&self, from: Side) -> Option<Ask> {
+        self.asks(from).pop_front()
+    }
+
+    /// Has that direction look around: something that it goes by has changed.
+    pub(super) fn stir(&self, from: Side) {
+        self.asks[from as usize].stirred.notify_one();
+    }
+
+    /// Waits until something is asked of that direction, or it is to look around.
+    pub(super) async fn stirred(&self, from: Side) {
+        self.asks[from as usize].stirred.notified().await;
+    }
+
+    fn asks(&self, from: Side) -> MutexGuard<'_, VecDeque<Ask>> {
+        self.asks[from as usize].waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a request aside that is not for the server at hand: nothing after it is sent on.

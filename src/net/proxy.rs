@@ -82,7 +82,7 @@ pub fn proxy(listener: TcpListener, options: ProxyOptions, recorder: Recorder, c
 
 async fn run(
     (id, mut client): (ConnectionId, Socket),
-    mut inbox: Inbox,
+    inbox: Inbox,
     mut shared: Shared,
     (options, here): (Arc<ProxyOptions>, Option<SocketAddr>),
 ) {
@@ -112,7 +112,7 @@ async fn run(
             (Err(abort), _) => break abandon(&session.leg, abort, None).await,
         };
         let relayed = Relayed { leg: &session.leg, client: &client, server };
-        let elsewhere = match relayed.run(opening, &mut inbox, &mut shared).await {
+        let elsewhere = match relayed.run(opening, &inbox, &mut shared).await {
             End::Over(cause) => break cause,
             End::Elsewhere(elsewhere) => elsewhere,
         };

@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::borders::Borders;
@@ -32,7 +31,6 @@ pub(super) struct Pump<'a> {
     borders: Borders,
     /// Frames come from here on.
     is_in_frames: bool,
-    asks: mpsc::UnboundedReceiver<Ask>,
     /// What waits for its border.
     queue: VecDeque<Injection>,
     /// Since when the beginning of a request's head has been held back.
@@ -82,12 +80,7 @@ pub(super) enum Abort {
 
 impl<'a> Pump<'a> {
     /// The direction that comes from `from`, read from `source` and written to `sink`.
-    pub(super) fn new(
-        leg: &'a Leg,
-        from: Side,
-        (source, sink): (&'a Socket, &'a Socket),
-        asks: mpsc::UnboundedReceiver<Ask>,
-    ) -> Self {
+    pub(super) fn new(leg: &'a Leg, from: Side, (source, sink): (&'a Socket, &'a Socket)) -> Self {
         Self {
             from,
             source,
@@ -96,7 +89,6 @@ impl<'a> Pump<'a> {
             // until a WebSocket is asked for
             borders: Borders::none(),
             is_in_frames: false,
-            asks,
             queue: VecDeque::new(),
             held_since: None,
             delay: Delay::default(),
@@ -128,15 +120,24 @@ impl<'a> Pump<'a> {
             self.write_part(part).await?;
         }
         self.pass(rest, true).await?;
+        // one for all, set anew only where something is due before it: that is dear, and done for each read otherwise
+        let timer = sleep_until(Instant::now());
+        tokio::pin!(timer);
+        let mut rings = None;
         loop {
+            self.take_asks();
             self.inject().await?;
-            if self.from == Side::Client && self.leg.has_aside() {
+            if self.from == Side::Client && !self.is_in_frames && self.leg.has_aside() {
                 return Ok(());
             }
             if self.stopping && self.borders.is_closed() {
                 return Ok(());
             }
-            let due = if self.from == Side::Server { self.leg.answer_due() } else { None };
+            let due = self.due();
+            if let Some(due) = due.filter(|due| rings.is_none_or(|rings| *due < rings)) {
+                timer.as_mut().reset(due);
+                rings = Some(due);
+            }
             tokio::select! {
                 // an error shows again, and in full, in the read that follows
                 _ = self.source.readable() => {
@@ -144,14 +145,42 @@ impl<'a> Pump<'a> {
                         return self.end().await;
                     }
                 }
-                Some(ask) = self.asks.recv() => self.take(ask),
-                () = at(due) => return Err(Abort::Silent),
-                () = at(self.held_since.map(|since| since + PATIENCE)) => self.let_go().await?,
-                () = at(self.told) => self.tell_delay().await,
-                () = self.leg.asked.notified(), if self.from == Side::Server => {}
-                () = self.leg.opened.notified(), if self.from == Side::Client => {}
+                () = &mut timer, if rings.is_some() => {
+                    rings = None;
+                    self.do_what_is_due().await?;
+                }
+                () = self.leg.stirred(self.from) => {}
             }
         }
+    }
+
+    /// When something is to be done, if nothing happens before.
+    fn due(&self) -> Option<Instant> {
+        [self.answer_due(), self.held_due(), self.told].into_iter().flatten().min()
+    }
+
+    /// By when the server is to answer.
+    fn answer_due(&self) -> Option<Instant> {
+        if self.from == Side::Client || self.is_in_frames { None } else { self.leg.answer_due() }
+    }
+
+    fn held_due(&self) -> Option<Instant> {
+        self.held_since.map(|since| since + PATIENCE)
+    }
+
+    async fn do_what_is_due(&mut self) -> Result<(), Abort> {
+        let now = Instant::now();
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if is_due(self.answer_due()) {
+            return Err(Abort::Silent);
+        }
+        if is_due(self.held_due()) {
+            self.let_go().await?;
+        }
+        if is_due(self.told) {
+            self.tell_delay().await;
+        }
+        Ok(())
     }
 
     /// Reads once and passes it on; tells whether more may come.
@@ -182,9 +211,7 @@ impl<'a> Pump<'a> {
     }
 
     async fn pass(&mut self, mut chunk: Bytes, is_recorded: bool) -> Result<(), Abort> {
-        while let Ok(ask) = self.asks.try_recv() {
-            self.take(ask);
-        }
+        self.take_asks();
         if !self.is_in_frames {
             let (http, parts) = if self.from == Side::Client {
                 self.requests(&chunk, is_recorded)
@@ -207,7 +234,7 @@ impl<'a> Pump<'a> {
             }
             if self.from == Side::Server && self.is_in_frames {
                 self.leg.open.store(true, Ordering::Relaxed);
-                self.leg.opened.notify_one();
+                self.leg.stir(Side::Client);
                 self.inject().await?;
             }
         }
@@ -245,7 +272,7 @@ impl<'a> Pump<'a> {
                     self.borders = if upgrades { Borders::of_frames() } else { Borders::none() };
                     if upgrades {
                         http.asked = Some(Instant::now());
-                        self.leg.asked.notify_one();
+                        self.leg.stir(Side::Server);
                     }
                     parts.push(Part::Head(head));
                 }
@@ -331,6 +358,12 @@ impl<'a> Pump<'a> {
         Ok(())
     }
 
+    fn take_asks(&mut self) {
+        while let Some(ask) = self.leg.take_ask(self.from) {
+            self.take(ask);
+        }
+    }
+
     fn take(&mut self, ask: Ask) {
         let to = self.from.other();
         match ask {
@@ -385,7 +418,7 @@ impl<'a> Pump<'a> {
         while !delay.is_zero() && !self.stopping {
             tokio::select! {
                 () = sleep_until(until) => break,
-                Some(ask) = self.asks.recv() => self.take(ask),
+                () = self.leg.stirred(self.from) => self.take_asks(),
                 error = self.source.broken() => return Err(Abort::of(&error, self.from)),
             }
         }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use super::dial::{DialError, Dialler};
@@ -60,13 +59,13 @@ pub fn relay(listener: TcpListener, options: RelayOptions, recorder: Recorder, c
     server::start(entrance, commands, move |id, client, inbox, shared| run(id, client, inbox, shared, options.clone()))
 }
 
-async fn run(id: ConnectionId, client: Socket, mut inbox: Inbox, mut shared: Shared, options: Arc<RelayOptions>) {
+async fn run(id: ConnectionId, client: Socket, inbox: Inbox, mut shared: Shared, options: Arc<RelayOptions>) {
     let leg = Leg::new(id, shared.clone(), Way::Relay(options.clone()));
     let mut stop = shared.stop.clone();
     let cause = tokio::select! {
         opened = open(&leg, &client, &options) => match opened {
             Ok(Some((server, opening))) => {
-                match (Relayed { leg: &leg, client: &client, server }).run(opening, &mut inbox, &mut shared).await {
+                match (Relayed { leg: &leg, client: &client, server }).run(opening, &inbox, &mut shared).await {
                     End::Over(cause) => cause,
                     // there is one server for all requests
                     End::Elsewhere(_) => None,
@@ -238,14 +237,13 @@ pub(super) enum End {
 impl Relayed<'_> {
     /// Relays until both directions have ended, or one side is gone, or the program ends, or a request is for another
     /// server.
-    pub(super) async fn run(self, opening: Opening, inbox: &mut Inbox, shared: &mut Shared) -> End {
+    pub(super) async fn run(self, opening: Opening, inbox: &Inbox, shared: &mut Shared) -> End {
         let Self { leg, client, ref server } = self;
-        let (asks_up, up) = mpsc::unbounded_channel();
-        let (asks_down, down) = mpsc::unbounded_channel();
         leg.ask();
+        leg.forget_asks();
         let Opening { first, rest, said } = opening;
-        let up = Pump::new(leg, Side::Client, (client, server), up).run(first, rest);
-        let down = Pump::new(leg, Side::Server, (server, client), down).run(Vec::new(), said);
+        let up = Pump::new(leg, Side::Client, (client, server)).run(first, rest);
+        let down = Pump::new(leg, Side::Server, (server, client)).run(Vec::new(), said);
         tokio::pin!(up, down);
         let mut running = [true; 2];
         let mut deadline = None;
@@ -255,13 +253,9 @@ impl Relayed<'_> {
                 ended = &mut down, if running[1] => ended.map(|()| running[1] = false),
                 error = client.broken(), if !running[0] => Err(Abort::of(&error, Side::Client)),
                 error = server.broken(), if !running[1] => Err(Abort::of(&error, Side::Server)),
-                command = inbox.wishes.next() => {
-                    let asks = match command.to {
-                        Side::Client => &asks_down,
-                        Side::Server => &asks_up,
-                    };
+                command = inbox.wish() => {
                     // a direction that has ended takes nothing more
-                    let _ = asks.send(Ask::Send(command.send));
+                    leg.put(command.to.other(), Ask::Send(command.send));
                     Ok(())
                 }
                 () = stopped(&mut shared.stop), if deadline.is_none() => {
@@ -269,8 +263,9 @@ impl Relayed<'_> {
                         break None;
                     }
                     deadline = Some(Instant::now() + FAREWELL);
-                    // as above
-                    let _ = (asks_up.send(Ask::Stop), asks_down.send(Ask::Stop));
+                    for from in Side::BOTH {
+                        leg.put(from, Ask::Stop);
+                    }
                     Ok(())
                 }
                 () = leg.passed.notified(), if !running[0] => Ok(()),

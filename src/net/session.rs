@@ -11,14 +11,14 @@ use tokio::io::Interest;
 use super::feed::{Fed, Feed};
 use super::pacing::Pacing;
 use super::pump::is_temporary;
-use super::registry::Inbox;
+use super::registry::{Inbox, Letter};
 use super::server::{Shared, stopped};
 use super::socket::Socket;
 use super::tls::session_failure;
 use crate::capture::{Cause, ConnectionId, Event, EventKind, Note, Origin, SocketEnd};
 use crate::control::Outgoing;
 use crate::endpoint::{self, Config, End, Endpoint, NotSent, State, Written};
-use crate::wire::{CloseCode, Message, Side};
+use crate::wire::{CloseCode, Side};
 
 /// Runs a connection that came in to its end.
 pub(super) async fn run(
@@ -80,10 +80,8 @@ struct Session<'a> {
 enum Wake {
     Ready { readable: bool },
     Timeout,
-    Wish(Outgoing),
+    Letter(Letter),
     Fed,
-    Broadcast(Arc<Message>),
-    TooSlow,
     Stop,
 }
 
@@ -137,13 +135,13 @@ impl Session<'_> {
                 }
                 Wake::Ready { readable: false } | Wake::Fed => {}
                 Wake::Timeout => self.endpoint.handle_timeout(Instant::now()),
-                Wake::Wish(outgoing) => self.send(outgoing),
-                Wake::Broadcast(message) => {
+                Wake::Letter(Letter::Wish(command)) => self.send(command.send),
+                Wake::Letter(Letter::Broadcast(message)) => {
                     // as in `send`; the inbox is not looked at while the endpoint is full
                     let _ = self.endpoint.send_message(&message, endpoint::Origin::Endpoint);
                 }
-                Wake::TooSlow => {
-                    self.inbox.broadcasts.give_up();
+                Wake::Letter(Letter::TooSlow) => {
+                    self.inbox.give_up_broadcasts();
                     let reason = "too slow for the broadcast";
                     // unless it is on its way out already
                     let _ = self.endpoint.dismiss(CloseCode::POLICY_VIOLATION, reason, Instant::now());
@@ -212,10 +210,8 @@ impl Session<'_> {
                     readable: wants_read && ready.is_none_or(|ready| ready.is_readable() || ready.is_read_closed()),
                 }
             }
-            command = self.inbox.wishes.next(), if self.wish.is_none() => Wake::Wish(command.send),
-            message = self.inbox.broadcasts.next(), if !full => Wake::Broadcast(message),
+            letter = self.inbox.next(self.wish.is_none(), !full) => Wake::Letter(letter),
             () = feeding => Wake::Fed,
-            () = self.inbox.too_slow.notified() => Wake::TooSlow,
             () = stopped(&mut self.shared.stop), if !stopping => Wake::Stop,
             () = timeout => Wake::Timeout,
         }
