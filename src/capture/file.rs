@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use super::ahead::Ahead;
 use super::event::{ConnectionId, Event, EventKind, Timestamp};
-use super::packets::PacketWriter;
+use super::gather::{CAN_GATHER, write_around};
+use super::packets::{Apart, PacketWriter};
 use super::pcapng::{BlockPrefix, PACKET_PREFIX};
 use super::place::Place;
 use super::settle::Settling;
@@ -35,6 +36,9 @@ pub struct CaptureWriter {
     length: u64,
     /// Blocks that are not in the file yet.
     pending: Vec<u8>,
+    /// Bytes that belong between those, and how many.
+    pending_apart: Apart,
+    length_apart: u64,
     /// Whose bytes those hold, or tell to be missing.
     pending_bytes: Vec<PendingBytes>,
     /// Where among those blocks the user's marks are.
@@ -70,6 +74,8 @@ impl CaptureWriter {
             place,
             length: 0,
             pending,
+            pending_apart: Vec::new(),
+            length_apart: 0,
             pending_bytes: Vec::new(),
             pending_marks: Vec::new(),
             packets,
@@ -84,7 +90,11 @@ impl CaptureWriter {
     /// Takes an event in. Where in the file the parts of a chunk will begin is added to `blocks`.
     pub fn push(&mut self, event: &Event, blocks: &mut Vec<u64>) {
         let start = self.pending.len();
-        let told = self.packets.push(event, self.length, &mut self.pending, blocks);
+        let apart = CAN_GATHER.then_some(&mut self.pending_apart);
+        let known = apart.as_ref().map_or(0, |apart| apart.len());
+        let at = self.length + self.length_apart;
+        let told = self.packets.push_around(event, at, &mut self.pending, blocks, apart);
+        self.length_apart += self.pending_apart[known..].iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
         match &event.kind {
             EventKind::Chunk { from, bytes, .. } => {
                 let bytes = bytes.len() as u64;
@@ -100,10 +110,13 @@ impl CaptureWriter {
     /// bytes count as missing; the next flush tries again with the user's marks and what comes next.
     pub fn flush(&mut self) -> io::Result<()> {
         let current = self.place.current();
-        self.ahead.take(&current.file, self.length, self.length + self.pending.len() as u64, self.limit);
-        let written = current.file.write_all_at(&self.pending, self.length);
+        let end = self.length + self.pending.len() as u64 + self.length_apart;
+        self.ahead.take(&current.file, self.length, end, self.limit);
+        let written = write_around(&current.file, &self.pending, &self.pending_apart, self.length);
+        self.pending_apart.clear();
+        self.length_apart = 0;
         if written.is_ok() {
-            self.length += self.pending.len() as u64;
+            self.length = end;
             self.settling.wrote(&current.file, self.length);
         } else {
             // the file ends where it did before; if even that fails, the next write goes over the torn block

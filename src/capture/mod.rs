@@ -18,6 +18,7 @@ pub mod filter;
 mod follower;
 mod frame_entry;
 mod frame_store;
+mod gather;
 mod growing;
 mod index;
 mod inflated;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use foldhash::fast::RandomState;
 
 use super::direction::{Before, Unfinished};
@@ -20,6 +21,9 @@ use crate::wire::{Opcode, Side};
 pub struct PacketWriter {
     conversations: HashMap<ConnectionId, Tracked, RandomState>,
 }
+
+/// Bytes of blocks that are not copied, and where among the others they belong.
+pub(super) type Apart = Vec<(usize, Bytes)>;
 
 /// What is not there of a side's stream.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,6 +47,9 @@ struct Tracked {
 }
 
 impl PacketWriter {
+    /// From so many bytes on a copy costs more than another part of a write.
+    const MANY: usize = 8 * 1024;
+
     /// Appends the beginning of a file to `out`; `command` says how the program was called.
     pub fn start(out: &mut Vec<u8>, command: &str) -> Self {
         pcapng::write_start(out, concat!("wsinspect ", env!("CARGO_PKG_VERSION")), command);
@@ -53,6 +60,18 @@ impl PacketWriter {
     /// block for each 65 000 bytes of it; where those will begin is added to `blocks`. Returned is how many missing
     /// bytes the comments tell of.
     pub fn push(&mut self, event: &Event, start: u64, out: &mut Vec<u8>, blocks: &mut Vec<u64>) -> u64 {
+        self.push_around(event, start, out, blocks, None)
+    }
+
+    /// The same; where there is `apart`, many bytes of a chunk are not copied to `out` but added there.
+    pub(super) fn push_around(
+        &mut self,
+        event: &Event,
+        start: u64,
+        out: &mut Vec<u8>,
+        blocks: &mut Vec<u64>,
+        mut apart: Option<&mut Apart>,
+    ) -> u64 {
         let time = event.time.0;
         match &event.kind {
             EventKind::Opened { client, server, vantage } => {
@@ -106,8 +125,9 @@ impl PacketWriter {
                 *owes = owes.filter(|side| side != from);
                 let expected = vantage.origin_of(*from);
                 let told = std::mem::take(&mut missing[*from as usize]);
+                let mut length_apart = 0;
                 for (i, segment) in bytes.chunks(MAX_SEGMENT).enumerate() {
-                    blocks.push(start + out.len() as u64);
+                    blocks.push(start + (out.len() + length_apart) as u64);
                     let mut comments = comments(notes, i * MAX_SEGMENT, segment.len(), expected);
                     if i == 0 {
                         comments.extend(delay_comments(delays));
@@ -115,9 +135,18 @@ impl PacketWriter {
                     if i == 0 && told > 0 {
                         comments.insert(0, format!("wsinspect: {told} bytes missing"));
                     }
-                    pcapng::write_packet(out, time, &comments, |packet| {
-                        conversation.write(packet, *from, Segment::Data(segment));
-                    });
+                    match &mut apart {
+                        Some(apart) if segment.len() >= Self::MANY => {
+                            let place = pcapng::write_packet_around(out, time, &comments, segment.len(), |packet| {
+                                conversation.write(packet, *from, Segment::Apart(segment));
+                            });
+                            apart.push((place, bytes.slice_ref(segment)));
+                            length_apart += segment.len();
+                        }
+                        _ => pcapng::write_packet(out, time, &comments, |packet| {
+                            conversation.write(packet, *from, Segment::Data(segment));
+                        }),
+                    }
                 }
                 return told;
             }

@@ -32,7 +32,7 @@ pub(super) const PACKET_PREFIX: usize = 28;
 
 /// Appends the beginning of a file: who wrote it, by which command, and one interface with nanosecond times.
 pub(super) fn write_start(out: &mut Vec<u8>, program: &str, command: &str) {
-    write_block(out, SECTION_HEADER, |body| {
+    write_block(out, SECTION_HEADER, 0, |body| {
         body.extend_from_slice(&0x1A2B_3C4D_u32.to_le_bytes());
         body.extend_from_slice(&1_u16.to_le_bytes());
         body.extend_from_slice(&0_u16.to_le_bytes());
@@ -42,7 +42,7 @@ pub(super) fn write_start(out: &mut Vec<u8>, program: &str, command: &str) {
         write_option(body, OPT_USER_APPLICATION, program.as_bytes());
         write_option(body, 0, b"");
     });
-    write_block(out, INTERFACE_DESCRIPTION, |body| {
+    write_block(out, INTERFACE_DESCRIPTION, 0, |body| {
         body.extend_from_slice(&LINKTYPE_RAW.to_le_bytes());
         body.extend_from_slice(&[0, 0]);
         body.extend_from_slice(&SNAP_LENGTH.to_le_bytes());
@@ -54,7 +54,7 @@ pub(super) fn write_start(out: &mut Vec<u8>, program: &str, command: &str) {
 
 /// Appends lines of a key log, with which others decrypt what crossed the wire.
 pub(super) fn write_secrets(out: &mut Vec<u8>, lines: &[u8]) {
-    write_block(out, DECRYPTION_SECRETS, |body| {
+    write_block(out, DECRYPTION_SECRETS, 0, |body| {
         body.extend_from_slice(&TLS_KEY_LOG.to_le_bytes());
         body.extend_from_slice(&(lines.len() as u32).to_le_bytes());
         body.extend_from_slice(lines);
@@ -63,18 +63,33 @@ pub(super) fn write_secrets(out: &mut Vec<u8>, lines: &[u8]) {
 
 /// Appends a packet that was seen at `time` (nanoseconds since 1970); `write_packet` appends its bytes.
 pub(super) fn write_packet(out: &mut Vec<u8>, time: u64, comments: &[String], write_packet: impl FnOnce(&mut Vec<u8>)) {
-    write_block(out, ENHANCED_PACKET, |body| {
+    write_packet_around(out, time, comments, 0, write_packet);
+}
+
+/// The same for a packet whose last `apart` bytes stand elsewhere: `write_headers` appends those before. Returned is where
+/// in `out` the others belong.
+pub(super) fn write_packet_around(
+    out: &mut Vec<u8>,
+    time: u64,
+    comments: &[String],
+    apart: usize,
+    write_headers: impl FnOnce(&mut Vec<u8>),
+) -> usize {
+    let mut place = 0;
+    write_block(out, ENHANCED_PACKET, apart, |body| {
         body.extend_from_slice(&0_u32.to_le_bytes());
         body.extend_from_slice(&((time >> 32) as u32).to_le_bytes());
         body.extend_from_slice(&(time as u32).to_le_bytes());
         let lengths_at = body.len();
         body.extend_from_slice(&[0; 8]);
         let start = body.len();
-        write_packet(body);
-        let length = ((body.len() - start) as u32).to_le_bytes();
+        write_headers(body);
+        place = body.len();
+        let bytes = place - start + apart;
+        let length = (bytes as u32).to_le_bytes();
         body[lengths_at..lengths_at + 4].copy_from_slice(&length);
         body[lengths_at + 4..lengths_at + 8].copy_from_slice(&length);
-        pad(body, start);
+        pad(body, bytes);
         if !comments.is_empty() {
             for comment in comments {
                 write_option(body, OPT_COMMENT, comment.as_bytes());
@@ -82,6 +97,7 @@ pub(super) fn write_packet(out: &mut Vec<u8>, time: u64, comments: &[String], wr
             write_option(body, 0, b"");
         }
     });
+    place
 }
 
 /// A block that says how many frames and connections are gone.
@@ -132,13 +148,14 @@ impl BlockPrefix {
     }
 }
 
-fn write_block(out: &mut Vec<u8>, kind: u32, write_body: impl FnOnce(&mut Vec<u8>)) {
+/// Appends a block of which `apart` bytes stand elsewhere.
+fn write_block(out: &mut Vec<u8>, kind: u32, apart: usize, write_body: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&kind.to_le_bytes());
     out.extend_from_slice(&[0; 4]);
     write_body(out);
-    pad(out, start);
-    let length = ((out.len() - start + 4) as u32).to_le_bytes();
+    pad(out, out.len() - start + apart);
+    let length = ((out.len() - start + apart + 4) as u32).to_le_bytes();
     out[start + 4..start + 8].copy_from_slice(&length);
     out.extend_from_slice(&length);
 }
@@ -148,14 +165,13 @@ fn write_option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
     let value = &value[..value.len().min(usize::from(u16::MAX))];
     out.extend_from_slice(&code.to_le_bytes());
     out.extend_from_slice(&(value.len() as u16).to_le_bytes());
-    let start = out.len();
     out.extend_from_slice(value);
-    pad(out, start);
+    pad(out, value.len());
 }
 
-/// Fills up to a multiple of four bytes from `start`.
-fn pad(out: &mut Vec<u8>, start: usize) {
-    let missing = (out.len() - start).next_multiple_of(4) - (out.len() - start);
+/// Fills `bytes` bytes up to a multiple of four.
+fn pad(out: &mut Vec<u8>, bytes: usize) {
+    let missing = bytes.next_multiple_of(4) - bytes;
     out.extend_from_slice(&[0; 3][..missing]);
 }
 

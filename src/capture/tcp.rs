@@ -61,6 +61,8 @@ pub(super) enum Segment<'a> {
     Ack,
     /// Bytes, at most [`MAX_SEGMENT`] of them.
     Data(&'a [u8]),
+    /// The same, where they are not copied: the headers alone are written.
+    Apart(&'a [u8]),
     /// The side sends no more.
     Fin,
     /// The side gave up.
@@ -114,7 +116,7 @@ impl Conversation {
             Segment::Syn => (SYN, &SYN_OPTIONS, &[]),
             Segment::SynAck => (SYN | ACK, &SYN_OPTIONS, &[]),
             Segment::Ack => (ACK, &[], &[]),
-            Segment::Data(data) => (PSH | ACK, &[], data),
+            Segment::Data(data) | Segment::Apart(data) => (PSH | ACK, &[], data),
             Segment::Fin => (FIN | ACK, &[], &[]),
             Segment::Rst => (RST | ACK, &[], &[]),
         };
@@ -132,10 +134,13 @@ impl Conversation {
         out.extend_from_slice(&u16::MAX.to_be_bytes());
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(options);
-        out.extend_from_slice(data);
         let pseudo_header = addresses_sum(source.ip(), destination.ip()) + 6 + tcp_length as u64;
-        let checksum = checksum(pseudo_header + sum(&out[tcp_at..]));
+        // the header has a multiple of four bytes
+        let checksum = checksum(pseudo_header + sum(&out[tcp_at..]) + sum(data));
         out[tcp_at + 16..tcp_at + 18].copy_from_slice(&checksum.to_be_bytes());
+        if !matches!(segment, Segment::Apart(_)) {
+            out.extend_from_slice(data);
+        }
         let counted = data.len() as u32 + u32::from(flags & (SYN | FIN) != 0);
         self.advance(from, counted);
     }
