@@ -24,15 +24,22 @@ class Bench:
         self.options, self.folder = options, folder
         self.left_out = []
         CACHE.mkdir(parents=True, exist_ok=True)
-        say("building")
+
+    # the programs, built by the first part that needs them: decoding needs neither
+
+    @cached_property
+    def wsinspect(self):
+        say("building wsinspect")
         run(["cargo", "build", "--release", "--locked"], ROOT)
+        # a copy: `cargo bench` puts another in its place, with what tests need
+        return Path(shutil.copy(TARGET / "release/wsinspect", self.folder))
+
+    @cached_property
+    def peers(self):
+        say("building the peers and the load")
         # not locked: its lock file follows what wsinspect itself needs
         run(["cargo", "build", "--release"], ROOT / "benches/peers", CARGO_TARGET_DIR=TARGET)
-        # a copy: `cargo bench` puts another in its place, with what tests need
-        self.wsinspect = Path(shutil.copy(TARGET / "release/wsinspect", folder))
-        self.peers = TARGET / "release/peers"
-
-    # the programs
+        return TARGET / "release/peers"
 
     def start(self, command):
         return Server([str(word) for word in command])

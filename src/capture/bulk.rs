@@ -36,8 +36,8 @@ enum Payload {
     InPlace(Range<u64>),
 }
 
-/// Bytes of the file that are read at once.
-const AT_ONCE: u64 = 1 << 20;
+/// Bytes of the file that are read at once: they are looked at while they are near the processor.
+const AT_ONCE: u64 = 256 << 10;
 /// Two frames this near are read at once, with what lies between them.
 const NEAR: u64 = 4 << 10;
 /// A longer frame is read by itself.
@@ -53,9 +53,9 @@ impl<'a> BulkReader<'a> {
         // what stands before this does not change any more
         let end = capture.index().file_length;
         let mut ahead: VecDeque<Range<u64>> = VecDeque::new();
-        for frame in frames.filter(|frame| frame.header().length <= LONG) {
+        for frame in frames.filter(|frame| frame.length() <= LONG) {
             let Some(position) = frame.position() else { continue };
-            let length = u64::from(position.skip) + frame.header().length + AROUND;
+            let length = u64::from(position.skip) + frame.length() + AROUND;
             let place = position.block..(position.block + length).min(end);
             match ahead.back_mut() {
                 Some(last)

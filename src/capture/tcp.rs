@@ -156,9 +156,9 @@ impl Conversation {
             return None;
         }
         let tcp = packet.get(ip_length..ip_length + 20)?;
-        let [by_client, by_server] = match &self.ends {
-            Ends::V4(ends) if ip_length == 20 => ends.each_ref().map(|ends| packet[12..24] == ends[..]),
-            Ends::V6(ends) if ip_length == 40 => ends.each_ref().map(|ends| packet[8..44] == ends[..]),
+        let (by_client, by_server) = match &self.ends {
+            Ends::V4([client, server]) if ip_length == 20 => (packet[12..24] == *client, packet[12..24] == *server),
+            Ends::V6([client, server]) if ip_length == 40 => (packet[8..44] == *client, packet[8..44] == *server),
             _ => return None,
         };
         let from = match (by_client, by_server) {

@@ -1,16 +1,39 @@
 //! Text made to fit columns.
 
+use std::iter::{RepeatN, repeat_n};
+
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
+/// Whether each character of `text` takes a column and none joins another one: so it is with most text by far.
+pub(super) fn is_plain(text: &str) -> bool {
+    is_printable_ascii(text) || text.chars().all(|c| matches!(c, ' '..='~') || is_sign(c))
+}
+
+/// Signs that are drawn here: lines, arrows, bars, `·`, `×`, `–`, `…`.
+const fn is_sign(c: char) -> bool {
+    matches!(c, '\u{2500}'..='\u{25fc}' | '\u{2190}'..='\u{21ff}' | '\u{b7}' | '\u{d7}' | '\u{2013}' | '\u{2026}')
+}
+
+/// Whether every character of `text` is one of ASCII that a terminal just shows.
+pub(super) fn is_printable_ascii(text: &str) -> bool {
+    // without a branch for each
+    text.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'))
+}
+
+/// The columns that `text` takes.
+pub(super) fn width(text: &str) -> usize {
+    if is_printable_ascii(text) { text.len() } else { text.width() }
+}
+
 /// As much of `text` as takes at most `width` columns; if something is cut off, `ellipsis` stands for it.
 pub(super) fn fit(text: &str, width: usize, ellipsis: &str) -> String {
-    if text.width() <= width {
+    if self::width(text) <= width {
         return text.to_owned();
     }
-    let room = width.saturating_sub(ellipsis.width());
-    let mut fitted = beginning(text, room).to_owned();
-    if ellipsis.width() <= width {
+    let cut = self::width(ellipsis);
+    let mut fitted = beginning(text, width.saturating_sub(cut)).to_owned();
+    if cut <= width {
         fitted.push_str(ellipsis);
     }
     fitted
@@ -19,14 +42,21 @@ pub(super) fn fit(text: &str, width: usize, ellipsis: &str) -> String {
 /// `text` in exactly `width` columns, at the left.
 pub(super) fn left(text: &str, width: usize, ellipsis: &str) -> String {
     let mut fitted = fit(text, width, ellipsis);
-    fitted.push_str(&" ".repeat(width.saturating_sub(fitted.width())));
+    fitted.extend(blanks(&fitted, width));
     fitted
 }
 
 /// `text` in exactly `width` columns, at the right.
 pub(super) fn right(text: &str, width: usize, ellipsis: &str) -> String {
     let fitted = fit(text, width, ellipsis);
-    " ".repeat(width.saturating_sub(fitted.width())) + &fitted
+    let mut out = String::with_capacity(width);
+    out.extend(blanks(&fitted, width));
+    out + &fitted
+}
+
+/// As many as `text` leaves of `width` columns.
+fn blanks(text: &str, width: usize) -> RepeatN<char> {
+    repeat_n(' ', width.saturating_sub(self::width(text)))
 }
 
 /// Keeps what is around it on one line; [`wrap`] turns it into a blank.
@@ -40,14 +70,14 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut used = 0;
     for word in text.split_inclusive(' ') {
         let mut word = word;
-        if used + word.trim_end().width() > width && !line.is_empty() {
+        if used + self::width(word.trim_end()) > width && !line.is_empty() {
             lines.push(std::mem::take(&mut line).trim_end().to_owned());
             used = 0;
         }
         if used == 0 && word.trim().is_empty() && !lines.is_empty() {
             continue;
         }
-        while word.trim_end().width() > width {
+        while self::width(word.trim_end()) > width {
             let head = beginning(word, width);
             if head.is_empty() {
                 break;
@@ -56,7 +86,7 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
             word = &word[head.len()..];
         }
         line.push_str(word);
-        used += word.width();
+        used += self::width(word);
     }
     if !line.is_empty() || lines.is_empty() {
         lines.push(line.trim_end().to_owned());
@@ -127,6 +157,9 @@ pub(super) fn duration(nanoseconds: u64) -> String {
 }
 
 fn beginning(text: &str, width: usize) -> &str {
+    if is_printable_ascii(text) {
+        return &text[..width.min(text.len())];
+    }
     let mut end = 0;
     let mut used = 0;
     for grapheme in text.graphemes(true) {
@@ -153,6 +186,15 @@ mod tests {
             }
         }
         assert_eq!(fit("日本語", 5, "…"), "日本…");
+    }
+
+    #[test]
+    fn what_counts_as_plain_takes_a_column_a_character_and_joins_nothing() {
+        let signs: String = ('\0'..='\u{ffff}').filter(|c| is_plain(&c.to_string())).collect();
+        assert!(signs.contains("abc") && signs.contains('█') && !signs.contains(['\n', '\u{301}', '日', '◽']));
+        assert_eq!((width(&signs), signs.width()), (signs.chars().count(), signs.chars().count()));
+        assert!(signs.graphemes(true).all(|one| one.chars().count() == 1 && one.width() == 1));
+        assert_eq!([width("plain"), width("日本語"), width("e\u{301}"), width("a\tb")], [5, 6, 1, "a\tb".width()]);
     }
 
     #[test]

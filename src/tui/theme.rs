@@ -6,6 +6,7 @@ use ratatui::symbols::border;
 
 use unicode_width::UnicodeWidthChar;
 
+use super::text::is_printable_ascii;
 use crate::formats::sanitize;
 use crate::wire::Side;
 
@@ -124,6 +125,9 @@ impl Theme {
     /// What a peer sent, made fit for this terminal: nothing in it is obeyed, and every character takes the columns
     /// that it is counted with.
     pub(super) fn clean(self, text: &str) -> String {
+        if is_printable_ascii(text) {
+            return text.to_owned();
+        }
         if self.ascii {
             return sanitize::printable_ascii(text).into_owned();
         }

@@ -144,14 +144,16 @@ proptest! {
 }
 
 #[test]
-fn of_so_many_that_they_are_looked_at_in_pieces_each_is_found() {
+fn of_so_many_that_they_are_looked_at_in_pieces_and_by_two_threads_each_is_found() {
+    // more than a MiB of it, without which there is one thread
+    let rest = |n| " ".repeat(if n < 5000 { 0 } else { 300 });
     let traffic: Vec<Sent> = (0..10_000_u32)
         .map(|n| Sent {
             connection: CONNECTIONS[n as usize % CONNECTIONS.len()],
             from: if n % 2 == 0 { Side::Client } else { Side::Server },
             opcode: Opcode::BINARY,
             fin: true,
-            payload: n.to_string().replace('7', "abc").into_bytes(),
+            payload: (n.to_string().replace('7', "abc") + &rest(n)).into_bytes(),
             key: (n % 2 == 0).then(|| n.to_be_bytes()),
             cuts: Vec::new(),
             gap: 0,

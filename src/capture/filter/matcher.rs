@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::{panic, thread};
 
 use super::Filter;
 use super::columns::{ALL, Block, Glance};
 use super::expr::{Facts, Fragments, Payload, Truth};
 use super::threads::{Changes, Placed, Thread, Threads};
 use crate::capture::bulk::BulkReader;
-use crate::capture::{Capture, FrameEntry, Index, MessageReader, MilestoneKind};
+use crate::capture::{Capture, ConnectionId, FrameEntry, Index, MessageReader, MilestoneKind};
 use crate::lint::Finding;
 
 /// Holds a filter against every frame, from the first one on. Headers are looked at under the index's lock, a piece at a
@@ -16,6 +17,8 @@ use crate::lint::Finding;
 #[derive(Debug)]
 pub struct Matcher {
     filter: Option<Filter>,
+    /// The same for a second thread: a regular expression keeps room for one, and another would wait for it.
+    second: Option<Filter>,
     /// Whether it is told which message each frame belongs to.
     follows_messages: bool,
     threads: Threads,
@@ -48,6 +51,8 @@ struct Lone {
 struct Undecided {
     lone: Vec<Lone>,
     others: Vec<Candidate>,
+    /// Payload bytes of all of them.
+    bytes: u64,
 }
 
 /// What a step of the matcher came to.
@@ -62,6 +67,12 @@ pub(super) struct Step {
 impl Matcher {
     /// Frames that are looked at before the recorder gets its turn.
     const PIECE: u64 = 4096;
+    /// Pieces that are looked at before payloads are read, and the payload bytes at which there are fewer. What each reading
+    /// begins with, room and the ends of connections, is little beside so many.
+    const PIECES: usize = 16;
+    const ENOUGH: u64 = 8 << 20;
+    /// Payload bytes that two threads look at.
+    const MUCH: u64 = 1 << 20;
     /// The most frames that wait for the end of one message; those after them don't.
     const MOST_LATER: usize = 1 << 16;
     /// Compressed directions that are read one beside the other: 32 KiB each.
@@ -73,6 +84,7 @@ impl Matcher {
         Self {
             follows_messages: messages || filter.as_ref().is_some_and(|filter| filter.asks_messages),
             filter,
+            second: None,
             threads: Threads::default(),
             next: 1,
             next_milestone: 0,
@@ -123,7 +135,38 @@ impl Matcher {
         let mut undecided = Undecided::default();
         let mut changes = Changes::default();
         let mut over = Vec::new();
-        let index = capture.index();
+        // payloads are read for several pieces at once
+        for _ in 0..Self::PIECES {
+            let before = self.next;
+            self.piece(&capture.index(), last, found, &mut undecided, &mut changes, &mut over);
+            if self.next == before || undecided.bytes >= Self::ENOUGH || stop.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        found.threads.append(&mut changes.grown);
+        let mut finished = changes.finished;
+        let is_much = undecided.bytes >= Self::MUCH;
+        if !self.lone(capture, undecided.lone, is_much, stop, found)
+            || !self.payloads(capture, undecided.others, stop, found)
+        {
+            return;
+        }
+        for connection in over {
+            finished.extend(self.threads.end(connection));
+        }
+        self.finish(capture, finished, found);
+    }
+
+    /// What the headers of the next piece of frames tell, and which connections are over.
+    fn piece(
+        &mut self,
+        index: &Index,
+        last: u64,
+        found: &mut Step,
+        undecided: &mut Undecided,
+        changes: &mut Changes,
+        over: &mut Vec<ConnectionId>,
+    ) {
         if self.next <= index.gone() {
             self.next = index.gone() + 1;
         }
@@ -134,7 +177,7 @@ impl Matcher {
             if most == 0 {
                 break;
             }
-            self.headers(&index, &entries[..most], found, &mut undecided, &mut changes);
+            self.headers(index, &entries[..most], found, undecided, changes);
         }
         while let Some(milestone) = index.milestones(self.next_milestone).first()
             && milestone.after_frame < self.next
@@ -144,16 +187,6 @@ impl Matcher {
                 over.push(milestone.connection);
             }
         }
-        drop(index);
-        found.threads.append(&mut changes.grown);
-        let mut finished = changes.finished;
-        if !self.lone(capture, undecided.lone, stop, found) || !self.payloads(capture, undecided.others, stop, found) {
-            return;
-        }
-        for connection in over {
-            finished.extend(self.threads.end(connection));
-        }
-        self.finish(capture, finished, found);
     }
 
     /// What the headers of the next frames tell, a block of them at most.
@@ -200,7 +233,11 @@ impl Matcher {
         let findings = if filter.asks_rules && entry.has_findings() { index.findings(n) } else { &[] };
         let rtt = if filter.asks_round_trips { index.round_trip(n) } else { None };
         let facts = facts(filter, n, entry, placed, findings, rtt);
-        match filter.expr.eval(&facts, &mut None) {
+        let truth = filter.expr.eval(&facts, &mut None);
+        if matches!(truth, Truth::Unread | Truth::Unsure) {
+            undecided.bytes = undecided.bytes.saturating_add(entry.length());
+        }
+        match truth {
             Truth::Yes => found.matches.push((n, placed.head)),
             Truth::No => {}
             Truth::Unread
@@ -218,22 +255,37 @@ impl Matcher {
         }
     }
 
-    /// What the payloads of such tell; `false` if it was stopped.
-    fn lone(&mut self, capture: &Capture, mut lone: Vec<Lone>, stop: &AtomicBool, found: &mut Step) -> bool {
+    /// What the payloads of such tell, by two threads if they are much; `false` if it was stopped.
+    fn lone(
+        &mut self,
+        capture: &Capture,
+        mut lone: Vec<Lone>,
+        is_much: bool,
+        stop: &AtomicBool,
+        found: &mut Step,
+    ) -> bool {
         let Some(filter) = self.filter.as_ref().filter(|_| !lone.is_empty()) else { return true };
         // in the order of the file
         lone.sort_by_key(|one| one.entry.position().map(|position| position.block));
-        let mut reader = BulkReader::new(capture, lone.iter().map(|one| &one.entry));
-        for Lone { n, entry } in &lone {
-            if stop.load(Ordering::Relaxed) {
-                return false;
-            }
-            let facts = facts(filter, *n, entry, Placed::alone(*n, entry.header().opcode), &[], None);
-            // what depends on frames to come is none of these
-            if filter.expr.eval(&facts, &mut Some(Payload::of(&mut reader, &mut self.messages))) == Truth::Yes {
-                found.matches.push((*n, *n));
-            }
-        }
+        let (ours, theirs) = lone.split_at(if is_much { lone.len() / 2 } else { lone.len() });
+        let second = is_much.then(|| &*self.second.get_or_insert_with(|| filter.clone()));
+        let messages = &mut self.messages;
+        let (one, other) = thread::scope(|scope| {
+            let helper = second.map(|second| {
+                let look = move || matching(capture, second, theirs, &mut MessageReader::default(), stop);
+                thread::Builder::new().name("filter".to_owned()).spawn_scoped(scope, look)
+            });
+            let one = matching(capture, filter, ours, messages, stop);
+            let other = match helper {
+                None => Some(Vec::new()),
+                Some(Ok(helper)) => helper.join().unwrap_or_else(|why| panic::resume_unwind(why)),
+                // there is none to be had
+                Some(Err(_)) => matching(capture, filter, theirs, messages, stop),
+            };
+            (one, other)
+        });
+        let (Some(one), Some(other)) = (one, other) else { return false };
+        found.matches.extend([one, other].iter().flatten().map(|n| (*n, *n)));
         true
     }
 
@@ -307,6 +359,29 @@ impl Candidate {
         let facts = facts(filter, self.n, &self.entry, self.placed, &self.findings, self.rtt);
         filter.expr.eval(&facts, &mut Some(Payload::of(reader, messages)))
     }
+}
+
+/// Those of `lone`, in the order of the file, whose payloads match; `None` if it was stopped.
+fn matching(
+    capture: &Capture,
+    filter: &Filter,
+    lone: &[Lone],
+    messages: &mut MessageReader,
+    stop: &AtomicBool,
+) -> Option<Vec<u64>> {
+    let mut matches = Vec::new();
+    let mut reader = BulkReader::new(capture, lone.iter().map(|one| &one.entry));
+    for Lone { n, entry } in lone {
+        if stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let facts = facts(filter, *n, entry, Placed::alone(*n, entry.header().opcode), &[], None);
+        // what depends on frames to come is none of these
+        if filter.expr.eval(&facts, &mut Some(Payload::of(&mut reader, messages))) == Truth::Yes {
+            matches.push(*n);
+        }
+    }
+    Some(matches)
 }
 
 fn facts<'a>(

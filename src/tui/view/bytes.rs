@@ -6,8 +6,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Widget;
 
+use super::paint::Paint;
 use super::pane::{Pane, position};
 use crate::anatomy::unmask_steps;
 use crate::formats::sanitize::dump_char;
@@ -51,7 +51,7 @@ pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut 
         _ => snapshot.dump.iter().map(|row| seen.line(row)).collect(),
     };
     for (y, line) in (inner.y..inner.bottom()).zip(lines) {
-        line.render(Rect { y, height: 1, ..inner }, buffer);
+        line.paint(Rect { y, height: 1, ..inner }, buffer);
     }
 }
 
@@ -106,7 +106,8 @@ impl<'a> Seen<'a> {
         };
         let per_row = if self.width >= 76 { 16 } else { 8 };
         let digits = digits(&self.header);
-        let mut spans = vec![Span::styled(format!("{offset:0digits$x} "), Theme::quiet())];
+        let mut spans = Vec::with_capacity(4 * per_row);
+        spans.push(Span::styled(format!("{offset:0digits$x} "), Theme::quiet()));
         if bytes.is_empty() {
             spans.push(Span::styled(" not recorded", Theme::quiet()));
             return Line::from(spans);
@@ -135,7 +136,7 @@ impl<'a> Seen<'a> {
             };
             if place < per_row {
                 let style = self.style(part, offset + place as u64);
-                spans.push(Span::styled(format!("{byte:02x}"), if after { style.patch(lit()) } else { style }));
+                spans.push(Span::styled(hex(*byte), if after { style.patch(lit()) } else { style }));
             }
         }
         if part != Part::Header {
@@ -144,7 +145,7 @@ impl<'a> Seen<'a> {
                 let style = if quiet { Theme::quiet() } else { Style::new() };
                 let style = if in_field(place) { style.patch(lit()) } else { style };
                 let style = if self.is_under_cursor(part, offset + place as u64) { Theme::cursor() } else { style };
-                spans.push(Span::styled(dump_char(*byte).to_string(), style));
+                spans.push(Span::styled(dumped(*byte), style));
             }
         }
         Line::from(spans)
@@ -226,8 +227,25 @@ impl<'a> Seen<'a> {
     }
 }
 
-fn hex(byte: u8) -> String {
-    format!("{byte:02x}")
+/// Two digits.
+fn hex(byte: u8) -> &'static str {
+    static DIGITS: [[u8; 2]; 256] = {
+        let (digits, mut all, mut byte) = (b"0123456789abcdef", [[0; 2]; 256], 0);
+        while byte < all.len() {
+            all[byte] = [digits[byte >> 4], digits[byte & 15]];
+            byte += 1;
+        }
+        all
+    };
+    std::str::from_utf8(&DIGITS[usize::from(byte)]).unwrap_or_default()
+}
+
+/// [`dump_char`] as text.
+fn dumped(byte: u8) -> &'static str {
+    const SHOWN: &str =
+        " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~";
+    let at = dump_char(byte) as usize - 0x20;
+    &SHOWN[at..=at]
 }
 
 /// The bytes of the field under the cursor.
@@ -253,5 +271,17 @@ const fn digits(header: &Header) -> usize {
     match header.length {
         0..=0xFF00 => 4,
         _ => 8,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_has_its_digits_and_its_character() {
+        for byte in 0..=255 {
+            assert_eq!((hex(byte), dumped(byte)), (&*format!("{byte:02x}"), &*dump_char(byte).to_string()));
+        }
     }
 }

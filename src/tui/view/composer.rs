@@ -4,9 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Widget;
 
 use super::form::window;
+use super::paint::{Paint, clear};
 use super::pane::Pane;
 use crate::compose::ComposedFrame;
 use crate::tui::composer::{Composer, Preview, at};
@@ -41,6 +41,7 @@ pub(super) fn draw(composer: &Composer, theme: Theme, body: Rect, buffer: &mut B
     let height = body.height.min((ROWS.len() + below.len() + 5).max(22) as u16);
     let area = Rect { x: body.x + (body.width - width) / 2, y: body.y + (body.height - height) / 2, width, height };
     let title = Line::raw(format!("compose, to the {} of connection {}", composer.to, composer.connection));
+    clear(area, buffer);
     let inner = Pane { theme, focused: true, title, note: Line::default() }.draw(area, buffer);
     let row = |y: u16| Rect { y: inner.y + y, height: 1, ..inner };
     let last = inner.height.saturating_sub(1);
@@ -59,14 +60,14 @@ pub(super) fn draw(composer: &Composer, theme: Theme, body: Rect, buffer: &mut B
             }
             line.push_span(Span::styled(text, style));
         }
-        line.render(row(y), buffer);
+        line.paint(row(y), buffer);
     }
     let fields = ROWS.len() as u16;
     for (y, line) in (fields + 1..last).zip(below) {
-        line.render(row(y), buffer);
+        line.paint(row(y), buffer);
     }
     let keys = "Enter sends   Tab next field   Space turns, picks   Esc cancels";
-    Line::styled(fit(keys, room, theme.ellipsis()), Theme::quiet()).render(row(last), buffer);
+    Line::styled(fit(keys, room, theme.ellipsis()), Theme::quiet()).paint(row(last), buffer);
     cursor
 }
 

@@ -7,9 +7,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Widget;
 
 use super::frame::{finding_lines, indented};
+use super::paint::Paint;
 use super::pane::Pane;
 use crate::capture::{Connection, ConnectionState, Did, Exchange, PingLedger, Timestamp};
 use crate::formats::text::outcome;
@@ -36,13 +36,13 @@ pub(super) fn draw_list(model: &Model, snapshot: &Snapshot, area: Rect, buffer: 
     if snapshot.connections.is_empty() {
         let y = inner.y + inner.height / 2;
         let line = Line::styled("No connections yet.", Theme::quiet()).centered();
-        line.render(Rect { y, height: 1, ..inner }, buffer);
+        line.paint(Rect { y, height: 1, ..inner }, buffer);
         return;
     }
     let for_any = snapshot.connections.iter().any(|one| one.asked_of().is_some());
     let columns = columns(inner.width.into(), for_any, theme);
     let headings: Vec<_> = columns.iter().map(|column| column.aligned(column.heading, theme)).collect();
-    Line::styled(format!("  {}", headings.join(" ")), Theme::quiet()).render(Rect { height: 1, ..inner }, buffer);
+    Line::styled(format!("  {}", headings.join(" ")), Theme::quiet()).paint(Rect { height: 1, ..inner }, buffer);
     let rows = (inner.y + 1..inner.bottom()).zip(&snapshot.connections);
     for ((y, connection), number) in rows.zip(model.connections.top.max(1)..) {
         let at_cursor = model.connections.selected == number;
@@ -54,11 +54,11 @@ pub(super) fn draw_list(model: &Model, snapshot: &Snapshot, area: Rect, buffer: 
         let (flag, rest) = (if broken { "!" } else { " " }, cells.join(" "));
         if at_cursor && focused {
             buffer.set_style(row, Theme::cursor());
-            Line::styled(format!("{mark}{flag}{rest}"), Theme::cursor()).render(row, buffer);
+            Line::styled(format!("{mark}{flag}{rest}"), Theme::cursor()).paint(row, buffer);
         } else {
             let style = if connection.ended.is_some() { Theme::quiet() } else { ratatui::style::Style::new() };
             Line::from(vec![Span::raw(mark), Span::styled(flag, theme.alarm()), Span::styled(rest, style)])
-                .render(row, buffer);
+                .paint(row, buffer);
         }
     }
 }

@@ -3,8 +3,8 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Widget;
 
+use super::paint::Paint;
 use crate::tui::keymap;
 use crate::tui::model::Model;
 use crate::tui::snapshot::Snapshot;
@@ -26,15 +26,15 @@ pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut 
     if let Some(work) = &model.work {
         let text =
             format!(" {}", fit(&model.theme.clean(&work.status()), room.saturating_sub(2), model.theme.ellipsis()));
-        Line::styled(text, Theme::strong()).render(area, buffer);
+        Line::styled(text, Theme::strong()).paint(area, buffer);
     } else if let Some(notice) = &model.notice {
         let text =
             format!(" {}", fit(&model.theme.clean(&notice.text), room.saturating_sub(2), model.theme.ellipsis()));
-        Line::styled(text, Theme::strong()).render(area, buffer);
+        Line::styled(text, Theme::strong()).paint(area, buffer);
     } else {
-        keys(model, room).render(area, buffer);
+        keys(model, room).paint(area, buffer);
     }
-    Line::styled(target, Theme::quiet()).right_aligned().render(area, buffer);
+    Line::styled(target, Theme::quiet()).right_aligned().paint(area, buffer);
 }
 
 fn keys(model: &Model, room: usize) -> Line<'static> {

@@ -4,9 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Widget;
 use unicode_width::UnicodeWidthChar as _;
 
+use super::paint::{Paint, clear};
 use super::pane::Pane;
 use crate::tui::form::{FieldValue, Form};
 use crate::tui::text::{left, wrap};
@@ -28,6 +28,7 @@ pub(super) fn draw(form: &Form, theme: Theme, body: Rect, buffer: &mut Buffer) -
     let area = Rect { x: body.x + (body.width - width) / 2, y: body.y + (body.height - height) / 2, width, height };
     let to = form.target.map(|connection| format!(", connection {connection}")).unwrap_or_default();
     let title = Line::raw(form.kind.title() + &to);
+    clear(area, buffer);
     let inner = Pane { theme, focused: true, title, note: Line::default() }.draw(area, buffer);
     let row = |y: u16| Rect { y: inner.y + y, height: 1, ..inner };
     let mut cursor = None;
@@ -48,16 +49,16 @@ pub(super) fn draw(form: &Form, theme: Theme, body: Rect, buffer: &mut Buffer) -
             FieldValue::Choice(..) => left(&format!("{text}  (Space: more)"), value_room, theme.ellipsis()),
         };
         let label = format!("{mark}{}", left(field.label, LABEL, ""));
-        Line::from(vec![Span::styled(label, theme.field()), Span::styled(text, style)]).render(row(y), buffer);
+        Line::from(vec![Span::styled(label, theme.field()), Span::styled(text, style)]).paint(row(y), buffer);
     }
     let fields = form.fields.len() as u16;
     for (y, line) in (fields + 1..inner.height.saturating_sub(1)).zip(advice) {
-        Line::styled(line, style).render(row(y), buffer);
+        Line::styled(line, style).paint(row(y), buffer);
     }
     if inner.height > fields + 1 {
         let more = if form.fields.len() > 1 { "Tab next field   " } else { "" };
         let keys = format!("Enter {}   {more}Esc cancels", form.kind.enter());
-        Line::styled(keys, Theme::quiet()).render(row(inner.height - 1), buffer);
+        Line::styled(keys, Theme::quiet()).paint(row(inner.height - 1), buffer);
     }
     cursor
 }

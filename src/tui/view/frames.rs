@@ -4,8 +4,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Widget;
 
+use super::paint::Paint;
 use super::pane::Pane;
 use super::row::Columns;
 use crate::tui::layout;
@@ -28,7 +28,7 @@ pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut 
         return;
     }
     let columns = Columns::new(inner.width.into(), snapshot.last, model.listing.messages);
-    columns.headings().render(Rect { height: 1, ..inner }, buffer);
+    columns.headings().paint(Rect { height: 1, ..inner }, buffer);
     for ((y, row), number) in (inner.y + 1..inner.bottom()).zip(&snapshot.rows).zip(model.frames.top.max(1)..) {
         let at_cursor = number == model.frames.selected;
         let line = columns.row(row, at_cursor, focused, &model.zone, theme);
@@ -36,7 +36,7 @@ pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut 
         if at_cursor && focused {
             buffer.set_style(row_area, Theme::cursor());
         }
-        line.render(row_area, buffer);
+        line.paint(row_area, buffer);
     }
 }
 
@@ -112,5 +112,5 @@ pub(super) fn empty(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut
     };
     let text = fit(&text, area.width.into(), model.theme.ellipsis());
     let y = area.y + area.height / 2;
-    Line::styled(text, Theme::quiet()).centered().render(Rect { y, height: 1, ..area }, buffer);
+    Line::styled(text, Theme::quiet()).centered().paint(Rect { y, height: 1, ..area }, buffer);
 }

@@ -4,8 +4,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Widget;
 
+use super::paint::Paint;
 use crate::tui::action::View;
 use crate::tui::model::Model;
 use crate::tui::snapshot::Snapshot;
@@ -43,8 +43,8 @@ pub(super) fn draw(model: &Model, snapshot: &Snapshot, area: Rect, buffer: &mut 
             left.spans.extend(part.spans);
         }
     }
-    left.render(Rect { width: room as u16, ..area }, buffer);
-    right.right_aligned().render(area, buffer);
+    left.paint(Rect { width: room as u16, ..area }, buffer);
+    right.right_aligned().paint(area, buffer);
 }
 
 /// `reading: 37%, 71.2 MB of 190.1 MB, Esc stops`, or less where there is less room.

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::paint::clear;
 use super::pane::Pane;
 use crate::tui::keymap::{BINDINGS, Binding, Scope};
 use crate::tui::text::{left, wrap};
@@ -39,6 +40,7 @@ pub(super) fn draw(
     let height = body.height.min(lines.len() as u16 + 2);
     let area = Rect { x: body.x + (body.width - width) / 2, y: body.y + (body.height - height) / 2, width, height };
     let mut offset = *scroll as u64;
+    clear(area, buffer);
     Pane { theme, focused: true, title: Line::raw("keys"), note: Line::default() }.draw_lines(
         lines,
         &mut offset,

@@ -5,9 +5,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Widget;
 
 use super::frames;
+use super::paint::Paint;
 use super::pane::Pane;
 use super::rails::Rails;
 use super::row::{kind_style, preview, time};
@@ -44,7 +44,7 @@ pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, area: Rect, buffer: &
         return;
     }
     let ladder = Ladder::new(model, snapshot, inner.width.into());
-    ladder.headings().render(Rect { height: 1, ..inner }, buffer);
+    ladder.headings().paint(Rect { height: 1, ..inner }, buffer);
     let lines = ladder.lines();
     let height = usize::from(inner.height) - 1;
     let offset = offset(&lines, model, last, height);
@@ -53,7 +53,7 @@ pub(super) fn draw(model: &mut Model, snapshot: &Snapshot, area: Rect, buffer: &
         if line.style == Theme::cursor() {
             buffer.set_style(line_area, Theme::cursor());
         }
-        line.render(line_area, buffer);
+        line.paint(line_area, buffer);
         model.ladder_lines.push(row);
     }
 }

@@ -4,9 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Clear, Widget};
 
 use super::form::window;
+use super::paint::{Paint, clear};
 use super::pane::Pane;
 use crate::lessons::{Block, Feedback, Session, Task};
 use crate::tui::model::Model;
@@ -47,7 +47,7 @@ pub(super) fn draw(model: &mut Model, area: Rect, buffer: &mut Buffer) -> Option
         buffer[(x, bottom.y)] = cell;
     }
     let row = Rect { x: area.x + 1, y: bottom.y - 1, width: area.width - 2, height: 1 };
-    Clear.render(row, buffer);
+    clear(row, buffer);
     let edge = theme.border_set();
     for (x, symbol) in [(area.x, edge.vertical_left), (area.right() - 1, edge.vertical_right)] {
         buffer[(x, row.y)].set_symbol(symbol);
@@ -56,12 +56,12 @@ pub(super) fn draw(model: &mut Model, area: Rect, buffer: &mut Buffer) -> Option
     let label = Span::styled(ANSWER, theme.field());
     let Some(Overlay::Answer(field)) = model.overlays.last() else {
         let line = Line::from(vec![label, Span::styled("Enter, then type", Theme::quiet())]);
-        line.render(inner, buffer);
+        line.paint(inner, buffer);
         return None;
     };
     let room = usize::from(inner.width).saturating_sub(ANSWER.len() + 1);
     let (text, column) = window(&field.value, field.text(), room, theme);
-    Line::from(vec![label, Span::raw(text)]).render(inner, buffer);
+    Line::from(vec![label, Span::raw(text)]).paint(inner, buffer);
     Some(Position { x: inner.x + (ANSWER.len() + column.unwrap_or(0)) as u16, y: inner.y })
 }
 

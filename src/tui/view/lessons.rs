@@ -4,8 +4,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Widget;
 
+use super::paint::Paint;
 use super::pane::Pane;
 use crate::lessons::Lesson;
 use crate::tui::course::Course;
@@ -32,7 +32,7 @@ pub(super) fn draw_list(model: &Model, area: Rect, buffer: &mut Buffer) {
         format!("{}  {}  {title}", left(name, NAME, theme.ellipsis()), left(steps, STEPS, ""))
     };
     let headings = format!("  {}", row("lesson", "steps done", "about"));
-    Line::styled(headings, Theme::quiet()).render(Rect { height: 1, ..inner }, buffer);
+    Line::styled(headings, Theme::quiet()).paint(Rect { height: 1, ..inner }, buffer);
     let top = course.cursor.top.max(1);
     for ((y, lesson), number) in (inner.y + 1..inner.bottom()).zip(lessons.iter().skip(top as usize - 1)).zip(top..) {
         let at_cursor = number == course.cursor.selected;
@@ -41,7 +41,7 @@ pub(super) fn draw_list(model: &Model, area: Rect, buffer: &mut Buffer) {
         let row_area = Rect { y, height: 1, ..inner };
         let style = if at_cursor && focused { Theme::cursor() } else { Style::new() };
         buffer.set_style(row_area, style);
-        Line::styled(format!("{mark}{text}"), style).render(row_area, buffer);
+        Line::styled(format!("{mark}{text}"), style).paint(row_area, buffer);
     }
 }
 

@@ -15,6 +15,7 @@ mod help;
 mod ladder;
 mod lesson;
 mod lessons;
+mod paint;
 mod pane;
 mod prompt;
 mod rails;
@@ -26,8 +27,8 @@ mod tls;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
-use ratatui::widgets::Widget;
 
+use self::paint::Paint;
 use super::action::View;
 use super::layout::{Layout, SMALLEST};
 use super::model::Model;
@@ -127,6 +128,6 @@ fn too_small(model: &Model, buffer: &mut Buffer) {
     );
     let lines = super::text::wrap(&text, usize::from(area.width));
     for (y, line) in (area.y..area.bottom()).zip(lines) {
-        Line::raw(line).render(Rect { y, height: 1, ..area }, buffer);
+        Line::raw(line).paint(Rect { y, height: 1, ..area }, buffer);
     }
 }

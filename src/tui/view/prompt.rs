@@ -4,9 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Widget;
 use unicode_width::UnicodeWidthStr as _;
 
+use super::paint::{Paint, clear};
 use super::pane::Pane;
 use crate::tui::prompt::Prompt;
 use crate::tui::text::{fit, left, wrap};
@@ -17,12 +17,13 @@ pub(super) fn draw(prompt: &Prompt, theme: Theme, body: Rect, buffer: &mut Buffe
     const HEIGHT: u16 = 7;
     let height = HEIGHT.min(body.height);
     let area = Rect { y: body.bottom() - height, height, ..body };
+    clear(area, buffer);
     let inner = Pane { theme, focused: true, title: Line::raw("filter"), note: Line::default() }.draw(area, buffer);
     let room = usize::from(inner.width);
     let row = |y: u16| Rect { y: inner.y + y, height: 1, ..inner };
     let mut render = |y: u16, line: Line<'_>| {
         if y < inner.height {
-            line.render(row(y), buffer);
+            line.paint(row(y), buffer);
         }
     };
 

@@ -4,9 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Widget;
 use unicode_width::UnicodeWidthStr;
 
+use super::paint::Paint;
 use super::pane::Pane;
 use crate::anatomy::{self, Example};
 use crate::lint::{Group, Rule};
@@ -52,7 +52,7 @@ pub(super) fn draw_list(model: &Model, snapshot: &Snapshot, area: Rect, buffer: 
         cells.join("  ")
     };
     let headings = row("broken", ["rule", "level", "section", "about", "code"], "what it asks");
-    Line::styled(format!("  {headings}"), Theme::quiet()).render(Rect { height: 1, ..inner }, buffer);
+    Line::styled(format!("  {headings}"), Theme::quiet()).paint(Rect { height: 1, ..inner }, buffer);
     let top = model.rules.top.max(1);
     for ((y, rule), number) in (inner.y + 1..inner.bottom()).zip(Rule::ALL.iter().skip(top as usize - 1)).zip(top..) {
         let at_cursor = number == model.rules.selected;
@@ -66,11 +66,11 @@ pub(super) fn draw_list(model: &Model, snapshot: &Snapshot, area: Rect, buffer: 
         let row_area = Rect { y, height: 1, ..inner };
         if at_cursor && focused {
             buffer.set_style(row_area, Theme::cursor());
-            Line::styled(format!("{mark}{flag}{text}"), Theme::cursor()).render(row_area, buffer);
+            Line::styled(format!("{mark}{flag}{text}"), Theme::cursor()).paint(row_area, buffer);
         } else {
             let style = if count > 0 { Theme::strong() } else { Style::new() };
             Line::from(vec![Span::raw(mark), Span::styled(flag, theme.alarm()), Span::styled(text, style)])
-                .render(row_area, buffer);
+                .paint(row_area, buffer);
         }
     }
 }
