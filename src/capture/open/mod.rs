@@ -10,6 +10,7 @@ mod packets;
 mod progress;
 mod reassembly;
 mod senders;
+mod window;
 
 use std::fmt;
 use std::fs::File;
@@ -33,9 +34,10 @@ use crate::lint::Limits;
 use foreign::Foreign;
 use har::Har;
 use ours::Ours;
-use packets::{Input, Packets, Stop, Stream};
+use packets::{Packets, Stop};
 pub use progress::ReadProgress;
 use progress::{FileFrom, Pipe};
+use window::{Input, Stream};
 
 /// A capture that is about to be read.
 pub struct Opened {
@@ -85,14 +87,14 @@ pub fn open(path: &Path, limits: Limits, command: &str) -> Result<Opened, OpenEr
         Stop::Failed(error) => failed(error),
         stop => failed(io::Error::other(stop.to_string())),
     })?;
-    let is_har = !is_capture && packets.beginning(har::BEGINNING).is_some_and(har::is_har);
+    let is_har = !is_capture && packets.window.beginning(har::BEGINNING).is_some_and(har::is_har);
     if !is_capture && !is_har {
         return Err(OpenError::NoCapture(path.display().to_string()));
     }
     let deriver = Deriver::new(limits);
     let is_ours = packets.is_ours();
     if let (true, Some(file)) = (is_ours, in_place) {
-        packets.keep(None).map_err(failed)?;
+        packets.window.keep(None).map_err(failed)?;
         let capture = Arc::new(Capture::new(CaptureReader::new(file, path.to_owned())));
         let kind = Kind::Ours(Box::new(Ours::new(deriver)));
         let reading =
@@ -103,13 +105,13 @@ pub fn open(path: &Path, limits: Limits, command: &str) -> Result<Opened, OpenEr
     let capture = Arc::new(Capture::new(recording.reader()));
     let kind = if is_har {
         let writer = recording.writer(command).map_err(OpenError::NoRoom)?;
-        let input = packets.give_back();
+        let input = packets.window.give_back();
         Kind::Har(Box::new(Har::new(input, deriver, writer).map_err(OpenError::NoRoom)?))
     } else if is_ours {
-        packets.keep(Some(recording.file())).map_err(failed)?;
+        packets.window.keep(Some(recording.file())).map_err(failed)?;
         Kind::Ours(Box::new(Ours::new(deriver)))
     } else {
-        packets.keep(None).map_err(failed)?;
+        packets.window.keep(None).map_err(failed)?;
         let writer: CaptureWriter = recording.writer(command).map_err(OpenError::NoRoom)?;
         Kind::Foreign(Box::new(Foreign::new(deriver, writer)))
     };
@@ -131,12 +133,12 @@ impl Reading {
         let mut unseen = 0;
         let mut shown = 0;
         let mut position = 0;
-        self.packets.waits = false;
+        self.packets.window.waits = false;
         let ended = loop {
-            if unseen == BATCH || self.packets.position() - shown > BATCH_BYTES || self.is_full() {
+            if unseen == BATCH || self.packets.window.position() - shown > BATCH_BYTES || self.is_full() {
                 self.show();
                 unseen = 0;
-                shown = self.packets.position();
+                shown = self.packets.window.position();
                 if self.is_unwanted(stop) {
                     break self.stopped();
                 }
@@ -159,7 +161,7 @@ impl Reading {
                 Err(Stop::End | Stop::Torn(_)) if follow && self.grows => {
                     self.progress.end();
                     // only if nothing came for a while is a chunk whole of which more might come
-                    if let (Kind::Ours(ours), true) = (&mut self.kind, position == self.packets.position()) {
+                    if let (Kind::Ours(ours), true) = (&mut self.kind, position == self.packets.window.position()) {
                         ours.settle();
                         unseen += 1;
                     }
@@ -170,7 +172,7 @@ impl Reading {
                     if self.is_unwanted(stop) {
                         break self.stopped();
                     }
-                    position = self.packets.position();
+                    position = self.packets.window.position();
                     thread::sleep(PAUSE);
                 }
                 Err(stop) => break stop,
@@ -185,7 +187,7 @@ impl Reading {
 
     /// Why there is nothing more to read: the user has seen enough, or the program ends.
     fn stopped(&self) -> Stop {
-        if self.progress.is_stopped() { Stop::Unwanted(self.packets.position()) } else { Stop::End }
+        if self.progress.is_stopped() { Stop::Unwanted(self.packets.window.position()) } else { Stop::End }
     }
 
     fn packet(&mut self, packet: &packets::Packet) {
@@ -207,7 +209,7 @@ impl Reading {
     }
 
     fn show(&mut self) {
-        let length = self.packets.position();
+        let length = self.packets.window.position();
         match &mut self.kind {
             Kind::Ours(ours) => self.capture.update(|index| {
                 ours.deriver.apply(index, length, ours.missing);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::packets::Input;
+use super::window::Input;
 
 /// How far the reading of a file has come, for whoever waits for it, and whether it is still wanted.
 #[derive(Debug, Default)]
