@@ -2,14 +2,18 @@
 //! them.
 
 mod block;
+mod ends;
 mod foreign;
 mod har;
 mod link;
 mod ours;
 mod packets;
 mod progress;
+mod readahead;
 mod reassembly;
+mod scribe;
 mod senders;
+mod shower;
 mod window;
 
 use std::fmt;
@@ -37,6 +41,8 @@ use ours::Ours;
 use packets::{Packets, Stop};
 pub use progress::ReadProgress;
 use progress::{FileFrom, Pipe};
+use scribe::Scribe;
+use shower::{Shower, Shown};
 use window::{Input, Stream};
 
 /// A capture that is about to be read.
@@ -61,6 +67,8 @@ pub struct Reading {
     grows: bool,
     /// Packets of a link type that is not known.
     unknown_links: u64,
+    /// Where much is read, what shows it meanwhile.
+    shower: Option<Shower>,
 }
 
 enum Kind {
@@ -97,8 +105,7 @@ pub fn open(path: &Path, limits: Limits, command: &str) -> Result<Opened, OpenEr
         packets.window.keep(None).map_err(failed)?;
         let capture = Arc::new(Capture::new(CaptureReader::new(file, path.to_owned())));
         let kind = Kind::Ours(Box::new(Ours::new(deriver)));
-        let reading =
-            Reading { packets, kind, capture: capture.clone(), progress: progress.clone(), grows, unknown_links: 0 };
+        let reading = Reading::new(packets, kind, capture.clone(), progress.clone(), grows);
         return Ok(Opened { capture, recording: None, reading, progress });
     }
     let recording = Recording::create(None, false).map_err(OpenError::NoRoom)?;
@@ -113,14 +120,17 @@ pub fn open(path: &Path, limits: Limits, command: &str) -> Result<Opened, OpenEr
     } else {
         packets.window.keep(None).map_err(failed)?;
         let writer: CaptureWriter = recording.writer(command).map_err(OpenError::NoRoom)?;
-        Kind::Foreign(Box::new(Foreign::new(deriver, writer)))
+        Kind::Foreign(Box::new(Foreign::new(Scribe::start(deriver, writer, capture.clone()).map_err(failed)?)))
     };
-    let reading =
-        Reading { packets, kind, capture: capture.clone(), progress: progress.clone(), grows, unknown_links: 0 };
+    let reading = Reading::new(packets, kind, capture.clone(), progress.clone(), grows);
     Ok(Opened { capture, recording: Some(recording), reading, progress })
 }
 
 impl Reading {
+    fn new(packets: Packets, kind: Kind, capture: Arc<Capture>, progress: Arc<ReadProgress>, grows: bool) -> Self {
+        Self { packets, kind, capture, progress, grows, unknown_links: 0, shower: None }
+    }
+
     /// Reads to the end, or with `follow` on until `stop` is set; or until [`ReadProgress::stop`] says that the rest is not
     /// wanted. Returns sentences on what was not read.
     pub fn run(mut self, follow: bool, stop: &AtomicBool) -> Vec<String> {
@@ -137,6 +147,10 @@ impl Reading {
         let ended = loop {
             if unseen == BATCH || self.packets.window.position() - shown > BATCH_BYTES || self.is_full() {
                 self.show();
+                if self.shower.is_none() && matches!(self.kind, Kind::Ours(_)) {
+                    // if it can't be, it is shown without
+                    self.shower = Shower::start(self.capture.clone()).ok();
+                }
                 unseen = 0;
                 shown = self.packets.window.position();
                 if self.is_unwanted(stop) {
@@ -209,15 +223,18 @@ impl Reading {
     }
 
     fn show(&mut self) {
-        let length = self.packets.window.position();
         match &mut self.kind {
-            Kind::Ours(ours) => self.capture.update(|index| {
-                ours.deriver.apply(index, length, ours.missing);
-                if !self.packets.holes.is_empty() {
-                    index.set_holes(self.packets.holes.clone());
+            Kind::Ours(ours) => {
+                let mut news = self.shower.as_ref().map(Shower::room).unwrap_or_default();
+                ours.deriver.take(&mut news);
+                let (length, holes) = (self.packets.window.position(), self.packets.holes.clone());
+                let shown = Shown { news, length, missing: ours.missing, holes };
+                match &self.shower {
+                    Some(shower) => shower.show(shown),
+                    None => drop(shown.show(&self.capture)),
                 }
-            }),
-            Kind::Foreign(foreign) => foreign.flush(&self.capture),
+            }
+            Kind::Foreign(foreign) => foreign.flush(),
             Kind::Har(_) => {}
         }
     }
@@ -227,8 +244,9 @@ impl Reading {
         match &mut self.kind {
             Kind::Ours(ours) => ours.settle(),
             Kind::Foreign(foreign) => {
-                foreign.finish(&self.capture);
-                let left_out = [(foreign.encrypted, "encrypted"), (foreign.others, "something other than HTTP")];
+                foreign.finish();
+                let left_out =
+                    [(foreign.found.encrypted, "encrypted"), (foreign.found.others, "something other than HTTP")];
                 for (count, what) in left_out.into_iter().filter(|(count, _)| *count > 0) {
                     sentences.push(format!("TCP connections that are {what}, and left out: {count}"));
                 }
@@ -237,6 +255,9 @@ impl Reading {
         }
         if self.unknown_links > 0 {
             sentences.push(format!("packets of a link type that is not known, and left out: {}", self.unknown_links));
+        }
+        if let Some(shower) = self.shower.take() {
+            shower.finish();
         }
         self.progress.end();
         self.show();

@@ -144,15 +144,50 @@ impl Packets {
 
     /// The next packet. After [`Stop::End`] and [`Stop::Torn`] it may be asked for again, if the file grows, and after
     /// [`Stop::Nothing`].
+    #[inline]
     pub(super) fn next(&mut self) -> Result<Packet, Stop> {
         if self.format == Format::Pcap {
             return self.record();
+        }
+        if let Some(packet) = self.usual() {
+            return Ok(packet);
         }
         loop {
             if let Some(packet) = self.block()? {
                 return Ok(packet);
             }
         }
+    }
+
+    /// The next packet, if it stands as nearly every one does: whole at hand, in an enhanced packet block of a little-endian
+    /// section. Otherwise nothing has happened.
+    #[inline]
+    fn usual(&mut self) -> Option<Packet> {
+        let rest = self.window.rest();
+        let head = rest.first_chunk::<{ pcapng::PACKET_PREFIX }>()?;
+        let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let length = word(4) as usize;
+        let end = pcapng::PACKET_PREFIX.checked_add(word(20) as usize)?;
+        let options = end.checked_next_multiple_of(4)?;
+        let twice = rest.get(..length)?.last_chunk::<4>()?;
+        let is_usual = word(0) == pcapng::ENHANCED_PACKET
+            && self.order == Order::Little
+            && length.is_multiple_of(4)
+            && length <= MAX_BLOCK
+            && u32::from_le_bytes(*twice) == word(4)
+            && options <= length - 4;
+        let interface = self.interfaces.get(word(8) as usize).filter(|_| is_usual)?;
+        let start = self.window.start();
+        let packet = Packet {
+            block: self.window.position(),
+            time: interface.time(u64::from(word(12)) << 32 | u64::from(word(16))),
+            link: interface.link,
+            data: start + pcapng::PACKET_PREFIX..start + end,
+            options: start + options..start + length - 4,
+        };
+        self.time = packet.time;
+        self.window.pass(length);
+        Some(packet)
     }
 
     /// The next record of a pcap file.
