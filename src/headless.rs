@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -36,6 +36,7 @@ pub enum Form {
 pub struct Printer {
     capture: Arc<Capture>,
     progress: Arc<Progress>,
+    thread: Thread,
     /// Resolves when printing ends: because all is printed, or because nobody reads any more. `None` once it has.
     ended: Option<oneshot::Receiver<io::Result<()>>>,
 }
@@ -70,7 +71,7 @@ impl Printer {
         let progress = Arc::new(Progress::default());
         let (end, ended) = oneshot::channel();
         let (shared, seen) = (progress.clone(), capture.clone());
-        thread::Builder::new().name("printer".to_owned()).spawn(move || {
+        let thread = thread::Builder::new().name("printer".to_owned()).spawn(move || {
             let result = print(&seen, form, filter, &shared);
             // if nobody waits for the end any more, the program is on its way out
             let _ = end.send(match result {
@@ -79,7 +80,7 @@ impl Printer {
                 result => result,
             });
         })?;
-        Ok(Self { capture, progress, ended: Some(ended) })
+        Ok(Self { capture, progress, thread: thread.thread().clone(), ended: Some(ended) })
     }
 
     /// Waits until printing ends before it is told to: nobody reads our output any more.
@@ -94,6 +95,8 @@ impl Printer {
     pub fn nothing_more(&self) {
         self.progress.last.store(true, Ordering::Release);
         self.capture.wake();
+        // it may rest
+        self.thread.unpark();
     }
 
     /// Prints what is left, after everything was recorded. A reader that takes nothing for a second is given up.
@@ -171,7 +174,7 @@ fn print(capture: &Capture, form: Form, filter: Option<Filter>, progress: &Progr
                 }
                 _ if last => return Ok(()),
                 _ => {
-                    thread::sleep(REST);
+                    thread::park_timeout(REST);
                     capture.wait(generation);
                 }
             }

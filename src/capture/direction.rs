@@ -250,7 +250,9 @@ impl Direction {
         }
         self.stream += whole.len() as u64;
         // thousands of connections at rest hold no more than a little each
-        self.scratch.shrink_to(Self::SCRATCH);
+        if self.scratch.capacity() > Self::SCRATCH {
+            self.scratch.shrink_to(Self::SCRATCH);
+        }
     }
 
     /// The connection had begun before it was looked at: what was agreed on, and where frames begin, is not known.
@@ -334,7 +336,9 @@ impl Direction {
         let length = chunk.rest().len();
         let common = self.common(chunk.time);
         let mut rest = *input;
-        while let Some((header, payload)) = self.decoder.whole(&mut rest) {
+        while !rest.is_empty()
+            && let Some((header, payload)) = self.decoder.whole(&mut rest)
+        {
             let room = &mut self.scratch;
             if !self.linter.whole_message(&header, || is_text(payload, header.masking_key, room)) {
                 return;

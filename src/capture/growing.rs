@@ -41,15 +41,15 @@ impl Index {
     }
 
     /// Something of a connection has changed.
-    pub(super) fn set_connection(&mut self, connection: &Connection) {
+    pub(super) fn set_connection(&mut self, connection: Connection) {
         if connection.growing.iter().any(Option::is_some) {
             self.growing.insert(connection.id);
         } else {
             self.growing.remove(&connection.id);
         }
         match self.connection_mut(connection.id) {
-            Some(known) => known.clone_from(connection),
-            None => self.add_connection(connection.clone()),
+            Some(known) => *known = connection,
+            None => self.add_connection(connection),
         }
     }
 }

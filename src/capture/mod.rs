@@ -24,6 +24,7 @@ mod index;
 mod inflated;
 mod keep;
 mod mark;
+mod news;
 mod open;
 mod packets;
 mod pcapng;

@@ -16,6 +16,7 @@ use super::event::{ConnectionId, Event, EventKind, Timestamp};
 use super::file::{CaptureWriter, Position};
 use super::keep::Keep;
 use super::mark::Mark;
+use super::news::News;
 use super::prelude::Going;
 use super::tls::Tls;
 use super::{Capture, index::Index};
@@ -162,6 +163,8 @@ pub(super) struct Deriver {
     dissectors: HashMap<ConnectionId, Box<Dissector>, RandomState>,
     /// What follows from the batch.
     steps: Steps,
+    /// Room for what goes to the index.
+    news: News,
     /// Where in the file the batch's chunks stand, and for each event the end of its own.
     blocks: Vec<u64>,
     ends: Vec<usize>,
@@ -179,6 +182,7 @@ impl Deriver {
             limits,
             dissectors: HashMap::default(),
             steps: Steps::default(),
+            news: News::default(),
             blocks: Vec::new(),
             ends: Vec::new(),
             changed: Vec::new(),
@@ -306,39 +310,27 @@ impl Deriver {
 
     /// Adds to the index what was derived; the file now has `length` bytes, and `missing` ones are not in it.
     pub(super) fn apply(&mut self, index: &mut Index, length: u64, missing: u64) {
+        let mut news = std::mem::take(&mut self.news);
+        self.take(&mut news);
+        news.apply(index, length, missing);
+        self.news = news;
+    }
+
+    /// Takes out what was derived, into `news` that holds nothing.
+    pub(super) fn take(&mut self, news: &mut News) {
         self.changed.sort_unstable();
         self.changed.dedup();
         for id in self.changed.drain(..) {
             let Some(dissector) = self.dissectors.get_mut(&id) else { continue };
             dissector.has_news = false;
-            index.set_connection(&dissector.connection);
+            news.connections.push(dissector.connection.clone());
             if dissector.connection.ended.is_some() {
                 self.dissectors.remove(&id);
             }
         }
-        let mut added = 0;
-        for (frames, id, step) in self.steps.list.drain(..) {
-            index.add_frames(&self.steps.frames[added..frames]);
-            added = frames;
-            match step {
-                Step::Findings(findings) => index.add_findings(findings),
-                Step::Deflated(from, message) => index.statistics.compressed[from as usize].add(message),
-                Step::Handshake(findings) => index.count_findings(&findings),
-                Step::Answered { pong, pings } => index.add_answer(pong, &pings),
-                Step::Milestone(kind) => index.add_milestone(id, kind),
-                Step::Gone(frames, connections) => index.begin_after(frames, connections),
-                Step::Refused(connection) => index.add_refusal(*connection),
-                Step::Exchange(exchange) => index.add_exchange(*exchange),
-                Step::Checkpoint(from, offset, place) => index.add_checkpoint(id, from, offset, place),
-                Step::BeginningGone(from) => index.checkpoints.forget(id, from),
-                Step::Mark(frame, text) => index.set_mark(frame, text),
-            }
-        }
-        index.add_frames(&self.steps.frames[added..]);
-        self.steps.frames.clear();
-        index.file_length = length;
-        index.missing = missing;
-        index.latest = self.latest;
-        index.message_limit = self.limits.max_message;
+        std::mem::swap(&mut news.frames, &mut self.steps.frames);
+        std::mem::swap(&mut news.steps, &mut self.steps.list);
+        news.latest = self.latest;
+        news.message_limit = self.limits.max_message;
     }
 }

@@ -89,23 +89,13 @@ impl Decoder {
         if !self.is_at_border() {
             return None;
         }
-        match input.first_chunk() {
-            Some(front) => Self::split(Header::read(front), input),
-            None => Self::whole_of_few(input),
-        }
-    }
-
-    /// The same where fewer bytes are at hand than the longest header has.
-    #[cold]
-    fn whole_of_few<'a>(input: &mut &'a [u8]) -> Option<(Header, &'a [u8])> {
-        match Header::parse(input) {
-            Parsed::Complete(header) => Self::split(header, input),
-            Parsed::Partial(_) => None,
-        }
-    }
-
-    #[inline]
-    fn split<'a>(header: Header, input: &mut &'a [u8]) -> Option<(Header, &'a [u8])> {
+        let mut few = [0; MAX_HEADER];
+        let front = input.first_chunk().unwrap_or_else(|| {
+            // a header that is not whole is longer than what is there, whatever its last bytes are taken for
+            few[..input.len()].copy_from_slice(input);
+            &few
+        });
+        let header = Header::read(front);
         let end = usize::try_from(header.length).ok()?.checked_add(header.len())?;
         let payload = input.get(header.len()..end)?;
         *input = &input[end..];

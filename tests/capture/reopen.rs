@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use wsinspect::capture::{self, Capture, Cause, Follower, Note, Origin, SocketEnd, Vantage};
+use wsinspect::capture::{self, Capture, Cause, Follower, Index, Note, Origin, SocketEnd, Vantage};
 use wsinspect::formats::jsonl::{JsonLines, Options};
 use wsinspect::lint::Limits;
 use wsinspect::wire::{Opcode, Side};
@@ -79,6 +79,37 @@ fn a_recording_opens_to_the_same_lines_that_were_there_live() {
     assert_eq!((live.len(), sentences.len()), (again.len(), 0));
     assert_eq!(capture.index().totals(), recorded.capture.index().totals());
     assert_eq!(capture.index().statistics(), recorded.capture.index().statistics());
+}
+
+/// More than is shown at once, in packets of all lengths.
+#[test]
+fn a_long_recording_opens_to_the_same_frames_that_were_there_live() {
+    let mut script = Script::new().opened(1).opened(2);
+    for n in 0..20_000_u32 {
+        let payload = vec![b'a'; if n % 1000 == 7 { 150_000 } else { n as usize % 200 }];
+        let (id, opcode) = (n % 2 + 1, if n % 500 == 3 { Opcode::PING } else { Opcode::TEXT });
+        let payload = if opcode == Opcode::PING { &payload[..payload.len().min(125)] } else { &payload[..] };
+        script = script.chunk(id, Side::Client, &masked(opcode, payload));
+        if n % 3 == 0 {
+            // one after the other, and one in two reads
+            let two = [plain(opcode, payload), plain(Opcode::BINARY, b"two")].concat();
+            let (one, other) = two.split_at(if n % 2 == 0 { two.len() - 2 } else { two.len() - 5 });
+            script = script.chunk(id, Side::Server, one).chunk(id, Side::Server, other);
+        }
+    }
+    let recorded = script.closed(1, None).record();
+    let (capture, sentences) = reopen(&recorded.path);
+    assert_eq!(sentences, [""; 0]);
+    let (again, live) = (capture.index(), recorded.capture.index());
+    assert_eq!(again.totals(), live.totals());
+    assert_eq!(again.statistics(), live.statistics());
+    assert!(live.totals().frames > 30_000, "{}", live.totals().frames);
+    for n in 1..=live.totals().frames {
+        let entry = |index: &Index| format!("{:?} {:?}", index.frame(n), index.answers(n));
+        assert_eq!(entry(&again), entry(&live), "{n}");
+    }
+    let milestones = |index: &Index| format!("{:?}", index.milestones(0));
+    assert_eq!(milestones(&again), milestones(&live));
 }
 
 #[test]

@@ -96,13 +96,17 @@ impl Interface {
     }
 
     /// Nanoseconds since 1970.
+    #[inline]
     pub(super) fn time(&self, ticks: u64) -> u64 {
         let nanoseconds = match self.per_second {
-            1_000_000_000 => ticks.into(),
+            1_000_000_000 => ticks,
             // 64 bits of ticks and 30 of a billion fit 128
-            per_second => u128::from(ticks) * 1_000_000_000 / u128::from(per_second),
+            per_second => {
+                let nanoseconds = u128::from(ticks) * 1_000_000_000 / u128::from(per_second);
+                u64::try_from(nanoseconds).unwrap_or(u64::MAX)
+            }
         };
-        u64::try_from(nanoseconds).unwrap_or(u64::MAX).saturating_add_signed(self.offset.saturating_mul(1_000_000_000))
+        nanoseconds.saturating_add_signed(self.offset.saturating_mul(1_000_000_000))
     }
 
     pub(super) fn pcap_time(&self, seconds: u32, fraction: u32) -> u64 {

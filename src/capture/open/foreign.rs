@@ -1,22 +1,29 @@
 //! Captures that other programs took: the WebSockets among the TCP connections in them.
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
-
+use super::ends::Ends;
 use super::link::Segment;
 use super::reassembly::{Piece, Stream};
-use crate::capture::Capture;
+use super::scribe::Scribe;
+use super::senders::Senders;
 use crate::capture::event::{ConnectionId, Event, EventKind, SocketEnd, Timestamp, Vantage};
-use crate::capture::file::CaptureWriter;
-use crate::capture::recorder::Deriver;
 use crate::capture::resync;
 use crate::wire::Side;
 
 /// Makes a recording of a foreign capture.
 pub(super) struct Foreign {
-    deriver: Deriver,
-    writer: CaptureWriter,
-    flows: HashMap<(SocketAddr, SocketAddr), Flow>,
+    /// `None` once all is recorded.
+    scribe: Option<Scribe>,
+    senders: Senders,
+    flows: Vec<Flow>,
+    pub(super) found: Found,
+    /// Room for the pieces of a segment.
+    pieces: Vec<Piece>,
+    latest: Timestamp,
+}
+
+/// What was found since it was last recorded, and how much there was of what is not recorded.
+#[derive(Default)]
+pub(super) struct Found {
     events: Vec<Event>,
     /// Bytes of the events.
     weight: usize,
@@ -24,12 +31,12 @@ pub(super) struct Foreign {
     /// TCP connections that are encrypted, or something else.
     pub(super) encrypted: u64,
     pub(super) others: u64,
-    latest: Timestamp,
 }
 
 /// A TCP connection.
 struct Flow {
-    ends: [SocketAddr; 2],
+    /// Those of a packet from its end 0 to its end 1.
+    ends: Ends,
     streams: [Stream; 2],
     /// Which end asked for it, if that was seen.
     opener: Option<usize>,
@@ -61,70 +68,74 @@ const MAX_HELD: usize = 256 << 10;
 const REQUEST: &[u8] = b"GET ";
 
 impl Foreign {
-    pub(super) fn new(deriver: Deriver, writer: CaptureWriter) -> Self {
-        let latest = Timestamp::default();
-        let (flows, events) = (HashMap::new(), Vec::new());
-        Self { deriver, writer, flows, events, weight: 0, connections: 0, encrypted: 0, others: 0, latest }
+    pub(super) fn new(scribe: Scribe) -> Self {
+        let (senders, flows, found, pieces) = (Senders::new(), Vec::new(), Found::default(), Vec::new());
+        Self { scribe: Some(scribe), senders, flows, found, pieces, latest: Timestamp::default() }
     }
 
     /// Takes the next segment.
     pub(super) fn segment(&mut self, segment: &Segment<'_>, time: Timestamp) {
         self.latest = self.latest.max(time);
-        let (source, destination) = (segment.source, segment.destination);
-        let key = (source.min(destination), source.max(destination));
         let begins = segment.syn() && !segment.ack();
-        let mut flow = match self.flows.remove(&key) {
-            Some(old) if begins && !old.begins_with(segment) => {
+        let (place, from) = match self.senders.get(segment.ends) {
+            Some((place, _)) if begins && !self.flows[place].begins_with(segment) => {
                 // the same addresses are used again
+                let old = std::mem::replace(&mut self.flows[place], Flow::new(segment, time));
                 self.finish_flow(old, true);
-                Flow::new(segment, time)
+                self.senders.insert(segment.ends, place);
+                (place, 0)
             }
-            Some(flow) => flow,
-            None if segment.syn() || !segment.payload.is_empty() => Flow::new(segment, time),
+            Some(known) => known,
+            None if segment.syn() || !segment.payload.is_empty() => {
+                self.flows.push(Flow::new(segment, time));
+                self.senders.insert(segment.ends, self.flows.len() - 1);
+                (self.flows.len() - 1, 0)
+            }
             None => return,
         };
-        let from = usize::from(flow.ends[0] != source);
+        let flow = &mut self.flows[place];
         if segment.syn() {
             flow.opener = Some(if segment.ack() { 1 - from } else { from });
         }
-        let mut pieces = Vec::new();
-        flow.streams[from].segment(segment, &mut pieces);
+        flow.streams[from].segment(segment, &mut self.pieces);
         if segment.rst() {
-            flow.streams[from].finish(&mut pieces);
+            flow.streams[from].finish(&mut self.pieces);
         }
-        for piece in pieces {
-            self.piece(&mut flow, from, piece, time);
+        for piece in self.pieces.drain(..) {
+            self.found.piece(flow, from, piece, time);
         }
         if segment.rst() {
-            self.reset(&mut flow, from, time);
+            self.found.reset(flow, from, time);
         }
-        self.flows.insert(key, flow);
     }
 
     /// Whether it is time for [`Foreign::flush`].
     pub(super) fn is_full(&self) -> bool {
-        self.events.len() >= BATCH || self.weight >= BATCH_BYTES
+        self.found.events.len() >= BATCH || self.found.weight >= BATCH_BYTES
     }
 
     /// Records what was found.
-    pub(super) fn flush(&mut self, capture: &Capture) {
-        self.deriver.batch(&mut self.writer, self.events.iter());
-        capture.update(|index| self.deriver.apply(index, self.writer.length(), self.writer.missing()));
-        self.events.clear();
-        self.weight = 0;
+    pub(super) fn flush(&mut self) {
+        if let Some(scribe) = &self.scribe {
+            let events = std::mem::take(&mut self.found.events);
+            self.found.events = scribe.record(events);
+            self.found.weight = 0;
+        }
     }
 
     /// The capture is at its end: what is missing does not come any more.
-    pub(super) fn finish(&mut self, capture: &Capture) {
-        let mut flows: Vec<_> = self.flows.drain().map(|(_, flow)| flow).collect();
+    pub(super) fn finish(&mut self) {
+        let mut flows = std::mem::take(&mut self.flows);
+        self.senders.clear();
         flows.sort_by_key(|flow| (flow.began, flow.ends));
         for flow in flows {
             self.finish_flow(flow, false);
             if self.is_full() {
-                self.flush(capture);
+                self.flush();
             }
         }
-        self.flush(capture);
+        self.flush();
+        self.scribe.take().into_iter().for_each(Scribe::finish);
     }
 
     fn finish_flow(&mut self, mut flow: Flow, is_over: bool) {
@@ -133,21 +144,23 @@ impl Foreign {
             let mut pieces = Vec::new();
             flow.streams[from].finish(&mut pieces);
             for piece in pieces {
-                self.piece(&mut flow, from, piece, time);
+                self.found.piece(&mut flow, from, piece, time);
             }
         }
         match &flow.stage {
-            Stage::Followed { id, .. } if is_over => self.event(*id, time, EventKind::Closed { cause: None }),
+            Stage::Followed { id, .. } if is_over => self.found.event(*id, time, EventKind::Closed { cause: None }),
             Stage::Undecided(held) if flow.opener.is_none() && held.bytes > 0 => {
                 // begun before the capture, and nothing in it can be read: that is shown
-                let id = self.open(&flow, Vantage::Late, 0);
-                self.event(id, time, EventKind::Closed { cause: None });
+                let id = self.found.open(&flow, Vantage::Late, 0);
+                self.found.event(id, time, EventKind::Closed { cause: None });
             }
-            Stage::Undecided(held) if held.bytes > 0 => self.others += 1,
+            Stage::Undecided(held) if held.bytes > 0 => self.found.others += 1,
             _ => {}
         }
     }
+}
 
+impl Found {
     fn piece(&mut self, flow: &mut Flow, from: usize, piece: Piece, time: Timestamp) {
         match &mut flow.stage {
             Stage::Undecided(held) => {
@@ -226,7 +239,8 @@ impl Foreign {
     fn open(&mut self, flow: &Flow, vantage: Vantage, client: usize) -> ConnectionId {
         self.connections += 1;
         let id = ConnectionId(self.connections);
-        let (client, server) = (flow.ends[client], flow.ends[1 - client]);
+        let ends = if client == 0 { flow.ends } else { flow.ends.back() };
+        let (client, server) = (ends.source(), ends.destination());
         self.event(id, flow.began, EventKind::Opened { client, server, vantage });
         id
     }
@@ -242,7 +256,7 @@ impl Foreign {
 impl Flow {
     fn new(segment: &Segment<'_>, time: Timestamp) -> Self {
         Self {
-            ends: [segment.source, segment.destination],
+            ends: segment.ends,
             streams: [Stream::default(), Stream::default()],
             opener: None,
             began: time,
@@ -252,7 +266,7 @@ impl Flow {
 
     /// Whether `syn` is the first packet of this connection, once more.
     fn begins_with(&self, syn: &Segment<'_>) -> bool {
-        let from = usize::from(self.ends[0] != syn.source);
+        let from = usize::from(self.ends != syn.ends);
         matches!(&self.stage, Stage::Undecided(held) if held.pieces.is_empty())
             && self.streams[from].begins_with(syn.sequence)
     }

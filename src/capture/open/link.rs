@@ -1,14 +1,12 @@
 //! From a packet as it was captured to the TCP segment in it.
 
-use std::net::{IpAddr, SocketAddr};
-
+use super::ends::Ends;
 use crate::capture::pcapng::LINKTYPE_RAW;
 
 /// A TCP segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Segment<'a> {
-    pub(super) source: SocketAddr,
-    pub(super) destination: SocketAddr,
+    pub(super) ends: Ends,
     pub(super) sequence: u32,
     /// The sequence number that the other side is to go on with.
     pub(super) acknowledged: u32,
@@ -58,43 +56,48 @@ pub(super) fn is_known(link: u16) -> bool {
 }
 
 /// The TCP segment in a packet; `None` if there is none, or only a fragment of it.
+#[expect(clippy::inline_always, reason = "what is found is in registers then, and not laid out in memory")]
+#[inline(always)]
 pub(super) fn segment(link: u16, packet: &[u8]) -> Option<Segment<'_>> {
+    segment_in(if link == LINKTYPE_RAW { packet } else { ip_in(link, packet)? })
+}
+
+/// The IP packet in what was captured.
+fn ip_in(link: u16, packet: &[u8]) -> Option<&[u8]> {
     match link {
         ETHERNET => ethertype(u16_at(packet, 12)?, packet.get(14..)?),
         LINUX_COOKED => ethertype(u16_at(packet, 14)?, packet.get(16..)?),
         LINUX_COOKED_2 => ethertype(u16_at(packet, 0)?, packet.get(20..)?),
         // four bytes of address family, in the byte order of whoever wrote it; the IP version says the same
-        NULL | LOOP => ip(packet.get(4..)?),
-        link if is_known(link) => ip(packet),
+        NULL | LOOP => packet.get(4..),
+        link if is_known(link) => Some(packet),
         _ => None,
     }
 }
 
-fn ethertype(mut kind: u16, mut packet: &[u8]) -> Option<Segment<'_>> {
+fn ethertype(mut kind: u16, mut packet: &[u8]) -> Option<&[u8]> {
     while VLAN.contains(&kind) {
         kind = u16_at(packet, 2)?;
         packet = packet.get(4..)?;
     }
-    matches!(kind, ETHERTYPE_IPV4 | ETHERTYPE_IPV6).then(|| ip(packet))?
+    matches!(kind, ETHERTYPE_IPV4 | ETHERTYPE_IPV6).then_some(packet)
 }
 
-fn ip(packet: &[u8]) -> Option<Segment<'_>> {
+/// The TCP segment in an IP packet.
+#[inline]
+fn segment_in(packet: &[u8]) -> Option<Segment<'_>> {
     const TCP: u8 = 6;
-    let (source, destination, header, length): (IpAddr, IpAddr, usize, usize) = match packet.first()? >> 4 {
+    let (is_six, header, length) = match packet.first()? >> 4 {
         4 => {
             let header = usize::from(packet[0] & 15) * 4;
             let fragment = u16_at(packet, 6)? & 0x3FFF;
             if *packet.get(9)? != TCP || fragment != 0 || header < 20 {
                 return None;
             }
-            let source: [u8; 4] = packet.get(12..16)?.try_into().ok()?;
-            let destination: [u8; 4] = packet.get(16..20)?.try_into().ok()?;
-            (source.into(), destination.into(), header, usize::from(u16_at(packet, 2)?))
+            (false, header, usize::from(u16_at(packet, 2)?))
         }
         6 => {
-            let source: [u8; 16] = packet.get(8..24)?.try_into().ok()?;
-            let destination: [u8; 16] = packet.get(24..40)?.try_into().ok()?;
-            let (mut next, mut header) = (packet[6], 40);
+            let (mut next, mut header) = (*packet.get(6)?, 40);
             while next != TCP {
                 // hop-by-hop, routing and destination options; a fragment holds no whole segment
                 if !matches!(next, 0 | 43 | 60) {
@@ -104,28 +107,39 @@ fn ip(packet: &[u8]) -> Option<Segment<'_>> {
                 header += (usize::from(*packet.get(header + 1)?) + 1) * 8;
             }
             let length = usize::from(u16_at(packet, 4)?);
-            (source.into(), destination.into(), header, if length == 0 { 0 } else { length + 40 })
+            (true, header, if length == 0 { 0 } else { length + 40 })
         }
         _ => return None,
     };
     // the network card cuts what the kernel hands it in one piece, whose length may stand there as 0
     let length = if length == 0 { packet.len() } else { length };
     let tcp = packet.get(header..length.min(packet.len()))?;
-    let offset = usize::from(tcp.get(12)? >> 4) * 4;
+    let front = tcp.first_chunk::<20>()?;
+    let [ports, sequence, acknowledged, _, _] = words(front);
+    let offset = usize::from(front[12] >> 4) * 4;
     let payload = tcp.get(offset..).filter(|_| offset >= 20)?;
+    let ends = if is_six {
+        Ends::six(packet.get(8..)?.first_chunk()?, ports)
+    } else {
+        Ends::four(*packet.get(12..)?.first_chunk()?, ports)
+    };
     Some(Segment {
-        source: SocketAddr::new(source, u16_at(tcp, 0)?),
-        destination: SocketAddr::new(destination, u16_at(tcp, 2)?),
-        sequence: u32_at(tcp, 4)?,
-        acknowledged: u32_at(tcp, 8)?,
-        flags: tcp[13],
+        ends,
+        sequence,
+        acknowledged,
+        flags: front[13],
         payload,
         cut: length.saturating_sub(packet.len()) as u32,
     })
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
+/// The five words of a TCP header.
+fn words(front: &[u8; 20]) -> [u32; 5] {
+    let mut words = [0; 5];
+    for (word, bytes) in words.iter_mut().zip(front.as_chunks::<4>().0) {
+        *word = u32::from_be_bytes(*bytes);
+    }
+    words
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {

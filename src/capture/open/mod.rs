@@ -2,14 +2,19 @@
 //! them.
 
 mod block;
+mod ends;
 mod foreign;
 mod har;
 mod link;
 mod ours;
 mod packets;
 mod progress;
+mod readahead;
 mod reassembly;
+mod scribe;
 mod senders;
+mod shower;
+mod window;
 
 use std::fmt;
 use std::fs::File;
@@ -33,9 +38,12 @@ use crate::lint::Limits;
 use foreign::Foreign;
 use har::Har;
 use ours::Ours;
-use packets::{Input, Packets, Stop, Stream};
+use packets::{Packets, Stop};
 pub use progress::ReadProgress;
 use progress::{FileFrom, Pipe};
+use scribe::Scribe;
+use shower::{Shower, Shown};
+use window::{Input, Stream};
 
 /// A capture that is about to be read.
 pub struct Opened {
@@ -59,6 +67,8 @@ pub struct Reading {
     grows: bool,
     /// Packets of a link type that is not known.
     unknown_links: u64,
+    /// Where much is read, what shows it meanwhile.
+    shower: Option<Shower>,
 }
 
 enum Kind {
@@ -85,40 +95,42 @@ pub fn open(path: &Path, limits: Limits, command: &str) -> Result<Opened, OpenEr
         Stop::Failed(error) => failed(error),
         stop => failed(io::Error::other(stop.to_string())),
     })?;
-    let is_har = !is_capture && packets.beginning(har::BEGINNING).is_some_and(har::is_har);
+    let is_har = !is_capture && packets.window.beginning(har::BEGINNING).is_some_and(har::is_har);
     if !is_capture && !is_har {
         return Err(OpenError::NoCapture(path.display().to_string()));
     }
     let deriver = Deriver::new(limits);
     let is_ours = packets.is_ours();
     if let (true, Some(file)) = (is_ours, in_place) {
-        packets.keep(None).map_err(failed)?;
+        packets.window.keep(None).map_err(failed)?;
         let capture = Arc::new(Capture::new(CaptureReader::new(file, path.to_owned())));
         let kind = Kind::Ours(Box::new(Ours::new(deriver)));
-        let reading =
-            Reading { packets, kind, capture: capture.clone(), progress: progress.clone(), grows, unknown_links: 0 };
+        let reading = Reading::new(packets, kind, capture.clone(), progress.clone(), grows);
         return Ok(Opened { capture, recording: None, reading, progress });
     }
     let recording = Recording::create(None, false).map_err(OpenError::NoRoom)?;
     let capture = Arc::new(Capture::new(recording.reader()));
     let kind = if is_har {
         let writer = recording.writer(command).map_err(OpenError::NoRoom)?;
-        let input = packets.give_back();
+        let input = packets.window.give_back();
         Kind::Har(Box::new(Har::new(input, deriver, writer).map_err(OpenError::NoRoom)?))
     } else if is_ours {
-        packets.keep(Some(recording.file())).map_err(failed)?;
+        packets.window.keep(Some(recording.file())).map_err(failed)?;
         Kind::Ours(Box::new(Ours::new(deriver)))
     } else {
-        packets.keep(None).map_err(failed)?;
+        packets.window.keep(None).map_err(failed)?;
         let writer: CaptureWriter = recording.writer(command).map_err(OpenError::NoRoom)?;
-        Kind::Foreign(Box::new(Foreign::new(deriver, writer)))
+        Kind::Foreign(Box::new(Foreign::new(Scribe::start(deriver, writer, capture.clone()).map_err(failed)?)))
     };
-    let reading =
-        Reading { packets, kind, capture: capture.clone(), progress: progress.clone(), grows, unknown_links: 0 };
+    let reading = Reading::new(packets, kind, capture.clone(), progress.clone(), grows);
     Ok(Opened { capture, recording: Some(recording), reading, progress })
 }
 
 impl Reading {
+    fn new(packets: Packets, kind: Kind, capture: Arc<Capture>, progress: Arc<ReadProgress>, grows: bool) -> Self {
+        Self { packets, kind, capture, progress, grows, unknown_links: 0, shower: None }
+    }
+
     /// Reads to the end, or with `follow` on until `stop` is set; or until [`ReadProgress::stop`] says that the rest is not
     /// wanted. Returns sentences on what was not read.
     pub fn run(mut self, follow: bool, stop: &AtomicBool) -> Vec<String> {
@@ -131,12 +143,16 @@ impl Reading {
         let mut unseen = 0;
         let mut shown = 0;
         let mut position = 0;
-        self.packets.waits = false;
+        self.packets.window.waits = false;
         let ended = loop {
-            if unseen == BATCH || self.packets.position() - shown > BATCH_BYTES || self.is_full() {
+            if unseen == BATCH || self.packets.window.position() - shown > BATCH_BYTES || self.is_full() {
                 self.show();
+                if self.shower.is_none() && matches!(self.kind, Kind::Ours(_)) {
+                    // if it can't be, it is shown without
+                    self.shower = Shower::start(self.capture.clone()).ok();
+                }
                 unseen = 0;
-                shown = self.packets.position();
+                shown = self.packets.window.position();
                 if self.is_unwanted(stop) {
                     break self.stopped();
                 }
@@ -159,7 +175,7 @@ impl Reading {
                 Err(Stop::End | Stop::Torn(_)) if follow && self.grows => {
                     self.progress.end();
                     // only if nothing came for a while is a chunk whole of which more might come
-                    if let (Kind::Ours(ours), true) = (&mut self.kind, position == self.packets.position()) {
+                    if let (Kind::Ours(ours), true) = (&mut self.kind, position == self.packets.window.position()) {
                         ours.settle();
                         unseen += 1;
                     }
@@ -170,7 +186,7 @@ impl Reading {
                     if self.is_unwanted(stop) {
                         break self.stopped();
                     }
-                    position = self.packets.position();
+                    position = self.packets.window.position();
                     thread::sleep(PAUSE);
                 }
                 Err(stop) => break stop,
@@ -185,7 +201,7 @@ impl Reading {
 
     /// Why there is nothing more to read: the user has seen enough, or the program ends.
     fn stopped(&self) -> Stop {
-        if self.progress.is_stopped() { Stop::Unwanted(self.packets.position()) } else { Stop::End }
+        if self.progress.is_stopped() { Stop::Unwanted(self.packets.window.position()) } else { Stop::End }
     }
 
     fn packet(&mut self, packet: &packets::Packet) {
@@ -207,15 +223,18 @@ impl Reading {
     }
 
     fn show(&mut self) {
-        let length = self.packets.position();
         match &mut self.kind {
-            Kind::Ours(ours) => self.capture.update(|index| {
-                ours.deriver.apply(index, length, ours.missing);
-                if !self.packets.holes.is_empty() {
-                    index.set_holes(self.packets.holes.clone());
+            Kind::Ours(ours) => {
+                let mut news = self.shower.as_ref().map(Shower::room).unwrap_or_default();
+                ours.deriver.take(&mut news);
+                let (length, holes) = (self.packets.window.position(), self.packets.holes.clone());
+                let shown = Shown { news, length, missing: ours.missing, holes };
+                match &self.shower {
+                    Some(shower) => shower.show(shown),
+                    None => drop(shown.show(&self.capture)),
                 }
-            }),
-            Kind::Foreign(foreign) => foreign.flush(&self.capture),
+            }
+            Kind::Foreign(foreign) => foreign.flush(),
             Kind::Har(_) => {}
         }
     }
@@ -225,8 +244,9 @@ impl Reading {
         match &mut self.kind {
             Kind::Ours(ours) => ours.settle(),
             Kind::Foreign(foreign) => {
-                foreign.finish(&self.capture);
-                let left_out = [(foreign.encrypted, "encrypted"), (foreign.others, "something other than HTTP")];
+                foreign.finish();
+                let left_out =
+                    [(foreign.found.encrypted, "encrypted"), (foreign.found.others, "something other than HTTP")];
                 for (count, what) in left_out.into_iter().filter(|(count, _)| *count > 0) {
                     sentences.push(format!("TCP connections that are {what}, and left out: {count}"));
                 }
@@ -235,6 +255,9 @@ impl Reading {
         }
         if self.unknown_links > 0 {
             sentences.push(format!("packets of a link type that is not known, and left out: {}", self.unknown_links));
+        }
+        if let Some(shower) = self.shower.take() {
+            shower.finish();
         }
         self.progress.end();
         self.show();

@@ -83,11 +83,12 @@ impl Ours {
             self.open(&segment, time, told.vantage, told.number);
             return;
         }
-        let Some((connection, from)) = self.senders.get(segment.source, segment.destination) else {
+        let Some((connection, from)) = self.senders.get(segment.ends) else {
             // of a connection whose beginning could not be recorded
             self.missing += segment.payload.len() as u64;
             return;
         };
+        let from = Side::BOTH[from];
         if self.pending.is_some() && !self.goes_on(connection, from, time, &segment) {
             self.settle();
         }
@@ -119,7 +120,7 @@ impl Ours {
         }
         if let Some(kind) = told.closed {
             self.event(connection, time, kind);
-            self.senders.remove(segment.source, segment.destination);
+            self.senders.remove(segment.ends);
         }
     }
 
@@ -143,13 +144,13 @@ impl Ours {
     }
 
     fn open(&mut self, segment: &Segment<'_>, time: Timestamp, vantage: Vantage, number: Option<ConnectionId>) {
-        let (client, server) = (segment.source, segment.destination);
+        let (client, server) = (segment.ends.source(), segment.ends.destination());
         let connection = self.connections.len();
         let next = self.connections.last().map_or(ConnectionId(1), |(_, last)| ConnectionId(last.0.saturating_add(1)));
         // those that are gone had numbers, too
         let id = number.filter(|number| self.gone > 0 && *number > next).unwrap_or(next);
         self.connections.push(([segment.sequence.wrapping_add(1), 0], id));
-        self.senders.insert(client, server, connection);
+        self.senders.insert(segment.ends, connection);
         self.event(connection, time, EventKind::Opened { client, server, vantage });
     }
 

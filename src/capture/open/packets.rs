@@ -1,26 +1,16 @@
 //! The packets of a pcap or pcapng file, one after the other, with the places of their blocks.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write as _};
+use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::block::{self, Interface, Order};
+use super::window::{Input, Window};
 use crate::capture::pcapng;
 
 /// Reads packets from a stream of bytes.
 pub(super) struct Packets {
-    input: Box<dyn Input>,
-    /// Whether it is waited for bytes of a pipe, however long that takes.
-    pub(super) waits: bool,
-    spool: Spool,
-    buffer: Vec<u8>,
-    /// What of the buffer has not been read yet.
-    start: usize,
-    end: usize,
-    /// Where in the file `start` is.
-    at: u64,
+    pub(super) window: Window,
     format: Format,
     order: Order,
     interfaces: Vec<Interface>,
@@ -33,34 +23,6 @@ pub(super) struct Packets {
     pub(super) holes: Vec<Range<u64>>,
     /// The last time of a packet: those without one of their own have it.
     time: u64,
-}
-
-/// Where the bytes come from.
-pub(super) trait Input: Read + Send {
-    /// Passes over as many of the next `length` bytes as it can without reading them; returned is how many.
-    fn skip(&mut self, length: u64) -> u64;
-}
-
-/// What can only be read.
-pub(super) struct Stream<R>(pub(super) R);
-
-impl<R: Read> Read for Stream<R> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.0.read(bytes)
-    }
-}
-
-impl<R: Read + Send> Input for Stream<R> {
-    fn skip(&mut self, _: u64) -> u64 {
-        0
-    }
-}
-
-/// Where the bytes go that are read.
-enum Spool {
-    Nowhere,
-    Memory(Vec<u8>),
-    File(Arc<File>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -118,8 +80,6 @@ impl fmt::Display for Stop {
     }
 }
 
-/// Bytes that are read at once.
-const READ: usize = 1 << 20;
 /// The longest block that is believed in.
 const MAX_BLOCK: usize = 64 << 20;
 
@@ -127,13 +87,7 @@ impl Packets {
     /// Begins to read; `input` stands at its first byte.
     pub(super) fn new(input: Box<dyn Input>) -> Self {
         Self {
-            input,
-            waits: true,
-            spool: Spool::Memory(Vec::new()),
-            buffer: Vec::new(),
-            start: 0,
-            end: 0,
-            at: 0,
+            window: Window::new(input),
             format: Format::Pcapng,
             order: Order::Little,
             interfaces: Vec::new(),
@@ -147,10 +101,10 @@ impl Packets {
 
     /// Reads what stands before the first packet; `false` if this is no capture at all.
     pub(super) fn begin(&mut self) -> Result<bool, Stop> {
-        if !self.fill(4)? {
+        if !self.window.fill(4)? {
             return Ok(false);
         }
-        let magic = u32::from_le_bytes(self.peek(4).try_into().unwrap_or_default());
+        let magic = u32::from_le_bytes(self.window.peek(4).try_into().unwrap_or_default());
         if magic == block::SECTION_HEADER {
             while matches!(self.peek_kind(), Ok(Some(block::SECTION_HEADER | block::INTERFACE_DESCRIPTION))) {
                 self.block()?;
@@ -160,12 +114,12 @@ impl Packets {
         let Some((order, nanoseconds)) = block::pcap_magic(magic) else { return Ok(false) };
         self.format = Format::Pcap;
         self.order = order;
-        if !self.fill(24)? {
+        if !self.window.fill(24)? {
             return Err(Stop::Torn(0));
         }
-        let link = self.order.u32(&self.peek(24)[20..]) as u16;
+        let link = self.order.u32(&self.window.peek(24)[20..]) as u16;
         self.interfaces = vec![Interface::pcap(link, nanoseconds)];
-        self.pass(24);
+        self.window.pass(24);
         Ok(true)
     }
 
@@ -177,53 +131,26 @@ impl Packets {
             && matches!(&self.interfaces[..], [one] if one.is_ours())
     }
 
-    /// Everything that is read goes to `file` too, from the first byte on; or nowhere.
-    pub(super) fn keep(&mut self, file: Option<Arc<File>>) -> io::Result<()> {
-        let before = std::mem::replace(&mut self.spool, Spool::Nowhere);
-        if let (Spool::Memory(bytes), Some(file)) = (before, file) {
-            (&*file).write_all(&bytes)?;
-            self.spool = Spool::File(file);
-        }
-        Ok(())
-    }
-
-    /// At most `length` bytes from the first one on, where nothing has been taken yet.
-    pub(super) fn beginning(&mut self, length: usize) -> Option<&[u8]> {
-        // as many as there are will do
-        self.fill(length).ok()?;
-        (self.at == 0).then(|| &self.buffer[self.start..self.end.min(self.start + length)])
-    }
-
-    /// What is read, from its first byte on, for someone who reads it otherwise; here there is nothing more.
-    pub(super) fn give_back(&mut self) -> Box<dyn Read + Send> {
-        let input = std::mem::replace(&mut self.input, Box::new(Stream(io::empty())));
-        match std::mem::replace(&mut self.spool, Spool::Nowhere) {
-            Spool::Memory(bytes) => Box::new(io::Cursor::new(bytes).chain(input)),
-            Spool::Nowhere | Spool::File(_) => Box::new(input),
-        }
-    }
-
-    /// How many bytes of the file have been taken.
-    pub(super) fn position(&self) -> u64 {
-        self.at
-    }
-
     /// The bytes of a packet; it must be the last one that [`Packets::next`] returned.
     pub(super) fn data(&self, packet: &Packet) -> &[u8] {
-        &self.buffer[packet.data.clone()]
+        self.window.bytes(packet.data.clone())
     }
 
     /// The comments of a packet, likewise.
     pub(super) fn comments(&self, packet: &Packet) -> impl Iterator<Item = &[u8]> {
-        let options = block::options(&self.buffer[packet.options.clone()], self.order);
+        let options = block::options(self.window.bytes(packet.options.clone()), self.order);
         options.filter(|(code, _)| *code == block::COMMENT).map(|(_, comment)| comment)
     }
 
     /// The next packet. After [`Stop::End`] and [`Stop::Torn`] it may be asked for again, if the file grows, and after
     /// [`Stop::Nothing`].
+    #[inline]
     pub(super) fn next(&mut self) -> Result<Packet, Stop> {
         if self.format == Format::Pcap {
             return self.record();
+        }
+        if let Some(packet) = self.usual() {
+            return Ok(packet);
         }
         loop {
             if let Some(packet) = self.block()? {
@@ -232,38 +159,69 @@ impl Packets {
         }
     }
 
+    /// The next packet, if it stands as nearly every one does: whole at hand, in an enhanced packet block of a little-endian
+    /// section. Otherwise nothing has happened.
+    #[inline]
+    fn usual(&mut self) -> Option<Packet> {
+        let rest = self.window.rest();
+        let head = rest.first_chunk::<{ pcapng::PACKET_PREFIX }>()?;
+        let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let length = word(4) as usize;
+        let end = pcapng::PACKET_PREFIX.checked_add(word(20) as usize)?;
+        let options = end.checked_next_multiple_of(4)?;
+        let twice = rest.get(..length)?.last_chunk::<4>()?;
+        let is_usual = word(0) == pcapng::ENHANCED_PACKET
+            && self.order == Order::Little
+            && length.is_multiple_of(4)
+            && length <= MAX_BLOCK
+            && u32::from_le_bytes(*twice) == word(4)
+            && options <= length - 4;
+        let interface = self.interfaces.get(word(8) as usize).filter(|_| is_usual)?;
+        let start = self.window.start();
+        let packet = Packet {
+            block: self.window.position(),
+            time: interface.time(u64::from(word(12)) << 32 | u64::from(word(16))),
+            link: interface.link,
+            data: start + pcapng::PACKET_PREFIX..start + end,
+            options: start + options..start + length - 4,
+        };
+        self.time = packet.time;
+        self.window.pass(length);
+        Some(packet)
+    }
+
     /// The next record of a pcap file.
     fn record(&mut self) -> Result<Packet, Stop> {
-        let at = self.at;
-        self.whole(16, at)?;
-        let head = self.peek(16);
+        let at = self.window.position();
+        self.window.whole(16, at)?;
+        let head = self.window.peek(16);
         let word = |i: usize| self.order.u32(&head[4 * i..]);
         let (seconds, fraction, length) = (word(0), word(1), word(2) as usize);
         if length > MAX_BLOCK {
             return Err(Stop::Damaged(at, "a packet of more than 64 MiB"));
         }
-        self.whole(16 + length, at)?;
+        self.window.whole(16 + length, at)?;
         let interface = &self.interfaces[0];
         let time = interface.pcap_time(seconds, fraction);
-        let data = self.start + 16..self.start + 16 + length;
+        let data = self.window.start() + 16..self.window.start() + 16 + length;
         let packet = Packet { block: at, time, link: interface.link, data, options: 0..0 };
-        self.pass(16 + length);
+        self.window.pass(16 + length);
         Ok(packet)
     }
 
     fn peek_kind(&mut self) -> Result<Option<u32>, Stop> {
-        Ok(self.fill(4)?.then(|| self.order.u32(self.peek(4))))
+        Ok(self.window.fill(4)?.then(|| self.order.u32(self.window.peek(4))))
     }
 
     /// Takes the next block of a pcapng file; `None` if it holds no packet.
     fn block(&mut self) -> Result<Option<Packet>, Stop> {
-        let at = self.at;
-        self.whole(12, at)?;
-        let head = self.peek(12);
+        let at = self.window.position();
+        self.window.whole(12, at)?;
+        let head = self.window.peek(12);
         if head[..4] == block::SECTION_HEADER.to_le_bytes() {
             self.order = Order::of_section(&head[8..]).ok_or(Stop::Damaged(at, "a section without a byte order"))?;
         }
-        let head = self.peek(12);
+        let head = self.window.peek(12);
         let (kind, length) = (self.order.u32(head), self.order.u32(&head[4..]) as usize);
         if kind == pcapng::GONE {
             return self.gone(length as u64).map(|()| None);
@@ -271,8 +229,8 @@ impl Packets {
         if !length.is_multiple_of(4) || !(12..=MAX_BLOCK).contains(&length) {
             return Err(Stop::Damaged(at, "the length of a block makes no sense"));
         }
-        self.whole(length, at)?;
-        let whole = self.peek(length);
+        self.window.whole(length, at)?;
+        let whole = self.window.peek(length);
         if self.order.u32(&whole[length - 4..]) as usize != length {
             return Err(Stop::Damaged(at, "the two lengths of a block differ"));
         }
@@ -296,7 +254,8 @@ impl Packets {
                     return Err(Stop::Damaged(at, "a packet of an interface that was not described"));
                 };
                 let time = found.ticks.map_or(self.time, |ticks| interface.time(ticks));
-                let shift = |range: Range<usize>| self.start + 8 + range.start..self.start + 8 + range.end;
+                let shift =
+                    |range: Range<usize>| self.window.start() + 8 + range.start..self.window.start() + 8 + range.end;
                 let (data, options) = (shift(found.data), shift(found.options));
                 packet = Some(Packet { block: at, time, link: interface.link, data, options });
                 self.time = time;
@@ -304,19 +263,19 @@ impl Packets {
             // names, statistics, what other programs add
             _ => {}
         }
-        self.pass(length);
+        self.window.pass(length);
         Ok(packet)
     }
 
     /// Passes over what is gone. The length at its end may be one of what was there before: the program that wrote the file
     /// was killed then.
     fn gone(&mut self, length: u64) -> Result<(), Stop> {
-        let at = self.at;
+        let at = self.window.position();
         if !length.is_multiple_of(4) || length < 12 {
             return Err(Stop::Damaged(at, "the length of a block makes no sense"));
         }
-        if self.fill(32)?
-            && let Some(gone) = pcapng::read_gone(&self.peek(32)[8..])
+        if self.window.fill(32)?
+            && let Some(gone) = pcapng::read_gone(&self.window.peek(32)[8..])
         {
             self.gone = [0, 1].map(|i| gone[i].max(self.gone[i]));
         }
@@ -326,69 +285,6 @@ impl Packets {
             Some(hole) if hole.end == at => hole.end += length,
             _ => self.holes.push(at..at + length),
         }
-        let mut left = length;
-        loop {
-            let here = left.min((self.end - self.start) as u64);
-            self.pass(here as usize);
-            left -= here;
-            if left == 0 {
-                return Ok(());
-            }
-            if matches!(self.spool, Spool::Nowhere) {
-                let skipped = self.input.skip(left);
-                self.at += skipped;
-                left -= skipped;
-            }
-            self.whole((left as usize).min(READ / 2), at)?;
-        }
-    }
-
-    fn peek(&self, length: usize) -> &[u8] {
-        &self.buffer[self.start..self.start + length]
-    }
-
-    fn pass(&mut self, length: usize) {
-        self.start += length;
-        self.at += length as u64;
-    }
-
-    /// Makes sure that `length` bytes of the block at `at` are there.
-    fn whole(&mut self, length: usize, at: u64) -> Result<(), Stop> {
-        if self.fill(length)? {
-            return Ok(());
-        }
-        Err(if self.start == self.end { Stop::End } else { Stop::Torn(at) })
-    }
-
-    /// Reads until `length` bytes are in the buffer; `false` if the file ends before.
-    fn fill(&mut self, length: usize) -> Result<bool, Stop> {
-        while self.end - self.start < length {
-            if self.buffer.len() - self.start < length.max(READ / 2) {
-                self.buffer.copy_within(self.start..self.end, 0);
-                self.end -= self.start;
-                self.start = 0;
-                if self.buffer.len() < length.max(READ) {
-                    self.buffer.resize(length.max(READ), 0);
-                }
-            }
-            let got = match self.input.read(&mut self.buffer[self.end..]) {
-                Ok(0) => return Ok(false),
-                Ok(got) => got,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == ErrorKind::WouldBlock && self.waits => continue,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(Stop::Nothing),
-                // a compressed file that is cut short
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(false),
-                Err(error) => return Err(Stop::Failed(error)),
-            };
-            let new = &self.buffer[self.end..self.end + got];
-            match &mut self.spool {
-                Spool::Nowhere => {}
-                Spool::Memory(bytes) => bytes.extend_from_slice(new),
-                Spool::File(file) => (&**file).write_all(new).map_err(Stop::Failed)?,
-            }
-            self.end += got;
-        }
-        Ok(true)
+        self.window.pass_over(length, at)
     }
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::packets::Input;
+use super::readahead::{Piece, ReadAhead};
+use super::window::Input;
 
 /// How far the reading of a file has come, for whoever waits for it, and whether it is still wanted.
 #[derive(Debug, Default)]
@@ -51,12 +52,30 @@ pub(super) struct FileFrom {
     file: Arc<File>,
     at: u64,
     progress: Arc<ReadProgress>,
+    /// Bytes that were read one after the other without it.
+    unaided: u64,
+    ahead: Option<ReadAhead>,
+}
+
+/// From `at` on, as somebody reads it who tells nobody.
+struct Rest {
+    file: Arc<File>,
+    at: u64,
 }
 
 impl FileFrom {
+    /// So much is read before another thread is asked to read ahead: most files are smaller, and its first bytes are shown
+    /// sooner.
+    const UNAIDED: u64 = 1 << 20;
+
     pub(super) fn start(file: Arc<File>, progress: Arc<ReadProgress>) -> io::Result<Self> {
         progress.size.store(file.metadata()?.len(), Ordering::Relaxed);
-        Ok(Self { file, at: 0, progress })
+        Ok(Self { file, at: 0, progress, unaided: 0, ahead: None })
+    }
+
+    fn pass(&mut self, length: u64) {
+        self.at += length;
+        self.progress.read.store(self.at, Ordering::Relaxed);
     }
 }
 
@@ -65,21 +84,53 @@ impl Read for FileFrom {
         if self.progress.is_stopped() {
             return Err(ErrorKind::WouldBlock.into());
         }
+        // what that has read is read again
+        self.ahead = None;
         let got = self.file.read_at(bytes, self.at)?;
-        self.at += got as u64;
-        self.progress.read.store(self.at, Ordering::Relaxed);
+        self.pass(got as u64);
+        self.unaided += got as u64;
         Ok(got)
     }
 }
 
 impl Input for FileFrom {
     fn skip(&mut self, length: u64) -> u64 {
+        (self.ahead, self.unaided) = (None, 0);
         // no further than it goes: what is cut short is to be seen
         let end = self.file.metadata().map_or(self.at, |file| file.len());
         let skipped = length.min(end.saturating_sub(self.at));
-        self.at += skipped;
-        self.progress.read.store(self.at, Ordering::Relaxed);
+        self.pass(skipped);
         skipped
+    }
+
+    fn next_piece(&mut self) -> Option<Piece> {
+        if self.progress.is_stopped() {
+            return None;
+        }
+        if self.ahead.is_none() && self.unaided >= Self::UNAIDED {
+            self.unaided = 0;
+            self.ahead = ReadAhead::start(Rest { file: self.file.clone(), at: self.at }).ok();
+        }
+        let piece = self.ahead.as_mut()?.next();
+        match &piece {
+            Some(piece) => self.pass(piece.length as u64),
+            None => self.ahead = None,
+        }
+        piece
+    }
+
+    fn give_back(&mut self, buffer: Vec<u8>) {
+        if let Some(ahead) = &mut self.ahead {
+            ahead.give_back(buffer);
+        }
+    }
+}
+
+impl Read for Rest {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let got = self.file.read_at(bytes, self.at)?;
+        self.at += got as u64;
+        Ok(got)
     }
 }
 
