@@ -207,11 +207,12 @@ fn split(gone: Range<u64>) -> Vec<Range<u64>> {
 }
 
 /// Makes blocks of what is gone. The first one is written last: until then it is one with what comes after it, or what
-/// it was before.
+/// it was before. What they begin with is no number of frames that are gone, whatever stood there before.
 fn write_gone(file: &File, blocks: &[Range<u64>]) -> io::Result<()> {
     for block in blocks.iter().rev() {
         let length = length(block).to_le_bytes();
-        file.write_all_at(&[GONE.to_le_bytes(), length].concat(), block.start)?;
+        let nothing = [0; 4];
+        file.write_all_at(&[GONE.to_le_bytes(), length, nothing, nothing].concat(), block.start)?;
         file.write_all_at(&length, block.end - 4)?;
     }
     Ok(())
@@ -280,5 +281,25 @@ fn move_all(moved: &[Moved], gone: u64, kept_from: u64, index: &mut Index, deriv
             index.move_frame(n, one.new);
         }
         n += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_counts_nothing_whatever_stood_there() {
+        let file = tempfile::tempfile().unwrap();
+        // comments of ours begin like the block that counts
+        file.write_all_at(&b"wsinspec".repeat(4096), 0).unwrap();
+        let blocks = [0..8192, 8192..8232, 8232..32_768];
+        write_gone(&file, &blocks).unwrap();
+        for block in blocks {
+            let mut bytes = vec![0; (block.end - block.start) as usize];
+            file.read_exact_at(&mut bytes, block.start).unwrap();
+            assert_eq!(pcapng::read_gone(&bytes[8..]), None);
+            assert_eq!((&bytes[..4], &bytes[4..8]), (&GONE.to_le_bytes()[..], &bytes[bytes.len() - 4..]));
+        }
     }
 }
