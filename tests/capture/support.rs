@@ -132,6 +132,8 @@ pub(crate) struct Feed {
     recorder: Recorder,
     thread: RecorderThread,
     folder: TempDir,
+    /// Old frames go.
+    is_kept: bool,
     time: u64,
 }
 
@@ -144,7 +146,7 @@ impl Feed {
         let capture = Arc::new(capture);
         let writer = recording.writer("a test").unwrap();
         let (recorder, thread) = capture::start(writer, capture.clone(), Limits::default()).unwrap();
-        Self { recording, capture, recorder, thread, folder, time: Script::new().time }
+        Self { recording, capture, recorder, thread, folder, is_kept: false, time: Script::new().time }
     }
 
     /// Into a file without a name.
@@ -158,7 +160,7 @@ impl Feed {
         let capture = Arc::new(Capture::new(recording.reader()));
         let writer = recording.writer("a test").unwrap().within(limit);
         let (recorder, thread) = capture::start(writer, capture.clone(), Limits::default()).unwrap();
-        Self { recording, capture, recorder, thread, folder, time: Script::new().time }
+        Self { recording, capture, recorder, thread, folder, is_kept: true, time: Script::new().time }
     }
 
     /// What was recorded so far.
@@ -166,7 +168,8 @@ impl Feed {
         &self.capture
     }
 
-    /// Records what the script says, and waits until there are `frames` in all.
+    /// Records what the script says, and waits until there are `frames` in all and nothing more is done about them: where
+    /// little is kept, old ones go after new ones have come.
     pub(crate) fn feed(&mut self, script: Script, frames: u64) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         for event in script.events {
@@ -174,6 +177,9 @@ impl Feed {
             runtime.block_on(self.recorder.record(Event { time: Timestamp(self.time), ..event }));
         }
         self.wait(|index| index.totals().frames == frames);
+        if self.is_kept {
+            self.settle();
+        }
     }
 
     /// Marks frame `n`.
