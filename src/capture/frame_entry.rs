@@ -4,13 +4,13 @@ use super::event::{ConnectionId, Origin, Timestamp};
 use super::file::Position;
 use crate::wire::{Header, LengthForm, MaskingKey, Opcode, Rsv, Side};
 
-/// A frame as the index holds it: 48 bytes, whatever its payload. The bytes themselves are in the capture file.
+/// A frame as the index holds it: 44 bytes, whatever its payload. The bytes themselves are in the capture file.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameEntry {
-    time: u64,
-    block: u64,
-    offset: u64,
-    length: u64,
+    time: Halves,
+    length: Halves,
+    /// Where its block begins in the file, and where it begins in its direction's stream.
+    places: Places,
     connection: u32,
     key: MaskingKey,
     skip: u16,
@@ -19,7 +19,50 @@ pub struct FrameEntry {
     flags: u16,
 }
 
-const _: () = assert!(size_of::<FrameEntry>() == 48);
+const _: () = assert!(size_of::<FrameEntry>() == 44);
+
+/// A number of 64 bits, lower half first, that stands wherever one of 32 may stand.
+#[derive(Clone, Copy, Debug)]
+struct Halves([u32; 2]);
+
+impl Halves {
+    const fn new(number: u64) -> Self {
+        Self([number as u32, (number >> 32) as u32])
+    }
+
+    const fn get(self) -> u64 {
+        (self.0[1] as u64) << 32 | self.0[0] as u64
+    }
+}
+
+/// Two numbers of 48 bits: their lower 32, then the upper 16 of both. A larger number counts as the largest: no file gets to
+/// 256 TiB, and a stream of which that much has passed is kept from its beginning by nobody.
+#[derive(Clone, Copy, Debug)]
+struct Places {
+    lower: [u32; 2],
+    upper: [u16; 2],
+}
+
+impl Places {
+    const MOST: u64 = (1 << 48) - 1;
+    const BLOCK: usize = 0;
+    const OFFSET: usize = 1;
+
+    const fn new(block: u64, offset: u64) -> Self {
+        Self { lower: [0; 2], upper: [0; 2] }.with(Self::BLOCK, block).with(Self::OFFSET, offset)
+    }
+
+    const fn with(mut self, which: usize, number: u64) -> Self {
+        let number = if number > Self::MOST { Self::MOST } else { number };
+        self.lower[which] = number as u32;
+        self.upper[which] = (number >> 32) as u16;
+        self
+    }
+
+    const fn get(self, which: usize) -> u64 {
+        (self.upper[which] as u64) << 32 | self.lower[which] as u64
+    }
+}
 
 const FROM_SERVER: u16 = 1;
 const COMPLETE: u16 = 2;
@@ -62,10 +105,9 @@ impl FrameEntry {
         let flag = |set, bit| if set { bit } else { 0 };
         let position = frame.position.unwrap_or(Position { block: 0, skip: 0 });
         Self {
-            time: frame.time.0,
-            block: position.block,
-            offset: frame.offset,
-            length: header.length,
+            time: Halves::new(frame.time.0),
+            length: Halves::new(header.length),
+            places: Places::new(position.block, frame.offset),
             connection: frame.connection.0,
             key: header.masking_key.unwrap_or_default(),
             skip: position.skip,
@@ -87,8 +129,8 @@ impl FrameEntry {
     #[inline]
     pub(super) fn of(&self, header: &Header, offset: u64, position: Option<Position>) -> Self {
         let mut entry = Self {
-            offset,
-            length: header.length,
+            places: Places::new(0, offset),
+            length: Halves::new(header.length),
             key: header.masking_key.unwrap_or_default(),
             first_two: first_two(header),
             ..*self
@@ -99,7 +141,7 @@ impl FrameEntry {
 
     /// When its last byte came.
     pub const fn time(&self) -> Timestamp {
-        Timestamp(self.time)
+        Timestamp(self.time.get())
     }
 
     /// The connection that it came on.
@@ -114,7 +156,7 @@ impl FrameEntry {
 
     /// Where its first byte stands in its direction's stream after the opening handshake.
     pub const fn offset(&self) -> u64 {
-        self.offset
+        self.places.get(Places::OFFSET)
     }
 
     /// Its opcode.
@@ -130,7 +172,7 @@ impl FrameEntry {
             rsv: Rsv::new(first >> 4),
             opcode: Opcode::new(first),
             masking_key: if second & 0x80 == 0 { None } else { Some(self.key) },
-            length: self.length,
+            length: self.length.get(),
             length_form: LengthForm::from_length_bits(second & 0x7F),
         }
     }
@@ -142,7 +184,7 @@ impl FrameEntry {
 
     /// Its payload's length.
     pub(super) const fn length(&self) -> u64 {
-        self.length
+        self.length.get()
     }
 
     /// How many reads it arrived in; 65 535 stands for that many or more.
@@ -189,13 +231,14 @@ impl FrameEntry {
 
     /// Where its first byte stands in the file; `None` if it could not be written.
     pub const fn position(&self) -> Option<Position> {
-        if self.has(MISSING) { None } else { Some(Position { block: self.block, skip: self.skip }) }
+        if self.has(MISSING) { None } else { Some(Position { block: self.places.get(Places::BLOCK), skip: self.skip }) }
     }
 
     pub(super) fn set_position(&mut self, position: Option<Position>) {
         match position {
             Some(Position { block, skip }) => {
-                (self.block, self.skip, self.flags) = (block, skip, self.flags & !MISSING);
+                self.places = self.places.with(Places::BLOCK, block);
+                (self.skip, self.flags) = (skip, self.flags & !MISSING);
             }
             None => self.flags |= MISSING,
         }
@@ -209,7 +252,7 @@ impl FrameEntry {
     /// Whether its first byte is the one after the last of `other`, which is of the same side.
     pub(super) const fn follows(&self, other: &Self) -> bool {
         let header = other.header().len() as u64;
-        other.offset.saturating_add(header).saturating_add(other.length) == self.offset
+        other.offset().saturating_add(header).saturating_add(other.length()) == self.offset()
     }
 
     const fn has(&self, flag: u16) -> bool {
@@ -229,4 +272,46 @@ fn first_two(header: &Header) -> [u8; 2] {
         u8::from(header.fin) << 7 | header.rsv.value() << 4 | header.opcode.value(),
         u8::from(header.masking_key.is_some()) << 7 | length_bits,
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(block: u64, offset: u64, time: u64, length: u64) -> NewFrame {
+        NewFrame {
+            time: Timestamp(time),
+            position: Some(Position { block, skip: u16::MAX }),
+            offset,
+            connection: ConnectionId(u32::MAX),
+            from: Side::Server,
+            header: Header::new(Opcode::BINARY, Some(MaskingKey([1, 2, 3, 4])), length),
+            chunks: 1,
+            complete: true,
+            compressed: false,
+            origin: Origin::Peer,
+        }
+    }
+
+    #[test]
+    fn every_number_comes_back_and_places_beyond_48_bits_count_as_the_last_one() {
+        let numbers = [0, 1, u64::from(u32::MAX), 1 << 32, Places::MOST, 1 << 48, u64::MAX];
+        for block in numbers {
+            for offset in numbers {
+                for number in numbers {
+                    let (time, length) = (number, number >> 1);
+                    let new = frame(block, offset, time, length);
+                    let entry = FrameEntry::new(&new, false, false, false);
+                    let place = |number: u64| number.min((1 << 48) - 1);
+                    assert_eq!((entry.time(), entry.header()), (Timestamp(time), new.header));
+                    assert_eq!(entry.offset(), place(offset));
+                    assert_eq!(entry.position(), Some(Position { block: place(block), skip: u16::MAX }));
+                    let other = entry.of(&new.header, block, Some(Position { block: offset, skip: 3 }));
+                    assert_eq!(other.offset(), place(block));
+                    assert_eq!(other.position(), Some(Position { block: place(offset), skip: 3 }));
+                    assert_eq!((other.time(), other.from()), (Timestamp(time), Side::Server));
+                }
+            }
+        }
+    }
 }
