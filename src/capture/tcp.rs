@@ -2,6 +2,9 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+#[cfg(target_arch = "x86_64")]
+use fearless_simd::{Level, Simd};
+
 use crate::wire::Side;
 
 /// The most payload bytes of a packet: an IPv4 packet has at most 65 535 bytes in all.
@@ -253,10 +256,37 @@ fn addresses_sum(source: IpAddr, destination: IpAddr) -> u64 {
 /// The Internet checksum's sum, not yet folded to 16 bits for good. In whichever byte order the machine likes, and with words
 /// of four bytes, it comes to the same (RFC 1071 2).
 fn sum(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<4>();
-    let mut last = [0; 4];
+    #[cfg(target_arch = "x86_64")]
+    if bytes.len() >= LONG
+        && let Some(avx2) = Level::new().as_avx2()
+    {
+        return avx2.vectorize(
+            #[inline(always)]
+            move || sum_of_words(bytes),
+        );
+    }
+    sum_of_words(bytes)
+}
+
+/// From so many bytes on it pays to ask what the processor can do.
+#[cfg(any(target_arch = "x86_64", test))]
+const LONG: usize = 256;
+
+#[expect(clippy::inline_always, reason = "what calls it decides how wide its moves are")]
+#[inline(always)]
+fn sum_of_words(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks();
+    let mut last = [0; 8];
     last[..rest.len()].copy_from_slice(rest);
-    let sum: u64 = words.iter().chain([&last]).map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
+    // both words of four bytes in each: of what fits into a packet no sum of those overflows
+    let (mut lower, mut upper) = (0, 0);
+    for word in words {
+        let word = u64::from_ne_bytes(*word);
+        lower += word & 0xFFFF_FFFF;
+        upper += word >> 32;
+    }
+    let last = u64::from_ne_bytes(last);
+    let sum = lower + upper + (last & 0xFFFF_FFFF) + (last >> 32);
     u64::from((!checksum(sum)).to_be())
 }
 
@@ -279,6 +309,17 @@ mod tests {
     fn the_checksum_is_that_of_rfc_1071() {
         assert_eq!(checksum(sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7])), !0xddf2);
         assert_eq!(checksum(sum(&[0x00, 0x01, 0xf2])), !0xf201);
+    }
+
+    #[test]
+    fn of_any_number_of_bytes_the_checksum_is_that_of_their_pairs() {
+        let bytes: Vec<u8> = (0..MAX_SEGMENT).map(|i| (i * i / 7) as u8 | 0x80).collect();
+        for length in (0..40).chain(LONG - 9..LONG + 40).chain([MAX_SEGMENT - 1, MAX_SEGMENT]) {
+            let pairs = bytes[..length]
+                .chunks(2)
+                .map(|pair| u64::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or_default()])));
+            assert_eq!(checksum(sum(&bytes[..length])), checksum(pairs.sum()), "{length} bytes");
+        }
     }
 
     #[test]
