@@ -10,23 +10,22 @@ use std::thread;
 /// How far the capture file has settled.
 #[derive(Debug, Default)]
 pub(super) struct Settling {
-    /// Whole pieces of the file that were handed to the thread.
+    /// Whole pieces of the file that the thread knows to be written.
     pieces: u64,
     thread: Option<Sender<(Arc<File>, u64)>>,
 }
 
 impl Settling {
     const PIECE: u64 = 16 << 20;
-    /// Pieces that stay in memory, because they may be looked at, or are on their way to the disk.
-    const KEPT: u64 = 4;
+    /// Pieces that the disk need not have yet: a recording of half a gibibyte may be removed before it ever gets there.
+    const UNWRITTEN: u64 = 32;
+    /// Pieces that stay in memory. To be read and written there, they cost nothing; on their way out, they do.
+    const KEPT: u64 = 64;
 
     /// The file has been written up to `length`.
     pub(super) fn wrote(&mut self, file: &Arc<File>, length: u64) {
         let pieces = length / Self::PIECE;
-        if pieces < Self::KEPT || pieces == self.pieces {
-            return;
-        }
-        for piece in self.pieces..pieces {
+        for piece in self.pieces.max(Self::UNWRITTEN)..pieces {
             // if there is no thread to be had, the system does it in its own time
             let _ = self.thread.get_or_insert_with(start).send((file.clone(), piece));
         }
@@ -39,10 +38,9 @@ fn start() -> Sender<(Arc<File>, u64)> {
     let thread = thread::Builder::new().name("settler".to_owned());
     let _ = thread.spawn(move || {
         for (file, piece) in incoming {
-            // what has to be written first is written, but not waited for
-            leave_memory(&file, piece);
-            if let Some(before) = piece.checked_sub(Settling::KEPT) {
-                leave_memory(&file, before);
+            for before in [Settling::UNWRITTEN, Settling::KEPT] {
+                // what has to be written first is written, but not waited for
+                piece.checked_sub(before).into_iter().for_each(|piece| leave_memory(&file, piece));
             }
         }
     });
