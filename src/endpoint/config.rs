@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::rooms::Rooms;
 use crate::lint::Limits;
 use crate::wire::DeflateAgreement;
 use crate::wire::handshake::MAX_HEAD;
 
 /// How an end behaves. What answers requests is a server's alone; what a client asks for is an [`super::Ask`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// The most bytes of a head; a request with a longer one is answered 431.
     pub max_head: usize,
@@ -43,6 +44,8 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// Outgoing bytes above which the endpoint wants no more input and takes nothing more to send.
     pub high_water: usize,
+    /// Rooms for outgoing bytes, shared by all ends that have them from here.
+    pub rooms: Rooms,
 }
 
 /// What is done with the messages of the peer.
@@ -86,6 +89,7 @@ impl Default for Config {
             close_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(1),
             high_water: 4 << 20,
+            rooms: Rooms::default(),
         }
     }
 }

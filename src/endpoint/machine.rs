@@ -80,7 +80,7 @@ impl Endpoint {
             phase: Phase::Connecting { reader: HeadReader::new(config.max_head), until },
             incoming: Incoming::new(&config, role.side().other()),
             role,
-            outbox: Outbox::default(),
+            outbox: Outbox::new(config.rooms.clone()),
             deflater: None,
             keepalive: None,
             leaving: None,

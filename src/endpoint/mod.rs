@@ -34,6 +34,7 @@ mod opening;
 mod outbox;
 mod refusal;
 mod role;
+mod rooms;
 mod send;
 
 pub use asking::Ask;
@@ -42,6 +43,7 @@ pub use event::{CloseFrame, End, Event, How, State};
 pub use machine::Endpoint;
 pub use outbox::{Origin, Written};
 pub use role::MaskingKeys;
+pub use rooms::{Room, Rooms};
 pub use send::NotSent;
 
 #[cfg(test)]

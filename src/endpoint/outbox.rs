@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::wire::{Header, MaskingKey, encode_frame_with};
+use super::rooms::{Room, Rooms};
+use crate::wire::{Header, MaskingKey, encode_frame_into};
 
 /// Who made a frame of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,10 +15,10 @@ pub enum Origin {
 }
 
 /// Bytes that were written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Written {
     /// They themselves.
-    pub bytes: Vec<u8>,
+    pub bytes: Room,
     /// Where in them frames of the user's begin; the endpoint made the others by itself.
     pub by_user: Vec<usize>,
 }
@@ -26,33 +27,37 @@ pub struct Written {
 /// however large the queue is.
 ///
 /// ```text
-///  bytes:   │ written │ waiting                │        by_user: stream offsets of the user's
-///           0         head                     len      frames that begin in `waiting`
+///  room:    │ written │ waiting                │ anything  │    by_user: stream offsets of the user's
+///           0         head                     end         len  frames that begin in `waiting`
 /// ```
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    bytes: Vec<u8>,
-    /// `head <= bytes.len()`.
+    /// `head <= end <= room.len()`.
+    room: Vec<u8>,
     head: usize,
-    /// Stream offset of `bytes[head]`.
+    end: usize,
+    /// Stream offset of `room[head]`.
     written: u64,
     /// In ascending order, none below `written`.
     by_user: VecDeque<u64>,
-    /// Room that will be needed, by what was needed before.
-    usual: usize,
+    /// Where rooms come from and go to while nothing waits.
+    rooms: Rooms,
 }
 
 impl Outbox {
-    /// Above this, written bytes and idle capacity are given back.
+    /// Above this, written bytes are given back.
     const SLACK: usize = 64 * 1024;
-    /// From here on the room is given away with the bytes in it; fewer are copied, and the room is used again.
+    /// From here on the room is given away with the bytes in it; fewer are copied.
     const GIVEN_AWAY: usize = 4 * 1024;
-    /// The most room that is made at once because it was needed before.
-    const MOST_USUAL: usize = 512 * 1024;
+
+    /// One whose rooms are those of others, too.
+    pub(super) fn new(rooms: Rooms) -> Self {
+        Self { rooms, ..Self::default() }
+    }
 
     /// Appends bytes that are no frame: an HTTP response.
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
+        self.more(bytes.len()).copy_from_slice(bytes);
     }
 
     /// Appends a frame; `key` is what its payload is to be masked with, or unmasked.
@@ -60,18 +65,29 @@ impl Outbox {
         if origin == Origin::User {
             self.by_user.push_back(self.written + self.waiting().len() as u64);
         }
-        if self.bytes.capacity() == 0 {
-            self.bytes.reserve(self.usual.max(header.len() + payload.len()));
+        let more = self.more(header.len() + payload.len());
+        encode_frame_into(header, payload, key, more);
+    }
+
+    /// The next `length` bytes, to be filled.
+    fn more(&mut self, length: usize) -> &mut [u8] {
+        if self.room.is_empty() {
+            self.room = self.rooms.take();
         }
-        encode_frame_with(header, payload, key, &mut self.bytes);
+        let start = self.end;
+        self.end += length;
+        if self.room.len() < self.end {
+            self.room.resize(self.end, 0);
+        }
+        &mut self.room[start..self.end]
     }
 
     pub(super) fn waiting(&self) -> &[u8] {
-        &self.bytes[self.head..]
+        &self.room[self.head..self.end]
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.head == self.bytes.len()
+        self.head == self.end
     }
 
     /// Bytes of memory that wait: a flood of tiny frames weighs by what is kept about each, too.
@@ -86,29 +102,33 @@ impl Outbox {
         let begun = self.by_user.partition_point(|&at| at < to);
         let by_user = self.by_user.drain(..begun).map(|at| (at - from) as usize).collect();
         self.written = to;
-        if self.head == 0 && n == self.bytes.len() && n >= Self::GIVEN_AWAY {
-            self.usual = n.min(Self::MOST_USUAL);
-            return Written { bytes: std::mem::take(&mut self.bytes), by_user };
-        }
-        let bytes = self.waiting()[..n].to_vec();
-        self.head += n;
-        self.compact();
+        let is_all = self.head == 0 && n == self.end;
+        let bytes = if is_all && n >= Self::GIVEN_AWAY {
+            self.end = 0;
+            self.rooms.lend(std::mem::take(&mut self.room), n)
+        } else {
+            let bytes = self.waiting()[..n].to_vec();
+            self.head += n;
+            self.compact();
+            bytes.into()
+        };
         Written { bytes, by_user }
     }
 
     pub(super) fn clear(&mut self) {
-        *self = Self { written: self.written, ..Self::default() };
+        *self = Self { written: self.written, rooms: self.rooms.clone(), ..Self::default() };
     }
 
     /// Moves what waits to the front, but only where as many bytes have gone as are moved: each byte pays for one move.
+    /// Where nothing waits there is no room: thousands of connections at rest hold none.
     fn compact(&mut self) {
         if self.is_empty() {
-            self.bytes.clear();
-            self.head = 0;
-            self.bytes.shrink_to(Self::SLACK);
+            self.rooms.give_back(std::mem::take(&mut self.room));
+            (self.head, self.end) = (0, 0);
             self.by_user.shrink_to(Self::SLACK / size_of::<u64>());
-        } else if self.head >= Self::SLACK && self.head >= self.bytes.len() / 2 {
-            self.bytes.drain(..self.head);
+        } else if self.head >= Self::SLACK && self.head >= self.end / 2 {
+            self.room.copy_within(self.head..self.end, 0);
+            self.end -= self.head;
             self.head = 0;
         }
     }
@@ -117,7 +137,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Opcode;
+    use crate::wire::{Opcode, encode_frame};
 
     #[test]
     fn each_frame_of_the_users_is_told_once_with_the_bytes_where_it_begins() {
@@ -146,8 +166,8 @@ mod tests {
             outbox.push(&bytes);
             pushed.extend(bytes);
             let n = outbox.waiting().len().min(5000 + round * 20);
-            taken.extend(outbox.take(n).bytes);
-            assert!(outbox.bytes.len() <= 2 * (outbox.waiting().len() + Outbox::SLACK), "what was written is kept");
+            taken.extend(outbox.take(n).bytes.as_ref());
+            assert!(outbox.end <= 2 * (outbox.waiting().len() + Outbox::SLACK), "what was written is kept");
         }
         taken.extend_from_slice(outbox.waiting());
         assert!(taken == pushed);
@@ -162,11 +182,11 @@ mod tests {
             for (origin, length) in [(Origin::Endpoint, payload.len()), (Origin::User, round)] {
                 let header = Header::new(Opcode::BINARY, None, length as u64);
                 outbox.push_frame(&header, &payload[..length], None, origin);
-                encode_frame_with(&header, &payload[..length], None, &mut pushed);
+                encode_frame(&header, &payload[..length], &mut pushed);
             }
             let Written { bytes, by_user } = outbox.take(pushed.len());
             assert_eq!(by_user, [payload.len() + 4]);
-            assert!(bytes == pushed && outbox.is_empty() && outbox.bytes.capacity() == 0);
+            assert!(bytes.as_ref() == pushed && outbox.is_empty() && outbox.room.capacity() == 0);
         }
     }
 }

@@ -195,7 +195,7 @@ impl Stage {
     fn queued(&mut self, now: Instant) -> Told {
         let Written { bytes, by_user } = self.endpoint.written(self.endpoint.outbox().len(), now);
         let notes = by_user.into_iter().map(|offset| Note { offset, origin: Origin::User }).collect();
-        Told { bytes, notes }
+        Told { bytes: bytes.as_ref().to_vec(), notes }
     }
 
     fn close(&mut self) {

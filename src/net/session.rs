@@ -251,7 +251,7 @@ impl Session<'_> {
                     self.pacing.written(written, Instant::now());
                     let Written { bytes, by_user } = self.endpoint.written(written, Instant::now());
                     let notes = by_user.into_iter().map(|offset| Note { offset, origin: Origin::User }).collect();
-                    self.record_chunk(self.side, bytes.into(), notes).await;
+                    self.record_chunk(self.side, Bytes::from_owner(bytes), notes).await;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -1,41 +1,61 @@
 //! Headers and frames as bytes, legal or not (RFC 6455 5.2).
 
-use super::{Header, LengthForm, MaskingKey, mask_onto};
+use super::{Header, LengthForm, MAX_HEADER, MaskingKey, mask_into};
 
 /// Appends `header` as it stands on the wire. A length that its form cannot hold loses its upper bits; in the 7-bit
 /// form 126 and 127 then announce an extended length that is not there, as asked.
 pub fn encode_header(header: &Header, out: &mut Vec<u8>) {
-    let length_bits = match header.length_form {
-        LengthForm::Bits7 => header.length as u8 & 0x7F,
-        LengthForm::Bits16 => 126,
-        LengthForm::Bits64 => 127,
-    };
-    out.push(u8::from(header.fin) << 7 | header.rsv.value() << 4 | header.opcode.value());
-    out.push(u8::from(header.masking_key.is_some()) << 7 | length_bits);
-    match header.length_form {
-        LengthForm::Bits7 => {}
-        LengthForm::Bits16 => out.extend_from_slice(&(header.length as u16).to_be_bytes()),
-        LengthForm::Bits64 => out.extend_from_slice(&header.length.to_be_bytes()),
-    }
-    if let Some(key) = header.masking_key {
-        out.extend_from_slice(&key.0);
-    }
+    let (bytes, length) = header_bytes(header);
+    out.extend_from_slice(&bytes[..length]);
 }
 
 /// Appends `header`, then `payload`, masked if the header holds a key. The header's length is written as it says,
 /// whether or not it is the payload's.
 pub fn encode_frame(header: &Header, payload: &[u8], out: &mut Vec<u8>) {
-    encode_frame_with(header, payload, header.masking_key, out);
+    let start = out.len();
+    out.resize(start + header.len() + payload.len(), 0);
+    encode_frame_into(header, payload, header.masking_key, &mut out[start..]);
 }
 
-/// The same with another `key` than the header's: a payload that is masked already goes on as it is, or unmasked.
-pub fn encode_frame_with(header: &Header, payload: &[u8], key: Option<MaskingKey>, out: &mut Vec<u8>) {
-    out.reserve(header.len() + payload.len());
-    encode_header(header, out);
+/// Writes what [`encode_frame`] appends into `room`, which has just as many bytes. `key` may be another than the header's: a
+/// payload that is masked already goes on as it is, or unmasked.
+pub fn encode_frame_into(header: &Header, payload: &[u8], key: Option<MaskingKey>, room: &mut [u8]) {
+    let (bytes, length) = header_bytes(header);
+    let (front, rest) = room.split_at_mut(length);
+    front.copy_from_slice(&bytes[..length]);
     match key {
-        Some(key) => mask_onto(out, payload, key, 0),
-        None => out.extend_from_slice(payload),
+        Some(key) => drop(mask_into(rest, payload, key, 0)),
+        None => rest.copy_from_slice(payload),
     }
+}
+
+/// The bytes of a header, and how many of them there are.
+fn header_bytes(header: &Header) -> ([u8; MAX_HEADER], usize) {
+    let length_bits = match header.length_form {
+        LengthForm::Bits7 => header.length as u8 & 0x7F,
+        LengthForm::Bits16 => 126,
+        LengthForm::Bits64 => 127,
+    };
+    let mut bytes = [0; MAX_HEADER];
+    bytes[0] = u8::from(header.fin) << 7 | header.rsv.value() << 4 | header.opcode.value();
+    bytes[1] = u8::from(header.masking_key.is_some()) << 7 | length_bits;
+    let mut end = 2;
+    match header.length_form {
+        LengthForm::Bits7 => {}
+        LengthForm::Bits16 => {
+            bytes[2..4].copy_from_slice(&(header.length as u16).to_be_bytes());
+            end = 4;
+        }
+        LengthForm::Bits64 => {
+            bytes[2..10].copy_from_slice(&header.length.to_be_bytes());
+            end = 10;
+        }
+    }
+    if let Some(key) = header.masking_key {
+        bytes[end..end + 4].copy_from_slice(&key.0);
+        end += 4;
+    }
+    (bytes, end)
 }
 
 /// One frame as bytes; see [`encode_frame`].

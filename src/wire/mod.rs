@@ -23,7 +23,7 @@ pub use deflate::{
     AnswerFault, DEFLATE, DeflateAgreement, DeflateFault, DeflateOffer, Deflater, IMPLIED_TAIL, InflateError, Inflater,
     MAX_WINDOW, WindowOffer,
 };
-pub use encoder::{encode_frame, encode_frame_with, encode_header, frame};
+pub use encoder::{encode_frame, encode_frame_into, encode_header, frame};
 pub use extension::{Extension, ListError, Parameter, parse_extensions, parse_tokens};
 pub use header::{Header, LengthForm, MAX_HEADER, Parsed, Rsv};
 pub use mask::{MaskingKey, mask, mask_into, mask_onto};
