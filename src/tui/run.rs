@@ -95,6 +95,8 @@ pub enum Outcome {
 
 /// The least time between two drawings.
 const FRAME: Duration = Duration::from_millis(16);
+/// The same where more frames have come meanwhile than there are lines for them: nobody reads as fast as that.
+const FLOOD: Duration = Duration::from_millis(30);
 /// The least patience with which crossterm looks at all.
 const SHORT: Duration = Duration::from_millis(1);
 /// How often the count of new frames is drawn while the view is frozen.
@@ -185,6 +187,8 @@ struct Desk {
 struct Drawn {
     at: Instant,
     generation: u64,
+    /// How many frames there were.
+    frames: u64,
     /// How far the filter had come.
     looked_at: Option<u64>,
 }
@@ -375,7 +379,13 @@ impl Panel {
             return true;
         }
         let traffic = capture.generation() != drawn.generation || model.listing.looked_at() != drawn.looked_at;
-        let pause = if model.frozen.is_some() { FROZEN } else { FRAME };
+        let pause = if model.frozen.is_some() {
+            FROZEN
+        } else if capture.index().totals().frames - drawn.frames > u64::from(model.size.height) {
+            FLOOD
+        } else {
+            FRAME
+        };
         let ticks = matches!(model.view, View::Connections | View::Statistics) && model.frozen.is_none();
         (traffic && since >= pause) || (ticks && since >= TICK)
     }
@@ -384,11 +394,12 @@ impl Panel {
         let Desk { model, capture, reader, .. } = self.lesson.as_mut().unwrap_or(&mut self.live);
         // before the snapshot: what comes meanwhile is drawn next time
         let generation = capture.generation();
+        let frames = capture.index().totals().frames;
         let looked_at = model.listing.looked_at();
         // what is over goes on no more
         let now = if model.live { self.screen.clock.now() } else { capture.index().latest() };
         let waits = draw(&mut self.output, model, reader, capture, now)?;
-        self.drawn = Some(Drawn { at: Instant::now(), generation, looked_at });
+        self.drawn = Some(Drawn { at: Instant::now(), generation, frames, looked_at });
         self.changed = waits;
         Ok(())
     }
