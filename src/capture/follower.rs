@@ -33,6 +33,9 @@ pub enum Item {
     Exchanged(Box<Connection>, Box<Exchange>),
 }
 
+/// Frames that are looked at together.
+const AT_ONCE: usize = 256;
+
 impl Default for Follower {
     fn default() -> Self {
         Self { next_frame: 1, next_milestone: 0 }
@@ -48,7 +51,7 @@ impl Follower {
     /// The same as far as frame `end`, which is not among them; frames that are not wanted are passed over.
     pub fn next_of(&mut self, capture: &Capture, max: usize, end: u64, is_wanted: impl Fn(u64) -> bool) -> Vec<Item> {
         let index = capture.index();
-        let mut items = Vec::new();
+        let (mut items, mut frames) = (Vec::new(), Vec::new());
         if self.next_frame <= index.gone() {
             items.push(Item::Gone(self.next_frame..=index.gone()));
             self.next_frame = index.gone() + 1;
@@ -76,12 +79,11 @@ impl Follower {
             }
             let before = milestone.map_or(u64::MAX, |milestone| milestone.after_frame + 1 - self.next_frame);
             let most = before.min(end.saturating_sub(self.next_frame));
-            let frames = index.frames_from(self.next_frame);
-            let frames = &frames[..frames.len().min(usize::try_from(most).unwrap_or(usize::MAX))];
+            index.frames_from(self.next_frame, usize::try_from(most).unwrap_or(usize::MAX).min(AT_ONCE), &mut frames);
             if frames.is_empty() {
                 break;
             }
-            for entry in frames {
+            for entry in &frames {
                 if items.len() == max {
                     break;
                 }

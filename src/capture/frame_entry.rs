@@ -1,10 +1,15 @@
 //! A frame, as the derivation tells of it and as the index holds it.
 
+mod piece;
+
+pub(super) use piece::Piece;
+
 use super::event::{ConnectionId, Origin, Timestamp};
 use super::file::Position;
 use crate::wire::{Header, LengthForm, MaskingKey, Opcode, Rsv, Side};
 
-/// A frame as the index holds it: 44 bytes, whatever its payload. The bytes themselves are in the capture file.
+/// What the index holds of a frame: 44 bytes, whatever its payload, and 12 where it came right behind another one. The bytes
+/// themselves are in the capture file.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameEntry {
     time: Halves,
@@ -22,7 +27,7 @@ pub struct FrameEntry {
 const _: () = assert!(size_of::<FrameEntry>() == 44);
 
 /// A number of 64 bits, lower half first, that stands wherever one of 32 may stand.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Halves([u32; 2]);
 
 impl Halves {

@@ -1,27 +1,28 @@
 //! Where the index holds frames: the oldest can go, and the others keep their numbers.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use super::frame_entry::FrameEntry;
+use super::file::Position;
+use super::frame_entry::{FrameEntry, Piece};
 
-/// Frames in pieces of a fixed size, so that growing never moves or doubles what is there, and the oldest can go.
+/// Frames in pieces, so that growing never moves or doubles what is there, and the oldest can go.
 #[derive(Debug, Default)]
 pub(super) struct FrameStore {
-    pieces: VecDeque<Vec<FrameEntry>>,
+    pieces: VecDeque<Piece>,
     /// How many frames came before the first piece.
     before: u64,
     /// How many frames are gone.
     gone: u64,
+    /// Those that are otherwise than their piece tells: one that is longer than can be told there, which is the last of its
+    /// side, or was written anew elsewhere, which is one of each side of a connection that goes on.
+    others: BTreeMap<u64, FrameEntry>,
 }
 
 impl FrameStore {
-    /// Large enough that what the allocator adds to each is nothing beside it.
-    const PIECE: usize = 32_768;
-
     /// How many there have been.
     pub(super) fn len(&self) -> u64 {
-        let last = self.pieces.back().map_or(0, Vec::len);
-        self.before + (self.pieces.len().saturating_sub(1) * Self::PIECE + last) as u64
+        let last = self.pieces.back().map_or(0, Piece::len);
+        self.before + (self.pieces.len().saturating_sub(1) * Piece::MOST + last) as u64
     }
 
     /// How many are gone, the first ones.
@@ -29,54 +30,65 @@ impl FrameStore {
         self.gone
     }
 
-    /// How many are held in memory, also those that are gone but share a piece with one that is not.
-    pub(super) fn held(&self) -> u64 {
-        self.len() - self.before
-    }
-
-    pub(super) fn push(&mut self, entry: FrameEntry) {
-        match self.pieces.back_mut() {
-            Some(piece) if piece.len() < Self::PIECE => piece.push(entry),
-            // the first piece grows as it must: most captures are small
-            None => self.pieces.push_back(vec![entry]),
-            Some(_) => {
-                let mut piece = Vec::with_capacity(Self::PIECE);
-                piece.push(entry);
-                self.pieces.push_back(piece);
-            }
-        }
+    /// Bytes of memory, about: also of those that are gone but share a piece with one that is not.
+    pub(super) fn memory(&self) -> u64 {
+        self.pieces.iter().map(Piece::memory).sum::<u64>() + (self.others.len() * 2 * size_of::<FrameEntry>()) as u64
     }
 
     pub(super) fn extend(&mut self, mut entries: &[FrameEntry]) {
-        while let Some(first) = entries.split_off_first() {
-            self.push(*first);
-            let room = self.pieces.back().map_or(0, |piece| Self::PIECE - piece.len());
-            let fits = entries.split_off(..room.min(entries.len())).unwrap_or_default();
-            if let Some(piece) = self.pieces.back_mut() {
-                piece.extend_from_slice(fits);
+        let mut index = self.len();
+        while !entries.is_empty() {
+            match self.pieces.back() {
+                Some(piece) if piece.len() < Piece::MOST => {}
+                // the first piece grows as it must: most captures are small
+                None => self.pieces.push_back(Piece::default()),
+                Some(_) => self.pieces.push_back(Piece::with_room()),
+            }
+            let Some(piece) = self.pieces.back_mut() else { break };
+            let fits = entries.len().min(Piece::MOST - piece.len());
+            for entry in entries.split_off(..fits).unwrap_or_default() {
+                if !piece.push(entry) {
+                    self.others.insert(index, *entry);
+                }
+                index += 1;
             }
         }
     }
 
-    pub(super) fn get(&self, index: u64) -> Option<&FrameEntry> {
+    pub(super) fn get(&self, index: u64) -> Option<FrameEntry> {
         let (piece, place) = self.place(index)?;
-        self.pieces.get(piece)?.get(place)
+        let entry = self.pieces.get(piece)?.get(place)?;
+        Some(self.others.get(&index).copied().unwrap_or(entry))
     }
 
-    /// Frame `index` and those after it, as far as they stand in one piece.
-    pub(super) fn from(&self, index: u64) -> &[FrameEntry] {
-        let piece = self.place(index).and_then(|(piece, place)| self.pieces.get(piece)?.get(place..));
-        piece.unwrap_or_default()
+    /// Puts frame `index` and those after it into `out`, `most` at most and fewer only at the end.
+    pub(super) fn copy(&self, index: u64, most: usize, out: &mut Vec<FrameEntry>) {
+        out.clear();
+        let Some((piece, mut place)) = self.place(index) else { return };
+        for piece in self.pieces.iter().skip(piece) {
+            let end = piece.len().min(place.saturating_add(most - out.len()));
+            piece.copy(place..end, out);
+            if out.len() == most {
+                break;
+            }
+            place = 0;
+        }
+        for (other, entry) in self.others.range(index..index + out.len() as u64) {
+            out[(other - index) as usize] = *entry;
+        }
     }
 
-    pub(super) fn get_mut(&mut self, index: u64) -> Option<&mut FrameEntry> {
-        let (piece, place) = self.place(index)?;
-        self.pieces.get_mut(piece)?.get_mut(place)
+    /// The bytes of frame `index` stand elsewhere from now on, if anywhere.
+    pub(super) fn move_to(&mut self, index: u64, position: Option<Position>) {
+        if let Some(mut entry) = self.get(index) {
+            entry.set_position(position);
+            self.others.insert(index, entry);
+        }
     }
 
     fn place(&self, index: u64) -> Option<(usize, usize)> {
         let place = usize::try_from(index.checked_sub(self.before).filter(|_| index >= self.gone)?).ok()?;
-        Some((place / Self::PIECE, place % Self::PIECE))
+        Some((place / Piece::MOST, place % Piece::MOST))
     }
 
     /// The first `count` of all are gone from now on.
@@ -88,6 +100,7 @@ impl FrameStore {
         while self.pieces.front().is_some_and(|piece| self.before + piece.len() as u64 <= self.gone) {
             self.before += self.pieces.pop_front().map_or(0, |piece| piece.len() as u64);
         }
+        self.others = self.others.split_off(&self.gone);
     }
 }
 
@@ -121,21 +134,24 @@ mod tests {
         for n in (0..len + 3).filter(|n| n % 97 == 0 || n.abs_diff(gone) < 3 || n.abs_diff(len) < 3) {
             let found = store.get(n).map(|entry| entry.time().0);
             assert_eq!(found, (gone..len).contains(&n).then_some(n), "{n}");
-            let on = (n..).zip(store.from(n)).all(|(n, entry)| entry.time().0 == n);
-            assert!(on && store.from(n).first().map(|entry| entry.time().0) == found, "{n}");
+            let mut copied = Vec::new();
+            store.copy(n, 1000, &mut copied);
+            let on = (n..).zip(&copied).all(|(n, entry)| entry.time().0 == n);
+            assert!(on && copied.first().map(|entry| entry.time().0) == found, "{n}");
         }
-        assert!(store.held() < len - gone + FrameStore::PIECE as u64, "what is gone takes no memory");
+        let most = (len - gone + Piece::MOST as u64) * size_of::<FrameEntry>() as u64;
+        assert!(store.memory() < most, "what is gone takes no memory");
     }
 
     #[test]
     fn the_first_frames_go_and_the_others_keep_their_places() {
-        let piece = FrameStore::PIECE as u64;
+        let piece = Piece::MOST as u64;
         let mut store = FrameStore::default();
         let mut len = 0;
         for (until, gone) in
             [(10, 3), (piece, 10), (3 * piece + 5, piece - 1), (3 * piece + 5, piece), (5 * piece, 3 * piece + 7)]
         {
-            (len..until).for_each(|n| store.push(entry(n)));
+            (len..until).for_each(|n| store.extend(&[entry(n)]));
             len = until;
             store.drop_first(gone);
             assert_holds(&store, gone, len);
@@ -144,7 +160,7 @@ mod tests {
         assert_holds(&store, 3 * piece + 7, len);
         store.drop_first(u64::MAX);
         assert_holds(&store, len, len);
-        store.push(entry(len));
+        store.extend(&[entry(len)]);
         assert_holds(&store, len, len + 1);
     }
 
@@ -153,9 +169,57 @@ mod tests {
         let mut store = FrameStore::default();
         store.drop_first(12_345);
         assert_holds(&store, 12_345, 12_345);
-        (12_345..30_000).for_each(|n| store.push(entry(n)));
+        (12_345..30_000).for_each(|n| store.extend(&[entry(n)]));
         assert_holds(&store, 12_345, 30_000);
         store.drop_first(20_537);
         assert_holds(&store, 20_537, 30_000);
+    }
+
+    #[test]
+    fn frames_that_share_a_packet_come_back_as_they_were_and_take_twelve_bytes_each() {
+        let (mut entries, mut store) = (Vec::new(), FrameStore::default());
+        for packet in 0..1000_u64 {
+            // one breaks the row by its place, one by its length, and one is not in the file
+            let mut skip = (packet % 7 * 1000) as u16;
+            for frame in 0..50_u64 {
+                let length = if (packet, frame) == (500, 49) { u64::MAX >> 1 } else { frame };
+                let is_missing = (packet, frame) == (600, 3);
+                let new = NewFrame {
+                    time: Timestamp(u64::MAX - packet),
+                    position: (!is_missing).then_some(Position { block: packet << 30, skip }),
+                    offset: packet << 20 | u64::from(skip),
+                    connection: ConnectionId(7),
+                    from: Side::Server,
+                    header: Header::new(Opcode::BINARY, None, length),
+                    chunks: 1,
+                    complete: true,
+                    compressed: false,
+                    origin: Origin::Endpoint,
+                };
+                entries.push(FrameEntry::new(&new, frame == 25, false, false));
+                skip += if frame == 30 { 2 } else { 1 };
+            }
+        }
+        for some in entries.chunks(777) {
+            store.extend(some);
+        }
+        assert!(store.memory() < entries.len() as u64 * 16, "{} bytes", store.memory());
+        let moved = [(12_345, Some(Position { block: 5, skip: 6 })), (25_049, None), (40_000, None)];
+        for (index, to) in moved {
+            store.move_to(index, to);
+            entries[index as usize].set_position(to);
+        }
+        store.drop_first(100);
+        let told = |entry: &FrameEntry| format!("{entry:?}");
+        for (index, entry) in (0..).zip(&entries) {
+            assert_eq!(store.get(index).as_ref().map(told), (index >= 100).then(|| told(entry)), "{index}");
+        }
+        let mut copied = Vec::new();
+        for (start, most) in [(100, 1), (120, 49_880), (12_340, 10), (32_760, 20), (49_999, 5), (50_000, 5), (99, 1)] {
+            store.copy(start as u64, most, &mut copied);
+            let expected = &entries[start..entries.len().min(start + most)];
+            let expected = if start < 100 { &[] } else { expected };
+            assert!(copied.iter().map(told).eq(expected.iter().map(told)), "{most} from {start}");
+        }
     }
 }

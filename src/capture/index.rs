@@ -178,18 +178,19 @@ impl Index {
     }
 
     /// Frame `n`, from 1.
-    pub fn frame(&self, n: u64) -> Option<&FrameEntry> {
+    pub fn frame(&self, n: u64) -> Option<FrameEntry> {
         self.frames.get(n.checked_sub(1)?)
     }
 
-    /// Frame `n`, from 1, and some of those after it.
-    pub(super) fn frames_from(&self, n: u64) -> &[FrameEntry] {
-        n.checked_sub(1).map_or(&[], |index| self.frames.from(index))
+    /// Puts frame `n`, from 1, and some of those after it into `room`, `most` at most.
+    pub(super) fn frames_from(&self, n: u64, most: usize, room: &mut Vec<FrameEntry>) {
+        // there is no frame 0
+        self.frames.copy(n.wrapping_sub(1), most, room);
     }
 
     /// The frames with these numbers, as far as they are there.
     pub fn frames(&self, numbers: Range<u64>) -> Vec<(u64, FrameEntry)> {
-        numbers.map_while(|n| Some((n, *self.frame(n)?))).collect()
+        numbers.map_while(|n| Some((n, self.frame(n)?))).collect()
     }
 
     /// What is wrong with frame `n`.
@@ -301,16 +302,14 @@ impl Index {
 
     /// Bytes of memory, about.
     pub(super) fn memory(&self) -> u64 {
-        let frames = self.frames.held();
         let each = [
-            (frames, size_of::<FrameEntry>()),
             (self.findings.len() as u64, 64),
             (self.connections.len() as u64, 1024),
             (self.refusals.len() as u64, 1024),
             (self.exchanges.len() as u64, 400),
             (self.answers.len() as u64, 32),
         ];
-        each.iter().map(|(count, bytes)| count * *bytes as u64).sum()
+        self.frames.memory() + each.iter().map(|(count, bytes)| count * bytes).sum::<u64>()
     }
 
     /// The first `frames` frames are gone from now on, and the connections that `stays` does not keep. What stands
@@ -352,9 +351,8 @@ impl Index {
 
     /// What began at a position that is gone was written anew elsewhere, or is not there any more.
     pub(super) fn move_frame(&mut self, n: u64, to: Option<Position>) {
-        if let Some(entry) = n.checked_sub(1).and_then(|index| self.frames.get_mut(index)) {
-            entry.set_position(to);
-        }
+        // there is no frame 0
+        self.frames.move_to(n.wrapping_sub(1), to);
     }
 
     /// The parts of the file that hold nothing any more, in ascending order.

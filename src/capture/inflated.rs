@@ -104,7 +104,7 @@ impl MessageReader {
     /// pieces. `None` if there is no such frame, or it begins no compressed message.
     pub fn read(&mut self, capture: &Capture, first: u64, mut sink: impl FnMut(&[u8])) -> Option<Inflated> {
         let index = capture.index();
-        let entry = *index.frame(first)?;
+        let entry = index.frame(first)?;
         if !begins(&entry) || !entry.is_compressed() {
             return None;
         }
@@ -275,7 +275,7 @@ impl Stream {
             {
                 n += 1;
                 if entry.connection() == self.connection && entry.from() == self.from {
-                    frames.push((n - 1, *entry));
+                    frames.push((n - 1, entry));
                     let header = entry.header();
                     let ends = header.fin && !header.opcode.is_control();
                     if frames.len() == BATCH || (to_end && ends) {

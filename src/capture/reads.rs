@@ -87,6 +87,9 @@ impl Capture {
     }
 }
 
+/// Frames that are looked at together.
+const AT_ONCE: u64 = 64;
+
 impl super::Index {
     /// Which frame of its first read frame `n` is, by where it begins: 1 for the first one. What is more than a thousand
     /// is told as that.
@@ -95,13 +98,20 @@ impl super::Index {
         let position = frame.position()?;
         let (mut first, mut skip, mut place) = (frame, position.skip, 1);
         // what is complete in one read has numbers in a row; what is not may be complete much later
-        for earlier in (n.saturating_sub(MOST_FRAMES).max(1)..n).rev() {
-            // where a packet begins, so does the read, or what is of it in another packet is not counted
-            if skip == 0 {
-                break;
+        let earliest = n.saturating_sub(MOST_FRAMES).max(1);
+        let (mut earlier, mut some) = (n, Vec::new());
+        // where a packet begins, so does the read, or what is of it in another packet is not counted
+        while skip > 0 {
+            if some.is_empty() {
+                let start = earlier.saturating_sub(AT_ONCE).max(earliest);
+                self.frames_from(start, (earlier - start) as usize, &mut some);
+                earlier = start;
             }
-            let Some(before) = self.frame(earlier).filter(|before| before.is_beside(first)) else { continue };
-            if !first.follows(before) {
+            let Some(before) = some.pop() else { break };
+            if !before.is_beside(&first) {
+                continue;
+            }
+            if !first.follows(&before) {
                 break;
             }
             place += 1;

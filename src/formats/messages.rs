@@ -137,7 +137,7 @@ impl Assembled {
 /// The message that frame `n` belongs to, as far as it has come.
 pub(super) fn message_of(capture: &Capture, n: u64) -> Option<Assembled> {
     const BATCH: u64 = 4096;
-    let wanted = *capture.index().frame(n)?;
+    let wanted = capture.index().frame(n)?;
     let (connection, from) = (wanted.connection(), wanted.from());
     let mut assembler = Assembler::default();
     let mut start = capture.index().gone() + 1;

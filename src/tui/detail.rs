@@ -67,7 +67,7 @@ const LOOK_BACK: u64 = 20_000;
 impl FrameDetail {
     /// Takes frame `n` apart.
     pub(super) fn read(capture: &Capture, n: u64, messages: &mut MessageReader) -> Option<Self> {
-        let entry = *capture.index().frame(n)?;
+        let entry = capture.index().frame(n)?;
         Some(Self::of(capture, n, entry, messages))
     }
 

@@ -38,7 +38,7 @@ impl Model {
     /// The one that is selected.
     pub(super) fn selected_incoming(&self, index: &Index) -> Option<(FrameEntry, Growing)> {
         let wanted = self.incoming_at?;
-        self.incoming(index).into_iter().find(|(entry, _)| Incoming::of(entry) == wanted)
+        self.incoming(index).into_iter().find(|(entry, _)| Incoming::of(&entry) == wanted)
     }
 
     /// Puts the cursor of the list in order: rows are `first` to `last`, and below them those that come in.
@@ -83,6 +83,6 @@ impl Model {
 /// The number of a frame that has come in.
 fn complete(index: &Index, wanted: Incoming) -> Option<u64> {
     let last = index.totals().frames;
-    let is_it = |n: &u64| index.frame(*n).is_some_and(|entry| Incoming::of(entry) == wanted);
+    let is_it = |n: &u64| index.frame(*n).is_some_and(|entry| Incoming::of(&entry) == wanted);
     (last.saturating_sub(LOOK_BACK).max(1)..=last).rev().find(is_it)
 }

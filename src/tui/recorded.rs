@@ -25,7 +25,7 @@ impl Recorded {
         connection: ConnectionId,
         peer: Option<Side>,
     ) -> Result<Self, String> {
-        let entry = *capture.index().frame(n).ok_or_else(|| format!("frame {n} is gone"))?;
+        let entry = capture.index().frame(n).ok_or_else(|| format!("frame {n} is gone"))?;
         let header = entry.header();
         if header.length > Composed::MAX_PAYLOAD as u64 {
             let most = Composed::MAX_PAYLOAD;

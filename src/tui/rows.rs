@@ -151,7 +151,7 @@ impl Preview {
 fn read(capture: &Capture, place: Place, thread: Option<Thread>, messages: Option<&mut MessageReader>) -> Option<Row> {
     let n = place.n;
     let index = capture.index();
-    let entry = *index.frame(n)?;
+    let entry = index.frame(n)?;
     let mut rules: Vec<Rule> = index.findings(n).iter().map(|(_, finding)| finding.rule).collect();
     let header = entry.header();
     let place_in_read = index.place_in_read(n).unwrap_or(1);
@@ -175,7 +175,7 @@ fn read(capture: &Capture, place: Place, thread: Option<Thread>, messages: Optio
             .chain([thread.last.into()])
     {
         let index = capture.index();
-        let Some(fragment) = index.frame(part).copied() else { break };
+        let Some(fragment) = index.frame(part) else { break };
         if fragment.has_findings() {
             rules.extend(index.findings(part).iter().map(|(_, finding)| finding.rule));
         }

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use super::text::{counted, grouped};
 use crate::capture::filter::Sieve;
-use crate::capture::{Capture, FrameEntry, Recording};
+use crate::capture::{Capture, Recording};
 use crate::formats::export::{self, Kind, Progress, Selection};
 
 /// What the user wants done.
@@ -70,7 +70,7 @@ impl Work {
         let progress = Arc::new(Progress::default());
         let shared = progress.clone();
         let is_compressed = matches!(&chosen, Chosen::Known(Selection::Frames(numbers))
-            if numbers.first().is_some_and(|n| capture.index().frame(*n).is_some_and(FrameEntry::is_compressed)));
+            if numbers.first().is_some_and(|n| capture.index().frame(*n).is_some_and(|frame| frame.is_compressed())));
         Self::start(format!("exporting {}", name(&path)), Some(progress), move || {
             let choose = |progress: &Progress| match chosen {
                 Chosen::Known(selection) => Ok(selection),

@@ -25,7 +25,7 @@ fn any_split_into_chunks_derives_the_same_frames_with_the_same_payloads() {
         let recorded = script.record();
         let index = recorded.capture.index();
         let frames: Vec<_> = (1..=4)
-            .map(|n| *index.frame(n).unwrap())
+            .map(|n| index.frame(n).unwrap())
             .map(|entry| (entry.header().opcode, entry.header().length, entry.offset()))
             .collect();
         assert_eq!(
@@ -82,7 +82,7 @@ fn a_frame_that_is_cut_short_is_recorded_as_incomplete_when_the_connection_ends(
         .ended(1, Side::Client, SocketEnd::Fin)
         .closed(1, None)
         .record();
-    let entry = *recorded.capture.index().frame(1).unwrap();
+    let entry = recorded.capture.index().frame(1).unwrap();
     assert!(!entry.is_complete());
     assert_eq!(entry.header().length, 11);
     assert_eq!(recorded.payload(1), b"neve");

@@ -261,7 +261,7 @@ fn chosen_frames_as_pcapng_are_a_sound_conversation_of_those_alone() {
     ];
     assert_eq!(lines, expected);
     let times = tshark("websocket", &["frame.time_epoch"]).unwrap();
-    let entry = *recorded.capture.index().frame(1).unwrap();
+    let entry = recorded.capture.index().frame(1).unwrap();
     let first: f64 = times.lines().next().unwrap().parse().unwrap();
     assert!((first - entry.time().seconds()).abs() < 1e-6);
     assert_eq!(tshark("tcp.flags.fin == 1", &["tcp.stream"]).unwrap().lines().count(), 2);

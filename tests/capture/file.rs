@@ -31,7 +31,7 @@ fn payloads_are_read_back_whole_from_interleaved_connections_and_split_packets()
     let recorded = script.record();
     let entry = |connection| {
         let index = recorded.capture.index();
-        (1..=2).map(|n| *index.frame(n).unwrap()).find(|entry| entry.connection() == ConnectionId(connection)).unwrap()
+        (1..=2).map(|n| index.frame(n).unwrap()).find(|entry| entry.connection() == ConnectionId(connection)).unwrap()
     };
     assert!(recorded.capture.payload(&entry(1), 0..u64::MAX).unwrap() == big);
     assert!(recorded.capture.payload(&entry(2), 0..u64::MAX).unwrap() == big[..150_000]);

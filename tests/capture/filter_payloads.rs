@@ -104,7 +104,7 @@ fn matches(capture: &Capture, expression: &str) -> Vec<u64> {
 /// The frames whose payload, read alone, is as it should be.
 fn alone(capture: &Capture, is_match: impl Fn(&[u8]) -> bool) -> Vec<u64> {
     let frames = capture.index().totals().frames;
-    let frame = |n| *capture.index().frame(n).unwrap();
+    let frame = |n| capture.index().frame(n).unwrap();
     (1..=frames).filter(|n| is_match(&capture.payload(&frame(*n), 0..u64::MAX).unwrap_or_default())).collect()
 }
 

@@ -42,7 +42,7 @@ impl Opened {
     /// What each frame holds, with a mark where it is not whole.
     fn texts(&self) -> Vec<String> {
         let last = self.capture.index().totals().frames;
-        let entries: Vec<_> = (1..=last).map(|n| *self.capture.index().frame(n).unwrap()).collect();
+        let entries: Vec<_> = (1..=last).map(|n| self.capture.index().frame(n).unwrap()).collect();
         let mark = |complete| if complete { "" } else { " (cut)" };
         let payload = |entry| self.capture.payload(entry, 0..u64::MAX).unwrap();
         let text = |entry| String::from_utf8_lossy(&payload(entry)).into_owned();
@@ -113,7 +113,7 @@ fn packets_against_frames_are_told_as_reads_against_frames_are() {
     conversation.data(0, &long[9..]);
     let opened = open(&ended(conversation).pcapng());
     let told = |n: u64| {
-        let entry = *opened.capture.index().frame(n).unwrap();
+        let entry = opened.capture.index().frame(n).unwrap();
         let reads = opened.capture.reads(&entry, 100).unwrap();
         let ends: Vec<u64> = reads.list.iter().map(|read| read.bytes.end).collect();
         (opened.capture.index().place_in_read(n).unwrap(), ends)

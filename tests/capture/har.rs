@@ -227,7 +227,7 @@ fn our_own_export_opens_to_the_very_lines_that_the_recording_prints() {
     assert_eq!(before.len(), after.len());
     for n in 1..=recorded.capture.index().totals().frames {
         let bytes = |capture: &Capture| {
-            let entry = *capture.index().frame(n).unwrap();
+            let entry = capture.index().frame(n).unwrap();
             capture.frame_bytes(&entry, 0..u64::MAX).unwrap()
         };
         assert!(bytes(&recorded.capture) == bytes(&opened.capture), "frame {n}, byte for byte");

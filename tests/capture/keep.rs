@@ -213,7 +213,7 @@ fn the_oldest_frames_go_first_and_the_others_keep_their_numbers_bytes_and_marks(
     assert!((750..980).contains(&gone), "{gone} frames are gone");
     let check = |capture: &Capture| {
         for n in 1..=1000 {
-            let entry = capture.index().frame(n).copied();
+            let entry = capture.index().frame(n);
             assert_eq!(entry.is_some(), n > gone, "frame {n}");
             if let Some(entry) = entry {
                 assert_eq!(capture.payload(&entry, 0..8).unwrap(), n.to_be_bytes());
@@ -238,7 +238,7 @@ fn the_oldest_frames_go_first_and_the_others_keep_their_numbers_bytes_and_marks(
 fn a_frame_that_is_gone_is_said_to_be_and_never_shown_as_something_else() {
     let mut feed = Feed::within(LIMIT);
     feed.feed(chatter(Script::new().opened(1), 1..=10), 10);
-    let old = *feed.capture().index().frame(5).unwrap();
+    let old = feed.capture().index().frame(5).unwrap();
     let mut late = Follower::default();
     assert!(matches!(&late.next(feed.capture(), 3)[..], [Item::Opened(_), Item::Frame(1, ..), Item::Frame(2, ..)]));
     feed.feed(chatter(Script::new(), 11..=2000), 2000);
@@ -261,7 +261,7 @@ fn a_frame_that_begins_before_the_border_and_ends_after_it_stays_whole() {
     feed.feed(Script::new().chunk(2, Side::Server, &long[500..]), 1001);
     feed.feed(chatter(Script::new(), 1002..=1050), 1050);
     for capture in [feed.capture().clone(), reopen(&feed.capture().reader().path())] {
-        let entry = *capture.index().frame(1001).unwrap();
+        let entry = capture.index().frame(1001).unwrap();
         assert!(capture.frame_bytes(&entry, 0..u64::MAX).unwrap() == long);
         assert_eq!((entry.connection(), entry.chunks()), (ConnectionId(2), 2));
     }
@@ -276,7 +276,7 @@ fn a_frame_too_long_to_be_written_anew_keeps_its_header_and_what_fits() {
     feed.feed(chatter(Script::new(), 1..=1000), 1000);
     feed.feed(Script::new().chunk(2, Side::Server, &long[100_000..]), 1001);
     for capture in [feed.capture().clone(), reopen(&feed.capture().reader().path())] {
-        let entry = *capture.index().frame(1001).unwrap();
+        let entry = capture.index().frame(1001).unwrap();
         let bytes = capture.frame_bytes(&entry, 0..u64::MAX).unwrap();
         assert_eq!((entry.header().length, entry.is_complete()), (200_000, true));
         assert!(bytes.len() >= 64 && bytes.len() < 100_000 && long.starts_with(&bytes), "{}", bytes.len());

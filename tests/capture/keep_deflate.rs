@@ -130,7 +130,7 @@ fn a_message_that_is_cut_by_the_border_hides_no_more_than_itself() {
     assert!(capture.index().gone() > 500);
     let script = Script::new().chunk(1, SERVER, &parts[1]).chunk(1, SERVER, &server.say(1003, 1)[0]);
     feed.feed(script, 1003);
-    let entry = *capture.index().frame(1002).unwrap();
+    let entry = capture.index().frame(1002).unwrap();
     assert_eq!((entry.connection(), entry.header().opcode), (ConnectionId(1), Opcode::CONTINUATION));
     assert_eq!(outcome(&capture, &mut MessageReader::default(), 1003), Some(Ok(())));
     feed.done();

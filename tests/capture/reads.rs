@@ -16,7 +16,7 @@ type Told = (u64, Vec<(u64, u64, u64)>, bool);
 fn told(capture: &Capture, most: usize) -> Vec<Told> {
     let last = capture.index().totals().frames;
     let each = (1..=last).map(|n| {
-        let entry = *capture.index().frame(n).unwrap();
+        let entry = capture.index().frame(n).unwrap();
         let Reads { list, more } = capture.reads(&entry, most).unwrap();
         if !more {
             assert_eq!(list.len(), usize::from(entry.chunks()), "frame {n}");

@@ -246,7 +246,7 @@ impl Recorded {
 
     /// The whole payload of frame `n`, unmasked.
     pub(crate) fn payload(&self, n: u64) -> Vec<u8> {
-        let entry = *self.capture.index().frame(n).unwrap();
+        let entry = self.capture.index().frame(n).unwrap();
         self.capture.payload(&entry, 0..u64::MAX).unwrap()
     }
 }

@@ -171,13 +171,14 @@ impl Matcher {
             self.next = index.gone() + 1;
         }
         let end = last.min(self.next.saturating_add(Self::PIECE - 1));
+        let mut entries = Vec::with_capacity(Block::MOST);
         while self.next <= end {
-            let entries = index.frames_from(self.next);
-            let most = entries.len().min((end - self.next + 1) as usize);
-            if most == 0 {
+            // no more than PIECE
+            index.frames_from(self.next, Block::MOST.min((end - self.next + 1) as usize), &mut entries);
+            if entries.is_empty() {
                 break;
             }
-            self.headers(index, &entries[..most], found, undecided, changes);
+            self.headers(index, &entries, found, undecided, changes);
         }
         while let Some(milestone) = index.milestones(self.next_milestone).first()
             && milestone.after_frame < self.next
@@ -189,7 +190,7 @@ impl Matcher {
         }
     }
 
-    /// What the headers of the next frames tell, a block of them at most.
+    /// What the headers of the next frames tell, which are a block at most.
     fn headers(
         &mut self,
         index: &Index,
@@ -198,7 +199,6 @@ impl Matcher {
         undecided: &mut Undecided,
         changes: &mut Changes,
     ) {
-        let entries = &entries[..entries.len().min(Block::MOST)];
         let Glance { mut yes, mut maybe } = match &self.filter {
             Some(filter) => Block::of(self.next, entries, &filter.zone).glance(&filter.expr),
             None => ALL,

@@ -168,7 +168,7 @@ pub fn parts_of(capture: &Capture, thread: &Thread, from: u64) -> Vec<u64> {
     let mut parts = Vec::new();
     let mut n = from.max(thread.first.into());
     // its first frame may be gone
-    let beside = capture.index().frame(last).copied();
+    let beside = capture.index().frame(last);
     while let Some(beside) = beside
         && n <= last
         && parts.len() < MOST_PARTS
@@ -183,7 +183,7 @@ pub fn parts_of(capture: &Capture, thread: &Thread, from: u64) -> Vec<u64> {
 
 /// The first frame of the message that frame `n` belongs to or came into; `n` if there is none.
 pub fn head_of(capture: &Capture, n: u64) -> u64 {
-    let Some(entry) = capture.index().frame(n).copied() else { return n };
+    let Some(entry) = capture.index().frame(n) else { return n };
     let opcode = entry.header().opcode;
     if !opcode.is_control() && opcode != Opcode::CONTINUATION {
         return n;

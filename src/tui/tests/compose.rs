@@ -242,7 +242,7 @@ fn what_is_not_whole_is_not_sent_again() {
     traffic.open(2);
     traffic.text(2, Side::Client, "open");
     traffic.wait(5);
-    let frames: Vec<_> = (1..=5).map(|n| *traffic.capture.index().frame(n).unwrap()).collect();
+    let frames: Vec<_> = (1..=5).map(|n| traffic.capture.index().frame(n).unwrap()).collect();
     for (n, entry) in (1..).zip(frames).filter(|(_, entry)| !entry.is_complete()) {
         tester.keys("g");
         (1..n).for_each(|_| drop(tester.keys("j")));

@@ -83,7 +83,7 @@ impl<'a> Messages<'a> {
 
     /// Takes the connection's next frame.
     pub(super) fn frame(&mut self, walk: &Walk<'_>, n: u64) -> Result<(), Stop> {
-        let entry = walk.capture.index().frame(n).copied();
+        let entry = walk.capture.index().frame(n);
         // whoever has its number has seen it
         let Some(entry) = entry else { return Ok(()) };
         match self.assembler.frame(n, &entry, true) {
