@@ -13,7 +13,8 @@ from machine import busy, own_ticks
 from server import Server, free_port
 
 # (bytes, window, connections)
-SETTINGS = [(16, 1, 1), (16, 64, 1), (16, 64, 64), (125, 64, 1), (125, 64, 64), (1024, 64, 1), (65536, 64, 1)]
+SETTINGS = [(16, 1, 1), (16, 64, 1), (16, 64, 64), (125, 64, 1), (125, 64, 64), (1024, 64, 1), (1024, 64, 64),
+            (65536, 64, 1)]
 # no run moves more than this, for each of its recordings lies on the disk
 MOST_BYTES = 1 << 30
 TICK = os.sysconf("SC_CLK_TCK")
