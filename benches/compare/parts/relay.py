@@ -27,7 +27,8 @@ def installed_relays(bench, to):
     if not bench.options.quick:
         if websocat := peers.websocat(bench):
             relays["websocat"] = lambda: bench.start_on_port(
-                lambda port: [websocat, "-b", "-E", f"ws-l:127.0.0.1:{port}", f"ws://{to}"])
+                # as text, as it came; a message must fit into its buffer
+                lambda port: [websocat, "-t", "-E", "-B", "262144", f"ws-l:127.0.0.1:{port}", f"ws://{to}"])
         if mitmdump := peers.mitmdump(bench):
             relays["mitmproxy"] = lambda: peers.start_mitmproxy(bench, mitmdump, to)
     return relays
