@@ -2,6 +2,7 @@
 
 mod chunk;
 mod halfway;
+mod lane;
 
 use super::connection::Connection;
 use super::deflation::{Deflated, Deflation, Place as Checkpoint};
@@ -11,12 +12,11 @@ use super::frame_entry::{FrameEntry, NewFrame};
 use super::growing::Growing;
 use super::resync;
 use crate::lint::{Finding, Limits, Linter, Rule};
-use crate::wire::{
-    Decoder, DeflateAgreement, Header, MessageSequence, Opcode, Piece, Place, Rsv, Side, is_text, mask_onto,
-};
+use crate::wire::{Decoder, DeflateAgreement, Header, MessageSequence, Opcode, Piece, Place, Rsv, Side, mask_onto};
 pub(super) use chunk::Chunk;
 use chunk::HeldChunk;
 pub(super) use halfway::{Before, Halfway, Unfinished};
+pub(super) use lane::Lane;
 
 /// What one side sends.
 #[derive(Debug)]
@@ -161,6 +161,11 @@ impl Direction {
             self.entry(header, start, Arrived { time, complete: false, compressed, has_findings: false })
         });
         Some(Growing { entry, came: self.stream.saturating_sub(start.offset), began: start.time, time })
+    }
+
+    /// Bytes of the stream after the opening handshake.
+    pub(super) fn stream(&self) -> u64 {
+        self.stream
     }
 
     fn message(&self) -> Unfinished {
@@ -329,32 +334,10 @@ impl Direction {
     /// Takes whole frames from the front of `input`, the rest of `chunk`, as long as each is a message of its own that breaks
     /// no rule: nothing more has to be known of them.
     fn usual(&mut self, chunk: &Chunk<'_>, input: &mut &[u8], frames: &mut impl Frames) {
-        let is_between_messages = !self.mid_message && self.messages.unfinished().is_none();
-        if !is_between_messages || self.earlier_chunks > 0 || !chunk.notes.is_empty() {
-            return;
+        if let Some(mut lane) = self.open_lane() {
+            lane.take(chunk, input, &mut self.scratch, |entry| frames.usual(entry));
+            self.close_lane(lane);
         }
-        let length = chunk.rest().len();
-        let common = self.common(chunk.time);
-        let mut rest = *input;
-        while !rest.is_empty()
-            && let Some((header, payload)) = self.decoder.whole(&mut rest)
-        {
-            let room = &mut self.scratch;
-            if !self.linter.whole_message(&header, || is_text(payload, header.masking_key, room)) {
-                return;
-            }
-            let at = length - input.len();
-            frames.usual(common.of(&header, self.stream + at as u64, chunk.position(at)));
-            *input = rest;
-        }
-    }
-
-    /// What is the same of all such frames that came at `time`.
-    fn common(&self, time: Timestamp) -> FrameEntry {
-        let start =
-            FrameStart { offset: 0, position: None, origin: self.maker, chunks: 1, time, message: Unfinished::No };
-        let arrived = Arrived { time, complete: true, compressed: false, has_findings: false };
-        self.entry(Header::new(Opcode::BINARY, None, 0), &start, arrived)
     }
 
     fn header(&mut self, header: Header) {

@@ -2,7 +2,7 @@
 
 use super::connection::{CloseFrame, Connection, ConnectionState};
 use super::deflation::{Deflated, Place};
-use super::direction::{Before, Chunk, Direction, Done, Frames, Halfway};
+use super::direction::{Before, Chunk, Direction, Done, Frames, Halfway, Lane};
 use super::event::{ConnectionId, Event, EventKind, Origin, SocketEnd, Timestamp, Vantage};
 use super::exchange::Exchange;
 use super::file::Position;
@@ -52,9 +52,14 @@ pub(super) struct Steps {
     /// How many frames and exchanges there were, in all connections.
     frames_so_far: u64,
     exchanges: u32,
+    /// Room for unmasking.
+    room: Vec<u8>,
 }
 
 impl Steps {
+    /// Room for unmasking that is kept.
+    const ROOM: usize = 64 << 10;
+
     pub(super) fn push(&mut self, step: Step) {
         self.list.push((self.frames.len(), self.connection, step));
     }
@@ -69,6 +74,13 @@ impl Steps {
         self.frames_so_far += 1;
         self.frames.push(frame);
         self.frames_so_far
+    }
+
+    /// Takes out what there is; `frames` and `list` are empty, and room for what comes.
+    pub(super) fn swap(&mut self, frames: &mut Vec<FrameEntry>, list: &mut Vec<(usize, ConnectionId, Step)>) {
+        std::mem::swap(frames, &mut self.frames);
+        std::mem::swap(list, &mut self.list);
+        self.room.shrink_to(Self::ROOM);
     }
 
     /// Adds an exchange to those of its connection.
@@ -86,6 +98,8 @@ pub(super) struct Dissector {
     pub(super) connection: Connection,
     pub(super) phase: Phase,
     pub(super) directions: [Direction; 2],
+    /// What is ahead of the directions and the connection, as long as it is open: [`Dissector::settle`] brings them up to it.
+    lanes: [Option<Lane>; 2],
     /// The tunnel that is not looked into.
     pub(super) unopened: Option<Box<Exchange>>,
     pings: Pings,
@@ -112,12 +126,16 @@ impl Dissector {
             phase = Phase::Frames;
             directions.iter_mut().for_each(Direction::begin_late);
         }
-        Self { connection, phase, directions, unopened: None, pings: Pings::default(), has_news: false }
+        let (lanes, pings) = ([None, None], Pings::default());
+        Self { connection, phase, directions, lanes, unopened: None, pings, has_news: false }
     }
 
     /// Takes the next event in. `blocks` tells where in the file the parts of a chunk stand; it is empty if they could
     /// not be written.
     pub(super) fn event(&mut self, event: &Event, blocks: &[u64], steps: &mut Steps) {
+        if !matches!(event.kind, EventKind::Chunk { .. }) {
+            self.settle();
+        }
         match &event.kind {
             // TLS is noted by whoever has many of these
             EventKind::Opened { .. } | EventKind::Mark(_) | EventKind::Secrets(_) | EventKind::Tls { .. } => {}
@@ -151,8 +169,21 @@ impl Dissector {
         }
     }
 
-    /// How far both directions have come, and whether the opening handshake is over.
+    /// Closes the lanes: directions and connection are then as they have come so far.
+    pub(super) fn settle(&mut self) {
+        for from in Side::BOTH {
+            if let Some(lane) = self.lanes[from as usize].take() {
+                let direction = &mut self.directions[from as usize];
+                self.connection.frames[from as usize] += u64::from(lane.frames);
+                self.connection.bytes[from as usize] += lane.stream - direction.stream();
+                direction.close_lane(lane);
+            }
+        }
+    }
+
+    /// How far both directions have come, and whether the opening handshake is over; they are settled.
     pub(super) fn halfway(&self) -> (bool, [Halfway; 2]) {
+        debug_assert!(self.lanes.iter().all(Option::is_none));
         let connection = &self.connection;
         let halfway = Side::BOTH.map(|side| {
             let (frames, bytes) = (connection.frames[side as usize], connection.bytes[side as usize]);
@@ -167,6 +198,7 @@ impl Dissector {
 
     /// What `from` sent before is not there.
     pub(super) fn resume(&mut self, from: Side, before: &Before) {
+        self.settle();
         self.connection.frames[from as usize] = before.frames;
         self.connection.bytes[from as usize] = before.bytes;
         if matches!(self.phase, Phase::Frames) {
@@ -179,6 +211,7 @@ impl Dissector {
     /// What `from` began to send at `old` stands at `new` from now on, or is not there any more; returned is whether that
     /// is the frame at hand.
     pub(super) fn move_begun(&mut self, from: Side, old: Position, new: Option<Position>) -> bool {
+        self.settle();
         if let Some((_, length)) = self.connection.heads[from as usize].filter(|(position, _)| *position == old) {
             self.connection.heads[from as usize] = new.map(|position| (position, length));
         }
@@ -196,8 +229,43 @@ impl Dissector {
     }
 
     /// Takes the bytes of a read or a write in.
+    #[inline]
     pub(super) fn chunk(&mut self, from: Side, mut chunk: Chunk<'_>, steps: &mut Steps) {
         self.connection.latest = chunk.time;
+        if !self.usual(from, &mut chunk, steps) {
+            self.settle();
+            self.unusual(from, chunk, steps);
+        }
+    }
+
+    /// Takes what is usual from the front of a chunk; returned is whether that is all of it.
+    #[inline]
+    fn usual(&mut self, from: Side, chunk: &mut Chunk<'_>, steps: &mut Steps) -> bool {
+        if self.lanes[from as usize].is_none() {
+            self.lanes[from as usize] = self.open_lane(from);
+        }
+        let Some(lane) = &mut self.lanes[from as usize] else { return false };
+        let mut rest = chunk.rest();
+        let Steps { frames, frames_so_far, room, .. } = steps;
+        lane.take(chunk, &mut rest, room, |entry| {
+            *frames_so_far += 1;
+            frames.push(entry);
+        });
+        lane.pass(chunk, rest);
+        chunk.is_empty()
+    }
+
+    /// A lane for what `from` sends, if nothing that concerns the connection has to be asked of each of its frames.
+    fn open_lane(&mut self, from: Side) -> Option<Lane> {
+        let connection = &self.connection;
+        let is_at_ease = matches!(self.phase, Phase::Frames)
+            && connection.state != ConnectionState::Connecting
+            && connection.due[from.other() as usize].is_none()
+            && connection.growing[from as usize].is_none();
+        if is_at_ease { self.directions[from as usize].open_lane() } else { None }
+    }
+
+    fn unusual(&mut self, from: Side, mut chunk: Chunk<'_>, steps: &mut Steps) {
         while !chunk.is_empty() {
             // it is put back, unless it is over
             match std::mem::replace(&mut self.phase, Phase::Opaque) {

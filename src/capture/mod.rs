@@ -11,6 +11,7 @@ mod connection;
 mod deflation;
 mod direction;
 mod dissector;
+mod dissectors;
 mod event;
 mod exchange;
 mod file;

@@ -1,17 +1,16 @@
 //! The recorder: its own thread, which appends what happens to the capture file and derives the rest.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::connection::Connection;
 use super::direction::{Before, Chunk};
 use super::dissector::{Dissector, Step, Steps};
+use super::dissectors::Dissectors;
 use super::event::{ConnectionId, Event, EventKind, Timestamp};
 use super::file::{CaptureWriter, Position};
 use super::keep::Keep;
@@ -158,9 +157,7 @@ fn weigh(event: &Event) -> u64 {
 #[derive(Debug)]
 pub(super) struct Deriver {
     limits: Limits,
-    /// Looked up for each event: hashed fast, by what no file can foresee.
-    /// Those are large: the places that are free in the map are not.
-    dissectors: HashMap<ConnectionId, Box<Dissector>, RandomState>,
+    dissectors: Dissectors,
     /// What follows from the batch.
     steps: Steps,
     /// Room for what goes to the index.
@@ -180,7 +177,7 @@ impl Deriver {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
-            dissectors: HashMap::default(),
+            dissectors: Dissectors::default(),
             steps: Steps::default(),
             news: News::default(),
             blocks: Vec::new(),
@@ -221,9 +218,9 @@ impl Deriver {
         }
         if let EventKind::Opened { client, server, vantage } = event.kind {
             let connection = Connection::new(id, client, server, event.time, vantage);
-            self.dissectors.insert(id, Box::new(Dissector::new(connection, self.limits)));
+            self.dissectors.insert(id, Dissector::new(connection, self.limits));
         }
-        let Some(dissector) = self.dissectors.get_mut(&id) else { return };
+        let Some(dissector) = self.dissectors.get(id) else { return };
         if let EventKind::Tls { with, tls } = &event.kind {
             // a server has the same certificates for everyone, most of the time
             let last = &mut self.tls[*with as usize];
@@ -238,9 +235,23 @@ impl Deriver {
 
     /// The same for the bytes of a read or a write.
     pub(super) fn chunk(&mut self, id: ConnectionId, from: Side, chunk: Chunk<'_>) {
+        self.latest = self.latest.max(chunk.time);
+        if let Some(place) = self.dissectors.place(id) {
+            self.chunk_at(place, id, from, chunk);
+        }
+    }
+
+    /// The place of a connection that goes on, until an event has ended it and that was taken.
+    pub(super) fn place(&self, id: ConnectionId) -> Option<usize> {
+        self.dissectors.place(id)
+    }
+
+    /// The same as [`Deriver::chunk`], of a connection whose place is known.
+    #[inline]
+    pub(super) fn chunk_at(&mut self, place: usize, id: ConnectionId, from: Side, chunk: Chunk<'_>) {
         self.steps.connection = id;
         self.latest = self.latest.max(chunk.time);
-        let Some(dissector) = self.dissectors.get_mut(&id) else { return };
+        let Some(dissector) = self.dissectors.at(place) else { return };
         dissector.chunk(from, chunk, &mut self.steps);
         if !std::mem::replace(&mut dissector.has_news, true) {
             self.changed.push(id);
@@ -259,9 +270,9 @@ impl Deriver {
             .iter()
             .filter_map(|(id, dissector)| {
                 let (is_over, sides) = dissector.halfway();
-                let sequence = writer.packets().conversation(*id)?.sequence();
+                let sequence = writer.packets().conversation(id)?.sequence();
                 let ended = dissector.connection.socket_ends;
-                Some(Going { id: *id, is_over, sides, sequence, ended, latest: self.latest })
+                Some(Going { id, is_over, sides, sequence, ended, latest: self.latest })
             })
             .collect();
         going.sort_unstable_by_key(|one| one.id);
@@ -270,10 +281,10 @@ impl Deriver {
 
     /// What came before will go: notes from where on compressed messages can be inflated then.
     pub(super) fn border(&mut self, index: &mut Index) {
-        for (id, dissector) in &mut self.dissectors {
+        for dissector in self.dissectors.iter_mut() {
             for from in Side::BOTH {
                 if let Some((offset, place)) = dissector.directions[from as usize].border() {
-                    index.add_checkpoint(*id, from, offset, place);
+                    index.add_checkpoint(dissector.connection.id, from, offset, place);
                 }
             }
         }
@@ -281,7 +292,7 @@ impl Deriver {
 
     /// What `from` sent on a connection before is not there.
     pub(super) fn resume(&mut self, connection: ConnectionId, from: Side, before: &Before) {
-        if let Some(dissector) = self.dissectors.get_mut(&connection) {
+        if let Some(dissector) = self.dissectors.get(connection) {
             dissector.resume(from, before);
             self.changed.push(connection);
             if before.bytes > 0 {
@@ -300,12 +311,12 @@ impl Deriver {
     /// What `from` began to send at `old` stands at `new` from now on, if anywhere; returned is whether that is a frame
     /// of which more is to come.
     pub(super) fn move_begun(&mut self, id: ConnectionId, from: Side, old: Position, new: Option<Position>) -> bool {
-        self.dissectors.get_mut(&id).is_some_and(|dissector| dissector.move_begun(from, old, new))
+        self.dissectors.get(id).is_some_and(|dissector| dissector.move_begun(from, old, new))
     }
 
     /// What stood in the file before `kept_from` is not there any more.
     pub(super) fn forget_held(&mut self, kept_from: u64) {
-        self.dissectors.values_mut().for_each(|dissector| dissector.forget_held(kept_from));
+        self.dissectors.iter_mut().for_each(|dissector| dissector.forget_held(kept_from));
     }
 
     /// Adds to the index what was derived; the file now has `length` bytes, and `missing` ones are not in it.
@@ -321,15 +332,15 @@ impl Deriver {
         self.changed.sort_unstable();
         self.changed.dedup();
         for id in self.changed.drain(..) {
-            let Some(dissector) = self.dissectors.get_mut(&id) else { continue };
+            let Some(dissector) = self.dissectors.get(id) else { continue };
             dissector.has_news = false;
+            dissector.settle();
             news.connections.push(dissector.connection.clone());
             if dissector.connection.ended.is_some() {
-                self.dissectors.remove(&id);
+                self.dissectors.remove(id);
             }
         }
-        std::mem::swap(&mut news.frames, &mut self.steps.frames);
-        std::mem::swap(&mut news.steps, &mut self.steps.list);
+        self.steps.swap(&mut news.frames, &mut news.steps);
         news.latest = self.latest;
         news.message_limit = self.limits.max_message;
     }

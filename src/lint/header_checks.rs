@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Finding, Limits, Rule};
-use crate::wire::{Header, MaskingKey, Rsv, Side};
+use crate::wire::{Header, MaskingKey, Opcode, Rsv, Side};
 
 const FIRST_BYTE: Range<u64> = 0..1;
 
@@ -45,10 +45,10 @@ pub(super) fn check(header: &Header, side: Side, known_rsv: Rsv, limits: &Limits
 
 /// The masking keys of the last few frames of one direction.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RecentKeys {
+pub struct RecentKeys {
     keys: [MaskingKey; Self::KEPT],
-    /// How many there have been.
-    seen: usize,
+    /// How many there have been. Once they are as many as are kept, multiples of that are left out.
+    seen: u8,
 }
 
 impl RecentKeys {
@@ -64,23 +64,44 @@ impl RecentKeys {
 
     /// Whether the key may be one of the last; never `false` if it is.
     #[inline]
-    pub(super) fn is_recent(&self, header: &Header) -> bool {
+    fn is_recent(&self, header: &Header) -> bool {
         // all are compared, without a branch for each: nearly always none is the same
         header.masking_key.is_some_and(|key| self.keys.iter().filter(|kept| **kept == key).count() > 0)
     }
 
     #[inline]
-    pub(super) fn note(&mut self, header: &Header) {
+    fn note(&mut self, header: &Header) {
         if let Some(key) = header.masking_key {
-            self.keys[self.seen % Self::KEPT] = key;
-            self.seen += 1;
+            let seen = usize::from(self.seen);
+            self.keys[seen % Self::KEPT] = key;
+            self.seen = if seen + 1 == 2 * Self::KEPT { Self::KEPT as u8 } else { self.seen + 1 };
         }
+    }
+
+    /// Notes the frame's key, if the frame is a whole text or binary message of `side` that breaks no rule by itself, of `most`
+    /// payload bytes at most; else nothing has happened. `is_text` is asked of a text message alone: whether it is valid
+    /// UTF-8.
+    #[inline]
+    pub fn note_usual(&mut self, header: &Header, side: Side, most: u64, is_text: impl FnOnce() -> bool) -> bool {
+        let is_usual = header.fin
+            && header.rsv == Rsv::NONE
+            && matches!(header.opcode, Opcode::TEXT | Opcode::BINARY)
+            && header.masking_key.is_some() == (side == Side::Client)
+            && header.is_minimal()
+            && header.length <= most
+            && !self.is_recent(header)
+            && (header.opcode != Opcode::TEXT || is_text());
+        if is_usual {
+            self.note(header);
+        }
+        is_usual
     }
 
     #[cold]
     fn check_each(&self, key: MaskingKey, end: u64, found: &mut Vec<Finding>) {
-        let kept = self.seen.min(Self::KEPT);
-        if let Some(ago) = (1..=kept).find(|ago| self.keys[(self.seen - ago) % Self::KEPT] == key) {
+        let seen = usize::from(self.seen);
+        let kept = seen.min(Self::KEPT);
+        if let Some(ago) = (1..=kept).find(|ago| self.keys[(seen - ago) % Self::KEPT] == key) {
             found.push(Finding::with_number(Rule::MaskingKeyReused, end - 4..end, ago as u64));
         }
     }

@@ -16,6 +16,13 @@ pub struct Limits {
     pub max_message: u64,
 }
 
+impl Limits {
+    /// The most payload bytes of a message in one frame.
+    pub fn max_whole(&self) -> u64 {
+        self.max_frame.min(self.max_message)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { max_frame: 16 << 20, max_message: 64 << 20 }
@@ -106,19 +113,20 @@ impl Linter {
     /// whether it is valid UTF-8.
     #[inline]
     pub fn whole_message(&mut self, header: &Header, is_text: impl FnOnce() -> bool) -> bool {
-        let is_usual = header.fin
-            && header.rsv == Rsv::NONE
-            && matches!(header.opcode, Opcode::TEXT | Opcode::BINARY)
-            && header.masking_key.is_some() == (self.side == Side::Client)
-            && header.is_minimal()
-            && header.length <= self.limits.max_frame.min(self.limits.max_message)
-            && self.compression.is_none()
-            && self.sequence.is_between_messages();
-        let is_clean = is_usual && !self.keys.is_recent(header) && (header.opcode != Opcode::TEXT || is_text());
-        if is_clean {
-            self.keys.note(header);
-        }
-        is_clean
+        self.expects_usual() && self.keys.note_usual(header, self.side, self.limits.max_whole(), is_text)
+    }
+
+    /// Whether the next frame may be such a one, whatever it is. As long as all of them are, [`RecentKeys::note_usual`] is all
+    /// that has to be asked.
+    #[inline]
+    pub fn expects_usual(&self) -> bool {
+        self.compression.is_none() && self.sequence.is_between_messages()
+    }
+
+    /// The masking keys that came last.
+    #[inline]
+    pub fn keys(&mut self) -> &mut RecentKeys {
+        &mut self.keys
     }
 
     /// A frame begins.

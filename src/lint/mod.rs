@@ -14,5 +14,6 @@ mod sequence_checks;
 
 pub use finding::{Detail, Finding};
 pub use handshake_checks::{check_request, check_response, request_rule};
+pub use header_checks::RecentKeys;
 pub use linter::{Limits, Linter};
 pub use rule::{Group, Level, Rule};

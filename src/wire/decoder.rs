@@ -86,20 +86,7 @@ impl Decoder {
     /// [`Decoder::next`] gives the same in pieces, and what is left when this gives nothing.
     #[inline]
     pub fn whole<'a>(&mut self, input: &mut &'a [u8]) -> Option<(Header, &'a [u8])> {
-        if !self.is_at_border() {
-            return None;
-        }
-        let mut few = [0; MAX_HEADER];
-        let front = input.first_chunk().unwrap_or_else(|| {
-            // a header that is not whole is longer than what is there, whatever its last bytes are taken for
-            few[..input.len()].copy_from_slice(input);
-            &few
-        });
-        let header = Header::read(front);
-        let end = usize::try_from(header.length).ok()?.checked_add(header.len())?;
-        let payload = input.get(header.len()..end)?;
-        *input = &input[end..];
-        Some((header, payload))
+        if self.is_at_border() { whole_frame(input) } else { None }
     }
 
     /// The next piece in `input`, from whose front it is taken; `None` when more bytes are needed.
@@ -184,4 +171,21 @@ impl Decoder {
             }
         }
     }
+}
+
+/// The frame at the front of `input`, where a frame begins, if it is there whole: its header and its payload as it is on the
+/// wire.
+#[inline]
+pub fn whole_frame<'a>(input: &mut &'a [u8]) -> Option<(Header, &'a [u8])> {
+    let mut few = [0; MAX_HEADER];
+    let front = input.first_chunk().unwrap_or_else(|| {
+        // a header that is not whole is longer than what is there, whatever its last bytes are taken for
+        few[..input.len()].copy_from_slice(input);
+        &few
+    });
+    let header = Header::read(front);
+    let end = usize::try_from(header.length).ok()?.checked_add(header.len())?;
+    let payload = input.get(header.len()..end)?;
+    *input = &input[end..];
+    Some((header, payload))
 }

@@ -18,7 +18,7 @@ mod opcode;
 mod utf8;
 
 pub use close::{CloseBody, CloseCode, CloseCodeClass};
-pub use decoder::{Decoder, Piece};
+pub use decoder::{Decoder, Piece, whole_frame};
 pub use deflate::{
     AnswerFault, DEFLATE, DeflateAgreement, DeflateFault, DeflateOffer, Deflater, IMPLIED_TAIL, InflateError, Inflater,
     MAX_WINDOW, WindowOffer,

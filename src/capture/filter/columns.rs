@@ -4,10 +4,11 @@ use std::slice;
 
 use jiff::tz::TimeZone;
 
-use super::expr::{Compare, Expr, offset_of_day};
+use super::expr::{Compare, Expr, Search, offset_of_day};
 use super::field::Field;
 use super::value::TimeValue;
 use crate::capture::FrameEntry;
+use crate::wire::Opcode;
 
 /// Frames that follow one another, 64 at most.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +44,7 @@ impl<'a> Block<'a> {
     /// What `expr` says of them. Of frames that stand for a message of an archive nothing is known at a glance.
     pub(super) fn glance(&self, expr: &Expr) -> Glance {
         let Glance { yes, maybe } = self.look(expr);
-        let archived = self.entries.iter().rev().fold(0, |bits, entry| bits << 1 | u64::from(entry.is_archived()));
+        let archived = self.bits(FrameEntry::is_archived);
         Glance { yes: yes & !archived, maybe: maybe | archived }
     }
 
@@ -74,8 +75,37 @@ impl<'a> Block<'a> {
             Expr::Time(compare, value) => {
                 self.times(value).map_or(UNKNOWN, |times| compare_all(&times, *compare, value.nanoseconds))
             }
-            Expr::Payload(..) => UNKNOWN,
+            Expr::Payload(field, search) => self.payload(*field, search),
         }
+    }
+
+    /// Of many payloads their length tells, or whether they are text; of compressed ones it does not.
+    fn payload(&self, field: Field, search: &Search) -> Glance {
+        let [text, perhaps] = if field == Field::PayloadText {
+            let is = |opcode: Opcode| self.bits(|entry| entry.opcode() == opcode);
+            [is(Opcode::TEXT), is(Opcode::TEXT) | is(Opcode::CONTINUATION)]
+        } else {
+            [u64::MAX; 2]
+        };
+        let with_length = |fits: fn(u64, u64) -> bool, than: usize| {
+            self.bits(|entry| entry.is_compressed() || fits(entry.length(), than as u64))
+        };
+        match search {
+            Search::Contains(finder) => {
+                Glance { yes: 0, maybe: perhaps & with_length(|length, least| length >= least, finder.needle().len()) }
+            }
+            Search::Equals(bytes) => {
+                Glance { yes: 0, maybe: perhaps & with_length(|length, other| length == other, bytes.len()) }
+            }
+            Search::Differs(bytes) => {
+                Glance { yes: text & !with_length(|length, other| length == other, bytes.len()), maybe: perhaps }
+            }
+            Search::Matches(_) => Glance { yes: 0, maybe: perhaps },
+        }
+    }
+
+    fn bits(&self, holds: impl Fn(&FrameEntry) -> bool) -> u64 {
+        self.entries.iter().rev().fold(0, |bits, entry| bits << 1 | u64::from(holds(entry)))
     }
 
     fn column(&self, field: Field) -> Option<[u64; Block::MOST]> {
@@ -100,6 +130,16 @@ impl<'a> Block<'a> {
             *since = value.since(time, ahead);
         }
         Some(found)
+    }
+}
+
+/// Whether only payloads may have to be looked at where a glance leaves something open.
+pub(super) fn leaves_payloads(expr: &Expr) -> bool {
+    match expr {
+        Expr::All(parts) | Expr::Any(parts) => parts.iter().all(leaves_payloads),
+        Expr::Not(part) => leaves_payloads(part),
+        Expr::Holds(field) | Expr::Number(field, ..) => column(*field, 0, &[], &mut []),
+        Expr::Time(..) | Expr::Payload(..) => true,
     }
 }
 
@@ -156,6 +196,7 @@ mod tests {
     use crate::capture::event::{ConnectionId, Origin, Timestamp};
     use crate::capture::filter::Filter;
     use crate::capture::filter::expr::{Facts, Fragments, Truth};
+    use crate::capture::filter::threads::Placed;
     use crate::capture::frame_entry::NewFrame;
     use crate::wire::{Header, MaskingKey, Opcode, Side};
 
@@ -192,7 +233,7 @@ mod tests {
     }
 
     fn expression() -> impl Strategy<Value = String> {
-        const PARTS: [&str; 20] = [
+        const PARTS: [&str; 24] = [
             "fin",
             "rsv == 0",
             "opcode == text",
@@ -202,6 +243,10 @@ mod tests {
             "payload_length > 2",
             "payload_length <= 125",
             "payload contains \"a\"",
+            "payload contains \"abc\"",
+            "payload == \"ab\"",
+            "payload.text != \"abc\"",
+            "payload.text matches \"a\"",
             "payload",
             "conn >= 2",
             "n in {3..40}",
@@ -235,12 +280,13 @@ mod tests {
             let filter = Filter::parse_in(&expression, zone).unwrap();
             let glance = Block::of(first, &entries, &filter.zone).glance(&filter.expr);
             for (i, entry) in entries.iter().enumerate().take(Block::MOST) {
+                let n = first + i as u64;
                 let facts = Facts {
-                    n: first + i as u64,
+                    n,
                     entry,
                     header: entry.header(),
                     findings: &[],
-                    message: None,
+                    message: Placed::alone(n, entry.opcode()).message,
                     fragments: Fragments::Exactly(1),
                     rtt: None,
                     zone: &filter.zone,

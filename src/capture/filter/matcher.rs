@@ -27,6 +27,8 @@ pub struct Matcher {
     /// What waits for the end of the message that begins with this frame.
     later: BTreeMap<u64, Vec<Candidate>>,
     messages: MessageReader,
+    /// Room for what waits for its payload.
+    room: Vec<Lone>,
 }
 
 /// A frame that its header alone did not decide on.
@@ -90,6 +92,7 @@ impl Matcher {
             next_milestone: 0,
             later: BTreeMap::new(),
             messages: MessageReader::keeping(Self::MOST_STREAMS),
+            room: Vec::new(),
         }
     }
 
@@ -132,7 +135,7 @@ impl Matcher {
 
     /// Looks at the next frames, up to `last`. If `stop` is set meanwhile, payloads are no longer read.
     pub(super) fn step(&mut self, capture: &Capture, last: u64, stop: &AtomicBool, found: &mut Step) {
-        let mut undecided = Undecided::default();
+        let mut undecided = Undecided { lone: std::mem::take(&mut self.room), ..Undecided::default() };
         let mut changes = Changes::default();
         let mut over = Vec::new();
         // payloads are read for several pieces at once
@@ -204,11 +207,15 @@ impl Matcher {
             None => ALL,
         };
         let are_alone = !self.follows_messages || self.threads.are_alone(entries);
+        let leaves_payloads = are_alone && self.filter.as_ref().is_some_and(|filter| filter.leaves_payloads);
         for (n, entry) in (self.next..).zip(entries) {
             // where it is known already, the frame is not looked at
             let placed = (!are_alone).then(|| self.threads.place(n, entry, &entry.header(), changes));
             if yes & 1 == 1 {
                 found.matches.push((n, placed.map_or(n, |placed| placed.head)));
+            } else if maybe & 1 == 1 && leaves_payloads && !entry.is_compressed() {
+                undecided.bytes = undecided.bytes.saturating_add(entry.length());
+                undecided.lone.push(Lone { n, entry: *entry });
             } else if maybe & 1 == 1 {
                 let placed = placed.unwrap_or_else(|| Placed::alone(n, entry.header().opcode));
                 self.header(index, n, entry, placed, found, undecided);
@@ -265,8 +272,11 @@ impl Matcher {
         found: &mut Step,
     ) -> bool {
         let Some(filter) = self.filter.as_ref().filter(|_| !lone.is_empty()) else { return true };
-        // in the order of the file
-        lone.sort_by_key(|one| one.entry.position().map(|position| position.block));
+        // in the order of the file, in which they are most of the time
+        let place = |one: &Lone| one.entry.position().map(|position| position.block);
+        if !lone.is_sorted_by_key(place) {
+            lone.sort_by_key(place);
+        }
         let (ours, theirs) = lone.split_at(if is_much { lone.len() / 2 } else { lone.len() });
         let second = is_much.then(|| &*self.second.get_or_insert_with(|| filter.clone()));
         let messages = &mut self.messages;
@@ -284,6 +294,11 @@ impl Matcher {
             };
             (one, other)
         });
+        if is_much {
+            // there is more to come, most of the time: to get new pages for each step would cost a tenth of it
+            lone.clear();
+            self.room = lone;
+        }
         let (Some(one), Some(other)) = (one, other) else { return false };
         found.matches.extend([one, other].iter().flatten().map(|n| (*n, *n)));
         true

@@ -42,6 +42,8 @@ pub struct Filter {
     asks_round_trips: bool,
     /// Whether it asks for the rules that a frame breaks.
     asks_rules: bool,
+    /// Whether only payloads may have to be looked at where a glance at the index leaves something open.
+    leaves_payloads: bool,
 }
 
 impl Filter {
@@ -57,6 +59,7 @@ impl Filter {
             asks_messages: expr.asks(&[Field::Payload, Field::PayloadText, Field::Fragments]),
             asks_round_trips: expr.asks(&[Field::Rtt]),
             asks_rules: expr.asks(&[Field::Rule, Field::Level]),
+            leaves_payloads: columns::leaves_payloads(&expr),
             expr,
             zone,
         })
@@ -73,6 +76,7 @@ impl Filter {
                 asks_messages: false,
                 asks_round_trips: false,
                 asks_rules: false,
+                leaves_payloads: true,
             },
         }
     }

@@ -29,6 +29,11 @@ impl Segment<'_> {
         self.flags & 4 != 0
     }
 
+    /// Whether it holds bytes and says nothing of where the connection begins or ends.
+    pub(super) const fn is_data(&self) -> bool {
+        !self.fin() && !self.syn() && !self.rst() && !self.payload.is_empty()
+    }
+
     pub(super) const fn ack(&self) -> bool {
         self.flags & 16 != 0
     }
@@ -87,6 +92,22 @@ fn ethertype(mut kind: u16, mut packet: &[u8]) -> Option<&[u8]> {
 #[inline]
 fn segment_in(packet: &[u8]) -> Option<Segment<'_>> {
     const TCP: u8 = 6;
+    // IPv4 and TCP without options, which nearly all are, in one piece
+    if let Some(front) = packet.first_chunk::<40>()
+        && (front[0], front[9], front[32] >> 4) == (0x45, TCP, 5)
+        && [front[6] & 0x3F, front[7]] == [0, 0]
+        && let length @ 40.. = usize::from(u16::from_be_bytes([front[2], front[3]]))
+    {
+        let word = |at: usize| u32::from_be_bytes([front[at], front[at + 1], front[at + 2], front[at + 3]]);
+        return Some(Segment {
+            ends: Ends::four(*front[12..].first_chunk()?, word(20)),
+            sequence: word(24),
+            acknowledged: word(28),
+            flags: front[33],
+            payload: &packet[40..length.min(packet.len())],
+            cut: length.saturating_sub(packet.len()) as u32,
+        });
+    }
     let (is_six, header, length) = match packet.first()? >> 4 {
         4 => {
             let header = usize::from(packet[0] & 15) * 4;

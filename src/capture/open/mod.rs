@@ -145,7 +145,7 @@ impl Reading {
         let mut position = 0;
         self.packets.window.waits = false;
         let ended = loop {
-            if unseen == BATCH || self.packets.window.position() - shown > BATCH_BYTES || self.is_full() {
+            if unseen >= BATCH || self.packets.window.position() - shown > BATCH_BYTES || self.is_full() {
                 self.show();
                 if self.shower.is_none() && matches!(self.kind, Kind::Ours(_)) {
                     // if it can't be, it is shown without
@@ -155,6 +155,13 @@ impl Reading {
                 shown = self.packets.window.position();
                 if self.is_unwanted(stop) {
                     break self.stopped();
+                }
+            }
+            if let Kind::Ours(ours) = &mut self.kind {
+                let taken = ours.usual(&mut self.packets, BATCH - unseen);
+                if taken > 0 {
+                    unseen += taken;
+                    continue;
                 }
             }
             match self.packets.next() {

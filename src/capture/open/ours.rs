@@ -18,14 +18,23 @@ use crate::wire::Side;
 pub(super) struct Ours {
     pub(super) deriver: Deriver,
     senders: Senders,
-    /// The next sequence number of each side, and the connection's number.
-    connections: Vec<([u32; 2], ConnectionId)>,
+    connections: Vec<Known>,
     /// How many frames are gone that came before.
     gone: u64,
     section: u32,
     pending: Option<Pending>,
     /// Bytes that are not in the file.
     pub(super) missing: u64,
+}
+
+/// A connection that was opened.
+#[derive(Debug)]
+struct Known {
+    /// The next sequence number of each side.
+    next: [u32; 2],
+    id: ConnectionId,
+    /// Where it is derived from, until it is over.
+    place: usize,
 }
 
 /// A chunk of which more may come: it was written as several packets.
@@ -56,6 +65,44 @@ impl Ours {
     pub(super) fn new(deriver: Deriver) -> Self {
         let (senders, connections) = (Senders::new(), Vec::new());
         Self { deriver, senders, connections, gone: 0, section: 1, pending: None, missing: 0 }
+    }
+
+    /// Takes the next packets at hand, `most` at most, as long as each is what nearly all are: bytes of a connection that goes
+    /// on where it was, and nothing else to be said. Returned is how many.
+    pub(super) fn usual(&mut self, packets: &mut Packets, most: usize) -> usize {
+        if self.pending.is_some() || self.gone < packets.gone[0] || self.section != packets.sections {
+            return 0;
+        }
+        let Some(mut at_hand) = packets.at_hand() else { return 0 };
+        let mut taken = 0;
+        while taken < most
+            && let Some(packet) = at_hand.peek()
+            && let Some(segment) = link::segment(packet.link, packet.data)
+            && self.follows(&segment, at_hand.at, Timestamp(packet.time))
+        {
+            at_hand.pass(&packet);
+            taken += 1;
+        }
+        let (at, time) = (at_hand.at, at_hand.time);
+        packets.pass(at, time);
+        taken
+    }
+
+    /// Takes a segment, the packet of the block at `block`, if it follows on what came before; else nothing has happened.
+    #[inline]
+    fn follows(&mut self, segment: &Segment<'_>, block: u64, time: Timestamp) -> bool {
+        if !segment.is_data() || segment.payload.len() >= MAX_SEGMENT {
+            return false;
+        }
+        let Some((connection, from)) = self.senders.get(segment.ends) else { return false };
+        let Known { next, id, place } = &mut self.connections[connection];
+        if (next[from], next[1 - from]) != (segment.sequence, segment.acknowledged) {
+            return false;
+        }
+        next[from] = segment.sequence.wrapping_add(segment.payload.len() as u32);
+        let chunk = Chunk { bytes: segment.payload, start: 0, blocks: &[block], notes: &[], time };
+        self.deriver.chunk_at(*place, *id, Side::BOTH[from], chunk);
+        true
     }
 
     /// Takes the next packet.
@@ -93,14 +140,14 @@ impl Ours {
             self.settle();
         }
         if segment.syn() {
-            self.connections[connection].0[from as usize] = segment.sequence.wrapping_add(1);
+            self.connections[connection].next[from as usize] = segment.sequence.wrapping_add(1);
             return;
         }
         // every packet says how far both sides have come, also where what they sent could not be written
         self.reach(connection, from, segment.sequence, time);
         self.reach(connection, from.other(), segment.acknowledged, time);
         let counted = segment.payload.len() as u32 + u32::from(segment.fin());
-        self.connections[connection].0[from as usize] = segment.sequence.wrapping_add(counted);
+        self.connections[connection].next[from as usize] = segment.sequence.wrapping_add(counted);
         if !told.events.is_empty() {
             self.settle();
         }
@@ -108,7 +155,7 @@ impl Ours {
             self.event(connection, time, kind);
         }
         for (from, before) in told.resumed {
-            self.deriver.resume(self.connections[connection].1, from, &before);
+            self.deriver.resume(self.connections[connection].id, from, &before);
         }
         if !segment.payload.is_empty() {
             self.chunk(connection, from, time, &segment, packet.block, told.notes);
@@ -128,13 +175,13 @@ impl Ours {
     pub(super) fn settle(&mut self) {
         if let Some(Pending { connection, from, time, bytes, blocks, notes }) = self.pending.take() {
             let chunk = Chunk { bytes: &bytes, start: 0, blocks: &blocks, notes: &notes, time };
-            self.deriver.chunk(self.connections[connection].1, from, chunk);
+            self.deriver.chunk(self.connections[connection].id, from, chunk);
         }
     }
 
     /// A side has come as far as `sequence`; what it sent until there and is not in the file is missing.
     fn reach(&mut self, connection: usize, from: Side, sequence: u32, time: Timestamp) {
-        let next = &mut self.connections[connection].0[from as usize];
+        let next = &mut self.connections[connection].next[from as usize];
         let gap = sequence.wrapping_sub(*next);
         if gap != 0 && gap < 1 << 31 {
             *next = sequence;
@@ -146,19 +193,21 @@ impl Ours {
     fn open(&mut self, segment: &Segment<'_>, time: Timestamp, vantage: Vantage, number: Option<ConnectionId>) {
         let (client, server) = (segment.ends.source(), segment.ends.destination());
         let connection = self.connections.len();
-        let next = self.connections.last().map_or(ConnectionId(1), |(_, last)| ConnectionId(last.0.saturating_add(1)));
+        let next = self.connections.last().map_or(ConnectionId(1), |last| ConnectionId(last.id.0.saturating_add(1)));
         // those that are gone had numbers, too
         let id = number.filter(|number| self.gone > 0 && *number > next).unwrap_or(next);
-        self.connections.push(([segment.sequence.wrapping_add(1), 0], id));
+        self.deriver.event(&Event { connection: id, time, kind: EventKind::Opened { client, server, vantage } }, &[]);
+        // it has just been opened
+        let place = self.deriver.place(id).unwrap_or_default();
+        self.connections.push(Known { next: [segment.sequence.wrapping_add(1), 0], id, place });
         self.senders.insert(segment.ends, connection);
-        self.event(connection, time, EventKind::Opened { client, server, vantage });
     }
 
     /// Whether a packet belongs to the same chunk as the last one.
     fn goes_on(&self, connection: usize, from: Side, time: Timestamp, segment: &Segment<'_>) -> bool {
         let this = (connection, from, time);
         !segment.payload.is_empty()
-            && segment.sequence == self.connections[connection].0[from as usize]
+            && segment.sequence == self.connections[connection].next[from as usize]
             && self.pending.as_ref().is_some_and(|last| (last.connection, last.from, last.time) == this)
     }
 
@@ -174,7 +223,7 @@ impl Ours {
         if self.pending.is_none() && segment.payload.len() != MAX_SEGMENT {
             // nearly every chunk is one packet: it is derived from where it stands
             let chunk = Chunk { bytes: segment.payload, start: 0, blocks: &[block], notes: &notes, time };
-            self.deriver.chunk(self.connections[connection].1, from, chunk);
+            self.deriver.chunk(self.connections[connection].id, from, chunk);
             return;
         }
         let pending = self.pending.get_or_insert_with(|| Pending {
@@ -197,7 +246,7 @@ impl Ours {
     }
 
     fn event(&mut self, connection: usize, time: Timestamp, kind: EventKind) {
-        let id = self.connections[connection].1;
+        let id = self.connections[connection].id;
         self.deriver.event(&Event { connection: id, time, kind }, &[]);
     }
 }

@@ -50,6 +50,52 @@ impl Packet {
     }
 }
 
+/// Packets that stand at hand one after the other, each whole, in an enhanced packet block of the only interface in a
+/// little-endian section, without options.
+pub(super) struct AtHand<'a> {
+    rest: &'a [u8],
+    /// Where in the file that begins.
+    pub(super) at: u64,
+    /// When the last packet was seen.
+    pub(super) time: u64,
+    interface: &'a Interface,
+}
+
+/// A packet among them.
+pub(super) struct Plain<'a> {
+    pub(super) time: u64,
+    /// The link type.
+    pub(super) link: u16,
+    pub(super) data: &'a [u8],
+    length: usize,
+}
+
+impl<'a> AtHand<'a> {
+    /// The next of them; it is to be passed.
+    #[inline]
+    pub(super) fn peek(&self) -> Option<Plain<'a>> {
+        const AROUND: usize = pcapng::PACKET_PREFIX + 4;
+        let head = self.rest.first_chunk::<{ pcapng::PACKET_PREFIX }>()?;
+        let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let [length, captured] = [word(4), word(20)].map(|word| word as usize);
+        let block = self.rest.get(..length).filter(|_| length <= MAX_BLOCK)?;
+        let is_plain = word(0) == pcapng::ENHANCED_PACKET
+            && word(8) == 0
+            && captured.next_multiple_of(4) + AROUND == length
+            && *block.last_chunk::<4>()? == word(4).to_le_bytes();
+        let data = block.get(pcapng::PACKET_PREFIX..pcapng::PACKET_PREFIX + captured).filter(|_| is_plain)?;
+        let time = self.interface.time(u64::from(word(12)) << 32 | u64::from(word(16)));
+        Some(Plain { time, link: self.interface.link, data, length })
+    }
+
+    #[inline]
+    pub(super) fn pass(&mut self, packet: &Plain<'_>) {
+        self.rest = &self.rest[packet.length..];
+        self.at += packet.length as u64;
+        self.time = packet.time;
+    }
+}
+
 /// Why there is no further packet.
 #[derive(Debug)]
 pub(super) enum Stop {
@@ -129,6 +175,19 @@ impl Packets {
             && self.order == Order::Little
             && self.application.starts_with("wsinspect ")
             && matches!(&self.interfaces[..], [one] if one.is_ours())
+    }
+
+    /// The packets at hand, as long as they stand as nearly all of ours do. What is taken of them is to be passed then.
+    pub(super) fn at_hand(&self) -> Option<AtHand<'_>> {
+        let [interface] = &self.interfaces[..] else { return None };
+        let is_plain = self.format == Format::Pcapng && self.order == Order::Little;
+        is_plain.then(|| AtHand { rest: self.window.rest(), at: self.window.position(), interface, time: self.time })
+    }
+
+    /// The packets up to `at` have been taken; the last of them was seen at `time`.
+    pub(super) fn pass(&mut self, at: u64, time: u64) {
+        self.window.pass((at - self.window.position()) as usize);
+        self.time = time;
     }
 
     /// The bytes of a packet; it must be the last one that [`Packets::next`] returned.
