@@ -38,7 +38,7 @@ impl Model {
     /// The one that is selected.
     pub(super) fn selected_incoming(&self, index: &Index) -> Option<(FrameEntry, Growing)> {
         let wanted = self.incoming_at?;
-        self.incoming(index).into_iter().find(|(entry, _)| Incoming::of(&entry) == wanted)
+        self.incoming(index).into_iter().find(|(entry, _)| Incoming::of(entry) == wanted)
     }
 
     /// Puts the cursor of the list in order: rows are `first` to `last`, and below them those that come in.
