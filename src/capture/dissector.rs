@@ -229,7 +229,8 @@ impl Dissector {
     }
 
     /// Takes the bytes of a read or a write in.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "the parts of a chunk are in registers then, and not laid out in memory")]
+    #[inline(always)]
     pub(super) fn chunk(&mut self, from: Side, mut chunk: Chunk<'_>, steps: &mut Steps) {
         self.connection.latest = chunk.time;
         if !self.usual(from, &mut chunk, steps) {
@@ -239,7 +240,8 @@ impl Dissector {
     }
 
     /// Takes what is usual from the front of a chunk; returned is whether that is all of it.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "the same")]
+    #[inline(always)]
     fn usual(&mut self, from: Side, chunk: &mut Chunk<'_>, steps: &mut Steps) -> bool {
         if self.lanes[from as usize].is_none() {
             self.lanes[from as usize] = self.open_lane(from);
