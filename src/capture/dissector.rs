@@ -1,5 +1,7 @@
 //! Chunks in, frames and findings out: the one derivation behind every view, live or from a file.
 
+mod lanes;
+
 use super::connection::{CloseFrame, Connection, ConnectionState};
 use super::deflation::{Deflated, Place};
 use super::direction::{Before, Chunk, Direction, Done, Frames, Halfway, Lane};
@@ -169,18 +171,6 @@ impl Dissector {
         }
     }
 
-    /// Closes the lanes: directions and connection are then as they have come so far.
-    pub(super) fn settle(&mut self) {
-        for from in Side::BOTH {
-            if let Some(lane) = self.lanes[from as usize].take() {
-                let direction = &mut self.directions[from as usize];
-                self.connection.frames[from as usize] += u64::from(lane.frames);
-                self.connection.bytes[from as usize] += lane.stream - direction.stream();
-                direction.close_lane(lane);
-            }
-        }
-    }
-
     /// How far both directions have come, and whether the opening handshake is over; they are settled.
     pub(super) fn halfway(&self) -> (bool, [Halfway; 2]) {
         debug_assert!(self.lanes.iter().all(Option::is_none));
@@ -229,40 +219,14 @@ impl Dissector {
     }
 
     /// Takes the bytes of a read or a write in.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "the parts of a chunk are in registers then, and not laid out in memory")]
+    #[inline(always)]
     pub(super) fn chunk(&mut self, from: Side, mut chunk: Chunk<'_>, steps: &mut Steps) {
         self.connection.latest = chunk.time;
         if !self.usual(from, &mut chunk, steps) {
             self.settle();
             self.unusual(from, chunk, steps);
         }
-    }
-
-    /// Takes what is usual from the front of a chunk; returned is whether that is all of it.
-    #[inline]
-    fn usual(&mut self, from: Side, chunk: &mut Chunk<'_>, steps: &mut Steps) -> bool {
-        if self.lanes[from as usize].is_none() {
-            self.lanes[from as usize] = self.open_lane(from);
-        }
-        let Some(lane) = &mut self.lanes[from as usize] else { return false };
-        let mut rest = chunk.rest();
-        let Steps { frames, frames_so_far, room, .. } = steps;
-        lane.take(chunk, &mut rest, room, |entry| {
-            *frames_so_far += 1;
-            frames.push(entry);
-        });
-        lane.pass(chunk, rest);
-        chunk.is_empty()
-    }
-
-    /// A lane for what `from` sends, if nothing that concerns the connection has to be asked of each of its frames.
-    fn open_lane(&mut self, from: Side) -> Option<Lane> {
-        let connection = &self.connection;
-        let is_at_ease = matches!(self.phase, Phase::Frames)
-            && connection.state != ConnectionState::Connecting
-            && connection.due[from.other() as usize].is_none()
-            && connection.growing[from as usize].is_none();
-        if is_at_ease { self.directions[from as usize].open_lane() } else { None }
     }
 
     fn unusual(&mut self, from: Side, mut chunk: Chunk<'_>, steps: &mut Steps) {

@@ -247,7 +247,8 @@ impl Deriver {
     }
 
     /// The same as [`Deriver::chunk`], of a connection whose place is known.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "the parts of a chunk are in registers then, and not laid out in memory")]
+    #[inline(always)]
     pub(super) fn chunk_at(&mut self, place: usize, id: ConnectionId, from: Side, chunk: Chunk<'_>) {
         self.steps.connection = id;
         self.latest = self.latest.max(chunk.time);

@@ -84,7 +84,8 @@ impl Header {
     }
 
     /// Reads as many of these bytes as the header has.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "its parts are in registers then, and not laid out in memory")]
+    #[inline(always)]
     pub(super) fn read(front: &[u8; MAX_HEADER]) -> Self {
         let [first, second, rest @ ..] = *front;
         let (length_form, length, key) = match second & 0x7F {

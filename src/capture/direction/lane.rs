@@ -28,7 +28,8 @@ const _: () = assert!(size_of::<Option<Lane>>() == 64);
 
 impl Lane {
     /// Takes such frames from the front of `input`, the rest of `chunk`. `room` is for unmasking.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "the parts of a chunk are in registers then, and not laid out in memory")]
+    #[inline(always)]
     pub(in crate::capture) fn take(
         &mut self,
         chunk: &Chunk<'_>,

@@ -295,7 +295,7 @@ impl Matcher {
             (one, other)
         });
         if is_much {
-            // there is more to come, most of the time: to get new pages for each step would cost a tenth of it
+            // there is more to come, most of the time
             lone.clear();
             self.room = lone;
         }

@@ -49,6 +49,9 @@ const IPV4: u16 = 228;
 const IPV6: u16 = 229;
 const LINUX_COOKED_2: u16 = 276;
 
+/// TCP, as IP numbers it.
+const TCP: u8 = 6;
+
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_IPV6: u16 = 0x86DD;
 /// 802.1Q, 802.1ad and what came before it.
@@ -64,7 +67,8 @@ pub(super) fn is_known(link: u16) -> bool {
 #[expect(clippy::inline_always, reason = "what is found is in registers then, and not laid out in memory")]
 #[inline(always)]
 pub(super) fn segment(link: u16, packet: &[u8]) -> Option<Segment<'_>> {
-    segment_in(if link == LINKTYPE_RAW { packet } else { ip_in(link, packet)? })
+    let packet = if link == LINKTYPE_RAW { packet } else { ip_in(link, packet)? };
+    usual_segment_in(packet).or_else(|| segment_in(packet))
 }
 
 /// The IP packet in what was captured.
@@ -88,26 +92,30 @@ fn ethertype(mut kind: u16, mut packet: &[u8]) -> Option<&[u8]> {
     matches!(kind, ETHERTYPE_IPV4 | ETHERTYPE_IPV6).then_some(packet)
 }
 
-/// The TCP segment in an IP packet.
-#[inline]
-fn segment_in(packet: &[u8]) -> Option<Segment<'_>> {
-    const TCP: u8 = 6;
-    // IPv4 and TCP without options, which nearly all are, in one piece
-    if let Some(front) = packet.first_chunk::<40>()
-        && (front[0], front[9], front[32] >> 4) == (0x45, TCP, 5)
-        && [front[6] & 0x3F, front[7]] == [0, 0]
-        && let length @ 40.. = usize::from(u16::from_be_bytes([front[2], front[3]]))
-    {
-        let word = |at: usize| u32::from_be_bytes([front[at], front[at + 1], front[at + 2], front[at + 3]]);
-        return Some(Segment {
-            ends: Ends::four(*front[12..].first_chunk()?, word(20)),
-            sequence: word(24),
-            acknowledged: word(28),
-            flags: front[33],
-            payload: &packet[40..length.min(packet.len())],
-            cut: length.saturating_sub(packet.len()) as u32,
-        });
+/// The TCP segment in an IP packet, if both are as nearly all are: IPv4, and no options.
+#[expect(clippy::inline_always, reason = "the same")]
+#[inline(always)]
+fn usual_segment_in(packet: &[u8]) -> Option<Segment<'_>> {
+    let front = packet.first_chunk::<40>()?;
+    let length = usize::from(u16::from_be_bytes([front[2], front[3]]));
+    let is_fragment = [front[6] & 0x3F, front[7]] != [0, 0];
+    if (front[0], front[9], front[32] >> 4) != (0x45, TCP, 5) || is_fragment || length < front.len() {
+        return None;
     }
+    let word = |at: usize| u32::from_be_bytes([front[at], front[at + 1], front[at + 2], front[at + 3]]);
+    Some(Segment {
+        ends: Ends::four(*front[12..].first_chunk()?, word(20)),
+        sequence: word(24),
+        acknowledged: word(28),
+        flags: front[33],
+        payload: &packet[front.len()..length.min(packet.len())],
+        cut: length.saturating_sub(packet.len()) as u32,
+    })
+}
+
+/// The TCP segment in an IP packet.
+#[cold]
+fn segment_in(packet: &[u8]) -> Option<Segment<'_>> {
     let (is_six, header, length) = match packet.first()? >> 4 {
         4 => {
             let header = usize::from(packet[0] & 15) * 4;
@@ -165,4 +173,30 @@ fn words(front: &[u8; 20]) -> [u32; 5] {
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::tcp::{Conversation, Segment as Written};
+    use crate::wire::Side;
+
+    #[test]
+    fn what_is_taken_at_once_is_what_is_read_field_by_field() {
+        let (client, server) = ("10.0.0.1:50000".parse().unwrap(), "10.0.0.2:80".parse().unwrap());
+        let mut packet = Vec::new();
+        Conversation::new(client, server).write(&mut packet, Side::Client, Written::Data(b"Hello"));
+        assert!(usual_segment_in(&packet).is_some_and(|segment| segment.payload == b"Hello" && segment.is_data()));
+        for at in 0..packet.len() {
+            for value in 0..=u8::MAX {
+                let mut other = packet.clone();
+                other[at] = value;
+                for length in [other.len() + 3, other.len(), other.len() - 1, at] {
+                    other.resize(length, 0);
+                    let usual = usual_segment_in(&other);
+                    assert!(usual.is_none() || usual == segment_in(&other), "{other:02x?}");
+                }
+            }
+        }
+    }
 }

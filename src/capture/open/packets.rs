@@ -81,9 +81,9 @@ impl<'a> AtHand<'a> {
         let block = self.rest.get(..length).filter(|_| length <= MAX_BLOCK)?;
         let is_plain = word(0) == pcapng::ENHANCED_PACKET
             && word(8) == 0
-            && captured.next_multiple_of(4) + AROUND == length
+            && captured.checked_next_multiple_of(4) == length.checked_sub(AROUND)
             && *block.last_chunk::<4>()? == word(4).to_le_bytes();
-        let data = block.get(pcapng::PACKET_PREFIX..pcapng::PACKET_PREFIX + captured).filter(|_| is_plain)?;
+        let data = block.get(pcapng::PACKET_PREFIX..)?.get(..captured).filter(|_| is_plain)?;
         let time = self.interface.time(u64::from(word(12)) << 32 | u64::from(word(16)));
         Some(Plain { time, link: self.interface.link, data, length })
     }
