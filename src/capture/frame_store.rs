@@ -1,6 +1,6 @@
 //! Where the index holds frames: the oldest can go, and the others keep their numbers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::file::Position;
 use super::frame_entry::{FrameEntry, Piece};
@@ -13,9 +13,9 @@ pub(super) struct FrameStore {
     before: u64,
     /// How many frames are gone.
     gone: u64,
-    /// Those that are otherwise than their piece tells: one that is longer than can be told there, which is the last of its
-    /// side, or was written anew elsewhere, which is one of each side of a connection that goes on.
-    others: BTreeMap<u64, FrameEntry>,
+    /// Those that are otherwise than their piece tells, ascending: one that is longer than can be told there, which is the last
+    /// of its side, or was written anew elsewhere, which is one of each side of a connection that goes on.
+    others: Vec<(u64, FrameEntry)>,
 }
 
 impl FrameStore {
@@ -32,7 +32,7 @@ impl FrameStore {
 
     /// Bytes of memory, about: also of those that are gone but share a piece with one that is not.
     pub(super) fn memory(&self) -> u64 {
-        self.pieces.iter().map(Piece::memory).sum::<u64>() + (self.others.len() * 2 * size_of::<FrameEntry>()) as u64
+        self.pieces.iter().map(Piece::memory).sum::<u64>() + size_of_val(&self.others[..]) as u64
     }
 
     pub(super) fn extend(&mut self, mut entries: &[FrameEntry]) {
@@ -48,17 +48,20 @@ impl FrameStore {
             let fits = entries.len().min(Piece::MOST - piece.len());
             for entry in entries.split_off(..fits).unwrap_or_default() {
                 if !piece.push(entry) {
-                    self.others.insert(index, *entry);
+                    self.others.push((index, *entry));
                 }
                 index += 1;
             }
         }
     }
 
+    // it is asked for in many places
+    #[inline(never)]
     pub(super) fn get(&self, index: u64) -> Option<FrameEntry> {
         let (piece, place) = self.place(index)?;
         let entry = self.pieces.get(piece)?.get(place)?;
-        Some(self.others.get(&index).copied().unwrap_or(entry))
+        let other = self.others.get(self.first_other(index)).filter(|(other, _)| *other == index);
+        Some(other.map_or(entry, |(_, entry)| *entry))
     }
 
     /// Puts frame `index` and those after it into `out`, `most` at most and fewer only at the end.
@@ -73,7 +76,8 @@ impl FrameStore {
             }
             place = 0;
         }
-        for (other, entry) in self.others.range(index..index + out.len() as u64) {
+        let end = index + out.len() as u64;
+        for (other, entry) in self.others[self.first_other(index)..].iter().take_while(|(other, _)| *other < end) {
             out[(other - index) as usize] = *entry;
         }
     }
@@ -82,8 +86,15 @@ impl FrameStore {
     pub(super) fn move_to(&mut self, index: u64, position: Option<Position>) {
         if let Some(mut entry) = self.get(index) {
             entry.set_position(position);
-            self.others.insert(index, entry);
+            let place = self.first_other(index);
+            self.others.retain(|(other, _)| *other != index);
+            self.others.insert(place, (index, entry));
         }
+    }
+
+    /// Where in the others those from frame `index` on begin.
+    fn first_other(&self, index: u64) -> usize {
+        self.others.partition_point(|(other, _)| *other < index)
     }
 
     fn place(&self, index: u64) -> Option<(usize, usize)> {
@@ -100,7 +111,7 @@ impl FrameStore {
         while self.pieces.front().is_some_and(|piece| self.before + piece.len() as u64 <= self.gone) {
             self.before += self.pieces.pop_front().map_or(0, |piece| piece.len() as u64);
         }
-        self.others = self.others.split_off(&self.gone);
+        self.others.drain(..self.first_other(self.gone));
     }
 }
 

@@ -99,10 +99,13 @@ const PART: usize = 256;
 
 #[inline]
 fn is_ascii(bytes: &[u8], key: [u8; 8]) -> bool {
+    if bytes.len() < 2 * PART { are_parts_ascii(bytes, key) } else { is_long_ascii(bytes, key) }
+}
+
+#[inline(never)]
+fn is_long_ascii(bytes: &[u8], key: [u8; 8]) -> bool {
     #[cfg(target_arch = "x86_64")]
-    if bytes.len() >= 2 * PART
-        && let Some(avx2) = Level::new().as_avx2()
-    {
+    if let Some(avx2) = Level::new().as_avx2() {
         return avx2.vectorize(
             #[inline(always)]
             move || are_parts_ascii(bytes, key),

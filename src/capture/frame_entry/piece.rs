@@ -73,12 +73,15 @@ impl Piece {
         length < u32::MAX
     }
 
+    // it is asked for in many places
+    #[inline(never)]
     pub(in crate::capture) fn get(&self, place: usize) -> Option<FrameEntry> {
         let packed = self.frames.get(place)?;
         Some(self.runs.get(self.run_of(place))?.frame(packed))
     }
 
     /// Appends the frames in these places to `out`.
+    #[inline(never)]
     pub(in crate::capture) fn copy(&self, places: Range<usize>, out: &mut Vec<FrameEntry>) {
         let mut start = places.start;
         let mut runs = self.runs[self.run_of(start)..].iter().peekable();
