@@ -83,15 +83,17 @@ impl Piece {
     /// Appends the frames in these places to `out`.
     #[inline(never)]
     pub(in crate::capture) fn copy(&self, places: Range<usize>, out: &mut Vec<FrameEntry>) {
-        let mut start = places.start;
-        let mut runs = self.runs[self.run_of(start)..].iter().peekable();
-        while start < places.end
-            && let Some(run) = runs.next()
-        {
-            let end = runs.peek().map_or(places.end, |next| places.end.min(next.first.into()));
-            out.extend(self.frames[start..end].iter().map(|packed| run.frame(packed)));
-            start = end;
-        }
+        let Some((mut run, mut later)) = self.runs[self.run_of(places.start)..].split_first() else { return };
+        let frames = places.start..places.end.min(self.frames.len());
+        out.extend(frames.map(|place| {
+            // a run has at least one frame
+            if let Some((next, rest)) = later.split_first()
+                && usize::from(next.first) == place
+            {
+                (run, later) = (next, rest);
+            }
+            run.frame(&self.frames[place])
+        }));
     }
 
     /// Which run the frame in this place belongs to.
