@@ -23,13 +23,14 @@ impl Dissectors {
         self.places.get(&id).copied()
     }
 
+    /// That of a connection whose place is known; `None` once it is gone, whoever has the place then.
     #[inline]
-    pub(super) fn at(&mut self, place: usize) -> Option<&mut Dissector> {
-        self.all.get_mut(place)?.as_deref_mut()
+    pub(super) fn at(&mut self, place: usize, id: ConnectionId) -> Option<&mut Dissector> {
+        self.all.get_mut(place)?.as_deref_mut().filter(|dissector| dissector.connection.id == id)
     }
 
     pub(super) fn get(&mut self, id: ConnectionId) -> Option<&mut Dissector> {
-        self.at(self.place(id)?)
+        self.at(self.place(id)?, id)
     }
 
     /// If there is one of that connection already, it goes.
@@ -83,12 +84,13 @@ mod tests {
         }
         let places = [one, two].map(|id| dissectors.place(id).unwrap());
         dissectors.remove(one);
-        assert_eq!((dissectors.place(one), dissectors.at(places[0]).is_none()), (None, true));
+        assert_eq!((dissectors.place(one), dissectors.at(places[0], one).is_none()), (None, true));
         dissectors.insert(three, dissector(three));
         dissectors.insert(two, dissector(two));
         assert_eq!([three, two].map(|id| dissectors.place(id).unwrap()), places);
         for (id, place) in [three, two].into_iter().zip(places) {
-            assert_eq!(dissectors.at(place).unwrap().connection.id, id);
+            assert_eq!(dissectors.at(place, id).unwrap().connection.id, id);
+            assert!(dissectors.at(place, one).is_none(), "it is gone, and another has its place");
             assert_eq!(dissectors.get(id).unwrap().connection.id, id);
         }
         assert_eq!((dissectors.iter().count(), dissectors.iter_mut().count()), (2, 2));

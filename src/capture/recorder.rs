@@ -252,7 +252,7 @@ impl Deriver {
     pub(super) fn chunk_at(&mut self, place: usize, id: ConnectionId, from: Side, chunk: Chunk<'_>) {
         self.steps.connection = id;
         self.latest = self.latest.max(chunk.time);
-        let Some(dissector) = self.dissectors.at(place) else { return };
+        let Some(dissector) = self.dissectors.at(place, id) else { return };
         dissector.chunk(from, chunk, &mut self.steps);
         if !std::mem::replace(&mut dissector.has_news, true) {
             self.changed.push(id);
