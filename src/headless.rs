@@ -240,7 +240,8 @@ impl Screened {
                 self.give_up_waiting(capture);
             }
             let decided = self.matcher.decided_below();
-            let items = follower.next_of(capture, BATCH, decided, |n| all || self.matches.contains(&n));
+            let first_match = |n| if all { Some(n) } else { self.matches.range(n..).next().copied() };
+            let items = follower.next_of(capture, BATCH, decided, first_match);
             if !items.is_empty() || self.matcher.next() > recorded {
                 return items;
             }

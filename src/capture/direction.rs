@@ -335,7 +335,7 @@ impl Direction {
     /// no rule: nothing more has to be known of them.
     fn usual(&mut self, chunk: &Chunk<'_>, input: &mut &[u8], frames: &mut impl Frames) {
         if let Some(mut lane) = self.open_lane() {
-            lane.take(chunk, input, &mut self.scratch, |entry| frames.usual(entry));
+            lane.take(chunk, input, &mut self.scratch, |run, frame, _| frames.usual(run.frame(&frame)));
             self.close_lane(lane);
         }
     }

@@ -8,7 +8,7 @@ use super::direction::{Before, Chunk, Direction, Done, Frames, Halfway, Lane};
 use super::event::{ConnectionId, Event, EventKind, Origin, SocketEnd, Timestamp, Vantage};
 use super::exchange::Exchange;
 use super::file::Position;
-use super::frame_entry::FrameEntry;
+use super::frame_entry::{FrameBatch, FrameEntry};
 use super::index::MilestoneKind;
 use super::pings::Pings;
 use super::requests::Http;
@@ -46,7 +46,7 @@ pub(super) enum Step {
 #[derive(Debug, Default)]
 pub(super) struct Steps {
     /// Frames that are complete, or never will be.
-    pub(super) frames: Vec<FrameEntry>,
+    pub(super) frames: FrameBatch,
     /// What else follows: after how many of those, from what happened on which connection.
     pub(super) list: Vec<(usize, ConnectionId, Step)>,
     /// The connection at hand.
@@ -74,12 +74,12 @@ impl Steps {
     /// Adds a frame; its number.
     fn frame(&mut self, frame: FrameEntry) -> u64 {
         self.frames_so_far += 1;
-        self.frames.push(frame);
+        self.frames.push(&frame);
         self.frames_so_far
     }
 
     /// Takes out what there is; `frames` and `list` are empty, and room for what comes.
-    pub(super) fn swap(&mut self, frames: &mut Vec<FrameEntry>, list: &mut Vec<(usize, ConnectionId, Step)>) {
+    pub(super) fn swap(&mut self, frames: &mut FrameBatch, list: &mut Vec<(usize, ConnectionId, Step)>) {
         std::mem::swap(frames, &mut self.frames);
         std::mem::swap(list, &mut self.list);
         self.room.shrink_to(Self::ROOM);

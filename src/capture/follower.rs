@@ -34,7 +34,7 @@ pub enum Item {
 }
 
 /// Frames that are looked at together.
-const AT_ONCE: usize = 256;
+const AT_ONCE: usize = 64;
 
 impl Default for Follower {
     fn default() -> Self {
@@ -45,11 +45,18 @@ impl Default for Follower {
 impl Follower {
     /// The next things that happened, at most `max`; none if nothing new was recorded.
     pub fn next(&mut self, capture: &Capture, max: usize) -> Vec<Item> {
-        self.next_of(capture, max, u64::MAX, |_| true)
+        self.next_of(capture, max, u64::MAX, Some)
     }
 
-    /// The same as far as frame `end`, which is not among them; frames that are not wanted are passed over.
-    pub fn next_of(&mut self, capture: &Capture, max: usize, end: u64, is_wanted: impl Fn(u64) -> bool) -> Vec<Item> {
+    /// The same as far as frame `end`, which is not among them. `first_wanted` tells which frame is wanted first from a number
+    /// on; others are passed over.
+    pub fn next_of(
+        &mut self,
+        capture: &Capture,
+        max: usize,
+        end: u64,
+        first_wanted: impl Fn(u64) -> Option<u64>,
+    ) -> Vec<Item> {
         let index = capture.index();
         let (mut items, mut frames) = (Vec::new(), Vec::new());
         if self.next_frame <= index.gone() {
@@ -77,22 +84,27 @@ impl Follower {
                 });
                 continue;
             }
-            let before = milestone.map_or(u64::MAX, |milestone| milestone.after_frame + 1 - self.next_frame);
-            let most = before.min(end.saturating_sub(self.next_frame));
-            index.frames_from(self.next_frame, usize::try_from(most).unwrap_or(usize::MAX).min(AT_ONCE), &mut frames);
-            if frames.is_empty() {
+            let until = milestone.map_or(u64::MAX, |milestone| milestone.after_frame + 1);
+            let until = until.min(end).min(index.totals().frames + 1);
+            let next = first_wanted(self.next_frame).unwrap_or(until).min(until);
+            self.next_frame = self.next_frame.max(next);
+            if self.next_frame >= until {
+                // unless something has happened just before the next one
+                if milestone.is_some_and(|milestone| milestone.after_frame < self.next_frame) {
+                    continue;
+                }
                 break;
             }
+            let most = usize::try_from(until - self.next_frame).unwrap_or(usize::MAX).min(AT_ONCE);
+            index.frames_from(self.next_frame, most, &mut frames);
             for entry in &frames {
-                if items.len() == max {
+                let n = self.next_frame;
+                if items.len() == max || first_wanted(n) != Some(n) {
                     break;
                 }
-                let n = self.next_frame;
                 self.next_frame += 1;
-                if is_wanted(n) {
-                    let findings = if entry.has_findings() { index.findings(n) } else { &[] };
-                    items.push(Item::Frame(n, *entry, findings.iter().map(|(_, finding)| finding.clone()).collect()));
-                }
+                let findings = if entry.has_findings() { index.findings(n) } else { &[] };
+                items.push(Item::Frame(n, *entry, findings.iter().map(|(_, finding)| finding.clone()).collect()));
             }
         }
         items

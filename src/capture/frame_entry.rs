@@ -1,8 +1,14 @@
 //! A frame, as the derivation tells of it and as the index holds it.
 
+mod batch;
+mod flags;
 mod piece;
+mod run;
 
-pub(super) use piece::Piece;
+pub(super) use batch::FrameBatch;
+pub(super) use flags::Flags;
+pub(super) use piece::{Piece, Span};
+pub(super) use run::{Packed, Run};
 
 use super::event::{ConnectionId, Origin, Timestamp};
 use super::file::Position;
@@ -21,7 +27,7 @@ pub struct FrameEntry {
     skip: u16,
     chunks: u16,
     first_two: [u8; 2],
-    flags: u16,
+    flags: Flags,
 }
 
 const _: () = assert!(size_of::<FrameEntry>() == 44);
@@ -42,7 +48,7 @@ impl Halves {
 
 /// Two numbers of 48 bits: their lower 32, then the upper 16 of both. A larger number counts as the largest: no file gets to
 /// 256 TiB, and a stream of which that much has passed is kept from its beginning by nobody.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Places {
     lower: [u32; 2],
     upper: [u16; 2],
@@ -68,16 +74,6 @@ impl Places {
         (self.upper[which] as u64) << 32 | self.lower[which] as u64
     }
 }
-
-const FROM_SERVER: u16 = 1;
-const COMPLETE: u16 = 2;
-const COMPRESSED: u16 = 4;
-const HAS_FINDINGS: u16 = 8;
-const BY_ENDPOINT: u16 = 16;
-const BY_USER: u16 = 32;
-const MISSING: u16 = 64;
-const INJECTED: u16 = 128;
-const ARCHIVED: u16 = 256;
 
 /// Everything that a [`FrameEntry`] is made from.
 #[derive(Clone, Copy, Debug)]
@@ -107,40 +103,23 @@ pub(super) struct NewFrame {
 impl FrameEntry {
     pub(super) fn new(frame: &NewFrame, has_findings: bool, is_injected: bool, is_archived: bool) -> Self {
         let header = &frame.header;
-        let flag = |set, bit| if set { bit } else { 0 };
-        let position = frame.position.unwrap_or(Position { block: 0, skip: 0 });
-        Self {
+        let mut entry = Self {
             time: Halves::new(frame.time.0),
             length: Halves::new(header.length),
-            places: Places::new(position.block, frame.offset),
+            places: Places::new(0, frame.offset),
             connection: frame.connection.0,
             key: header.masking_key.unwrap_or_default(),
-            skip: position.skip,
+            skip: 0,
             chunks: frame.chunks,
             first_two: first_two(header),
-            flags: flag(frame.from == Side::Server, FROM_SERVER)
-                | flag(frame.complete, COMPLETE)
-                | flag(frame.compressed, COMPRESSED)
-                | flag(has_findings, HAS_FINDINGS)
-                | flag(frame.origin == Origin::Endpoint, BY_ENDPOINT)
-                | flag(frame.origin == Origin::User, BY_USER)
-                | flag(frame.position.is_none(), MISSING)
-                | flag(is_injected, INJECTED)
-                | flag(is_archived, ARCHIVED),
-        }
-    }
-
-    /// Another frame with this header and place, of which all else is the same.
-    #[inline]
-    pub(super) fn of(&self, header: &Header, offset: u64, position: Option<Position>) -> Self {
-        let mut entry = Self {
-            places: Places::new(0, offset),
-            length: Halves::new(header.length),
-            key: header.masking_key.unwrap_or_default(),
-            first_two: first_two(header),
-            ..*self
+            flags: Flags::made(frame.from, frame.origin)
+                .with(Flags::COMPLETE, frame.complete)
+                .with(Flags::COMPRESSED, frame.compressed)
+                .with(Flags::HAS_FINDINGS, has_findings)
+                .with(Flags::INJECTED, is_injected)
+                .with(Flags::ARCHIVED, is_archived),
         };
-        entry.set_position(position);
+        entry.set_position(frame.position);
         entry
     }
 
@@ -156,7 +135,7 @@ impl FrameEntry {
 
     /// Who sent it.
     pub const fn from(&self) -> Side {
-        if self.has(FROM_SERVER) { Side::Server } else { Side::Client }
+        self.flags.from()
     }
 
     /// Where its first byte stands in its direction's stream after the opening handshake.
@@ -199,54 +178,50 @@ impl FrameEntry {
 
     /// Whether all of it came.
     pub const fn is_complete(&self) -> bool {
-        self.has(COMPLETE)
+        self.flags.has(Flags::COMPLETE)
     }
 
     /// Whether it belongs to a compressed message.
     pub const fn is_compressed(&self) -> bool {
-        self.has(COMPRESSED)
+        self.flags.has(Flags::COMPRESSED)
     }
 
     /// Whether it breaks a rule.
     pub const fn has_findings(&self) -> bool {
-        self.has(HAS_FINDINGS)
+        self.flags.has(Flags::HAS_FINDINGS)
     }
 
     /// Who made it.
     pub const fn origin(&self) -> Origin {
-        if self.has(BY_USER) {
-            Origin::User
-        } else if self.has(BY_ENDPOINT) {
-            Origin::Endpoint
-        } else {
-            Origin::Peer
-        }
+        self.flags.origin()
     }
 
     /// Whether the user put it in between two peers.
     pub const fn is_injected(&self) -> bool {
-        self.has(INJECTED)
+        self.flags.has(Flags::INJECTED)
     }
 
     /// Whether it stands for a message that an archive holds: of its header the opcode is known, and nothing else. How
     /// its message was cut into frames and reads, and where in the stream they stood, is not known either.
     pub const fn is_archived(&self) -> bool {
-        self.has(ARCHIVED)
+        self.flags.has(Flags::ARCHIVED)
     }
 
     /// Where its first byte stands in the file; `None` if it could not be written.
     pub const fn position(&self) -> Option<Position> {
-        if self.has(MISSING) { None } else { Some(Position { block: self.places.get(Places::BLOCK), skip: self.skip }) }
+        if self.flags.has(Flags::MISSING) {
+            None
+        } else {
+            Some(Position { block: self.places.get(Places::BLOCK), skip: self.skip })
+        }
     }
 
     pub(super) fn set_position(&mut self, position: Option<Position>) {
-        match position {
-            Some(Position { block, skip }) => {
-                self.places = self.places.with(Places::BLOCK, block);
-                (self.skip, self.flags) = (skip, self.flags & !MISSING);
-            }
-            None => self.flags |= MISSING,
+        if let Some(Position { block, skip }) = position {
+            self.places = self.places.with(Places::BLOCK, block);
+            self.skip = skip;
         }
+        self.flags = self.flags.with(Flags::MISSING, position.is_none());
     }
 
     /// Whether the same side of the same connection sent both.
@@ -258,10 +233,6 @@ impl FrameEntry {
     pub(super) const fn follows(&self, other: &Self) -> bool {
         let header = other.header().len() as u64;
         other.offset().saturating_add(header).saturating_add(other.length()) == self.offset()
-    }
-
-    const fn has(&self, flag: u16) -> bool {
-        self.flags & flag != 0
     }
 }
 
@@ -311,7 +282,9 @@ mod tests {
                     assert_eq!((entry.time(), entry.header()), (Timestamp(time), new.header));
                     assert_eq!(entry.offset(), place(offset));
                     assert_eq!(entry.position(), Some(Position { block: place(block), skip: u16::MAX }));
-                    let other = entry.of(&new.header, block, Some(Position { block: offset, skip: 3 }));
+                    let run = Run::at(Timestamp(time), entry.connection(), Flags::made(Side::Server, Origin::Peer));
+                    let run = run.beginning(block, Some(Position { block: offset, skip: 3 }));
+                    let other = run.frame(&Packed::new(&new.header, 0));
                     assert_eq!(other.offset(), place(block));
                     assert_eq!(other.position(), Some(Position { block: place(offset), skip: 3 }));
                     assert_eq!((other.time(), other.from()), (Timestamp(time), Side::Server));

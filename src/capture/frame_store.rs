@@ -1,9 +1,10 @@
 //! Where the index holds frames: the oldest can go, and the others keep their numbers.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use super::file::Position;
-use super::frame_entry::{FrameEntry, Piece};
+use super::frame_entry::{FrameBatch, FrameEntry, Piece, Span};
 
 /// Frames in pieces, so that growing never moves or doubles what is there, and the oldest can go.
 #[derive(Debug, Default)]
@@ -35,9 +36,11 @@ impl FrameStore {
         self.pieces.iter().map(Piece::memory).sum::<u64>() + size_of_val(&self.others[..]) as u64
     }
 
-    pub(super) fn extend(&mut self, mut entries: &[FrameEntry]) {
-        let mut index = self.len();
-        while !entries.is_empty() {
+    /// Adds the frames of `batch` in these places.
+    pub(super) fn extend(&mut self, batch: &FrameBatch, places: Range<usize>) {
+        let first = self.len();
+        let mut part = batch.part(places.clone());
+        while !part.frames().is_empty() {
             match self.pieces.back() {
                 Some(piece) if piece.len() < Piece::MOST => {}
                 // the first piece grows as it must: most captures are small
@@ -45,18 +48,14 @@ impl FrameStore {
                 Some(_) => self.pieces.push_back(Piece::with_room()),
             }
             let Some(piece) = self.pieces.back_mut() else { break };
-            let fits = entries.len().min(Piece::MOST - piece.len());
-            for entry in entries.split_off(..fits).unwrap_or_default() {
-                if !piece.push(entry) {
-                    self.others.push((index, *entry));
-                }
-                index += 1;
-            }
+            let (fits, rest) = part.split_at(part.frames().len().min(Piece::MOST - piece.len()));
+            piece.extend(&fits);
+            part = rest;
         }
+        let long = batch.long(places.clone()).iter();
+        self.others.extend(long.map(|(place, entry)| (first + (place - places.start) as u64, *entry)));
     }
 
-    // it is asked for in many places
-    #[inline(never)]
     pub(super) fn get(&self, index: u64) -> Option<FrameEntry> {
         let (piece, place) = self.place(index)?;
         let entry = self.pieces.get(piece)?.get(place)?;
@@ -69,8 +68,7 @@ impl FrameStore {
         out.clear();
         let Some((piece, mut place)) = self.place(index) else { return };
         for piece in self.pieces.iter().skip(piece) {
-            let end = piece.len().min(place.saturating_add(most - out.len()));
-            piece.copy(place..end, out);
+            piece.span(place..place.saturating_add(most - out.len())).copy_to(out);
             if out.len() == most {
                 break;
             }
@@ -80,6 +78,17 @@ impl FrameStore {
         for (other, entry) in self.others[self.first_other(index)..].iter().take_while(|(other, _)| *other < end) {
             out[(other - index) as usize] = *entry;
         }
+    }
+
+    /// Frame `index` and those after it, `most` at most and one at least, as they lie in memory; `None` if it is not there. And
+    /// whether that tells all of them.
+    pub(super) fn span(&self, index: u64, most: usize) -> Option<(Span<'_>, bool)> {
+        let (piece, place) = self.place(index)?;
+        let span = self.pieces.get(piece)?.span(place..place.saturating_add(most));
+        let end = index + span.len() as u64;
+        let other = self.others.get(self.first_other(index));
+        let tells_all = other.is_none_or(|(other, _)| *other >= end);
+        (span.len() > 0).then_some((span, tells_all))
     }
 
     /// The bytes of frame `index` stand elsewhere from now on, if anywhere.
@@ -122,6 +131,11 @@ mod tests {
     use crate::capture::frame_entry::NewFrame;
     use crate::wire::{Header, Opcode, Side};
 
+    fn extend(store: &mut FrameStore, entries: &[FrameEntry]) {
+        let batch: FrameBatch = entries.iter().collect();
+        store.extend(&batch, 0..batch.len());
+    }
+
     fn entry(n: u64) -> FrameEntry {
         let frame = NewFrame {
             time: Timestamp(n),
@@ -162,7 +176,7 @@ mod tests {
         for (until, gone) in
             [(10, 3), (piece, 10), (3 * piece + 5, piece - 1), (3 * piece + 5, piece), (5 * piece, 3 * piece + 7)]
         {
-            (len..until).for_each(|n| store.extend(&[entry(n)]));
+            (len..until).for_each(|n| extend(&mut store, &[entry(n)]));
             len = until;
             store.drop_first(gone);
             assert_holds(&store, gone, len);
@@ -171,7 +185,7 @@ mod tests {
         assert_holds(&store, 3 * piece + 7, len);
         store.drop_first(u64::MAX);
         assert_holds(&store, len, len);
-        store.extend(&[entry(len)]);
+        extend(&mut store, &[entry(len)]);
         assert_holds(&store, len, len + 1);
     }
 
@@ -180,7 +194,7 @@ mod tests {
         let mut store = FrameStore::default();
         store.drop_first(12_345);
         assert_holds(&store, 12_345, 12_345);
-        (12_345..30_000).for_each(|n| store.extend(&[entry(n)]));
+        (12_345..30_000).for_each(|n| extend(&mut store, &[entry(n)]));
         assert_holds(&store, 12_345, 30_000);
         store.drop_first(20_537);
         assert_holds(&store, 20_537, 30_000);
@@ -212,7 +226,11 @@ mod tests {
             }
         }
         for some in entries.chunks(777) {
-            store.extend(some);
+            // in parts, as where something is to be said between the frames of a packet
+            let batch: FrameBatch = some.iter().collect();
+            store.extend(&batch, 0..100);
+            store.extend(&batch, 100..100);
+            store.extend(&batch, 100..batch.len());
         }
         assert!(store.memory() < entries.len() as u64 * 16, "{} bytes", store.memory());
         let moved = [(12_345, Some(Position { block: 5, skip: 6 })), (25_049, None), (40_000, None)];

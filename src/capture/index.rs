@@ -9,7 +9,7 @@ use super::deflation;
 use super::event::{ConnectionId, Timestamp};
 use super::exchange::Exchange;
 use super::file::Position;
-use super::frame_entry::FrameEntry;
+use super::frame_entry::{FrameBatch, FrameEntry, Span};
 use super::frame_store::FrameStore;
 use super::statistics::Statistics;
 use crate::lint::{Finding, Limits, Rule};
@@ -186,6 +186,12 @@ impl Index {
     pub(super) fn frames_from(&self, n: u64, most: usize, room: &mut Vec<FrameEntry>) {
         // there is no frame 0
         self.frames.copy(n.wrapping_sub(1), most, room);
+    }
+
+    /// Frame `n`, from 1, and some of those after it, `most` at most and one at least, as they lie in memory; `None` if it is not
+    /// there. And whether that tells all of them.
+    pub(super) fn span(&self, n: u64, most: usize) -> Option<(Span<'_>, bool)> {
+        self.frames.span(n.checked_sub(1)?, most)
     }
 
     /// The frames with these numbers, as far as they are there.
@@ -370,9 +376,10 @@ impl Index {
         self.moved = blocks;
     }
 
-    pub(super) fn add_frames(&mut self, frames: &[FrameEntry]) {
-        self.frames.extend(frames);
-        self.statistics.frames(frames);
+    /// Adds the frames of `batch` in these places.
+    pub(super) fn add_frames(&mut self, batch: &FrameBatch, places: Range<usize>) {
+        self.frames.extend(batch, places.clone());
+        self.statistics.frames(batch, places);
     }
 
     /// What is wrong with the last frame.

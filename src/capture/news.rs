@@ -3,7 +3,7 @@
 use super::connection::Connection;
 use super::dissector::Step;
 use super::event::{ConnectionId, Timestamp};
-use super::frame_entry::FrameEntry;
+use super::frame_entry::FrameBatch;
 use super::index::Index;
 
 /// What events came to that the index does not know of as yet.
@@ -12,7 +12,7 @@ pub(super) struct News {
     /// Connections that have changed, as they are now.
     pub(super) connections: Vec<Connection>,
     /// Frames that are complete, or never will be.
-    pub(super) frames: Vec<FrameEntry>,
+    pub(super) frames: FrameBatch,
     /// What else follows: after how many of those, from what happened on which connection.
     pub(super) steps: Vec<(usize, ConnectionId, Step)>,
     /// When the last event was.
@@ -27,7 +27,7 @@ impl News {
         self.connections.drain(..).for_each(|connection| index.set_connection(connection));
         let mut added = 0;
         for (frames, id, step) in self.steps.drain(..) {
-            index.add_frames(&self.frames[added..frames]);
+            index.add_frames(&self.frames, added..frames);
             added = frames;
             match step {
                 Step::Findings(findings) => index.add_findings(findings),
@@ -43,7 +43,7 @@ impl News {
                 Step::Mark(frame, text) => index.set_mark(frame, text),
             }
         }
-        index.add_frames(&self.frames[added..]);
+        index.add_frames(&self.frames, added..self.frames.len());
         self.frames.clear();
         index.file_length = length;
         index.missing = missing;

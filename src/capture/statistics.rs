@@ -1,11 +1,11 @@
 //! Numbers over all that was seen, kept by the derivation: bounded, however long a capture goes on, whatever it holds.
 
 use std::collections::VecDeque;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use super::deflation::Deflated;
 use super::event::Timestamp;
-use super::frame_entry::FrameEntry;
+use super::frame_entry::{FrameBatch, Packed};
 use crate::wire::Side;
 
 /// What was counted. Where there are two of something, the client's comes first: `Side as usize`.
@@ -48,27 +48,44 @@ impl Default for Statistics {
 }
 
 impl Statistics {
-    pub(super) fn frames(&mut self, frames: &[FrameEntry]) {
-        let mut frames = frames.iter().peekable();
-        while let Some(time) = frames.peek().map(|first| first.time()) {
+    /// The frames of `batch` in these places have come.
+    pub(super) fn frames(&mut self, batch: &FrameBatch, places: Range<usize>) {
+        let part = batch.part(places.clone());
+        let mut runs = part.runs().peekable();
+        while let Some(time) = runs.peek().map(|(_, first)| first.time()) {
             // what comes in one second falls into one span of either timeline
             let begins = time.0 - time.0 % Timeline::SECOND;
             let mut wire = [Tally::default(); 2];
-            while let Some(frame) = frames.next_if(|frame| frame.time().0.wrapping_sub(begins) < Timeline::SECOND) {
-                let from = frame.from();
-                // what a frame that was cut short declares may never have been sent
-                let payload = if frame.is_complete() { frame.length() } else { 0 };
-                wire[from as usize].add(Tally { count: 1, bytes: payload.saturating_add(frame.header().len() as u64) });
-                let opcode = usize::from(frame.opcode().value() & 0xf);
-                self.opcodes[from as usize][opcode].add(Tally { count: 1, bytes: payload });
-                if frame.is_complete() {
-                    self.sizes[from as usize].add(payload);
+            while let Some((places, run)) =
+                runs.next_if(|(_, next)| next.time().0.wrapping_sub(begins) < Timeline::SECOND)
+            {
+                let (from, frames) = (run.from() as usize, &part.frames()[places]);
+                let mut bytes = 0;
+                for frame in frames {
+                    bytes += frame.header() as u64;
+                    let opcode = &mut self.opcodes[from][usize::from(frame.first_two()[0] & 0xF)];
+                    opcode.count += 1;
+                    // what a frame that was cut short declares may never have been sent; of a long one more is told below
+                    if run.is_complete() && frame.length() < Packed::LONG {
+                        let payload = u64::from(frame.length());
+                        bytes += payload;
+                        opcode.bytes = opcode.bytes.saturating_add(payload);
+                        self.sizes[from].add(payload);
+                    }
                 }
+                wire[from].add(Tally { count: frames.len() as u64, bytes });
             }
             for from in Side::BOTH.into_iter().filter(|from| wire[*from as usize].count > 0) {
                 self.recent.add(time, from, wire[from as usize]);
                 self.whole.add(time, from, wire[from as usize]);
             }
+        }
+        for (_, long) in batch.long(places).iter().filter(|(_, long)| long.is_complete()) {
+            let (from, bytes) = (long.from(), Tally { count: 0, bytes: long.length() });
+            self.opcodes[from as usize][usize::from(long.opcode().value() & 0xF)].add(bytes);
+            self.sizes[from as usize].add(bytes.bytes);
+            self.recent.add(long.time(), from, bytes);
+            self.whole.add(long.time(), from, bytes);
         }
     }
 

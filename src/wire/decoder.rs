@@ -175,7 +175,8 @@ impl Decoder {
 
 /// The frame at the front of `input`, where a frame begins, if it is there whole: its header and its payload as it is on the
 /// wire.
-#[inline]
+#[expect(clippy::inline_always, reason = "its parts are in registers then, and not laid out in memory for each frame")]
+#[inline(always)]
 pub fn whole_frame<'a>(input: &mut &'a [u8]) -> Option<(Header, &'a [u8])> {
     let mut few = [0; MAX_HEADER];
     let front = input.first_chunk().unwrap_or_else(|| {

@@ -61,6 +61,13 @@ impl<'a> Chunk<'a> {
         Some(Position { block, skip: (at % MAX_SEGMENT) as u16 })
     }
 
+    /// Where after `start` the segment ends that the byte at `offset` is in: beyond it bytes stand elsewhere.
+    #[inline]
+    pub(super) fn segment_end(&self, offset: usize) -> usize {
+        let at = self.start + offset;
+        at - at % MAX_SEGMENT + MAX_SEGMENT - self.start
+    }
+
     /// Who made its frames: `maker`, where nothing is noted.
     pub(super) fn origins(&self, maker: Origin) -> Origins<'a> {
         Origins { notes: self.notes, start: self.start, maker }

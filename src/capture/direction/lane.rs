@@ -1,10 +1,10 @@
 //! One direction of a connection as long as nothing unusual comes.
 
 use super::{Chunk, Direction};
-use crate::capture::event::{ConnectionId, Origin, Timestamp, Vantage};
-use crate::capture::frame_entry::{FrameEntry, NewFrame};
+use crate::capture::event::{ConnectionId, Origin, Vantage};
+use crate::capture::frame_entry::{Flags, Packed, Run};
 use crate::lint::RecentKeys;
-use crate::wire::{Header, Opcode, Side, is_text, whole_frame};
+use crate::wire::{Side, is_text, whole_frame};
 
 /// What has to be known of a direction, and kept of it, as long as whole frames come, each a message of its own that breaks no
 /// rule: nearly always. It is one line of the cache, for there may be many of these in turn.
@@ -13,21 +13,21 @@ use crate::wire::{Header, Opcode, Side, is_text, whole_frame};
 pub(in crate::capture) struct Lane {
     keys: RecentKeys,
     from: Side,
-    maker: Origin,
-    vantage: Vantage,
+    flags: Flags,
     connection: ConnectionId,
     /// How many frames there were since it was opened.
     pub(in crate::capture) frames: u32,
     /// Bytes of the stream before the chunk at hand.
     pub(in crate::capture) stream: u64,
-    /// The most payload bytes that a frame may have.
+    /// The most payload bytes that a frame may have: fewer than [`Packed::LONG`].
     most: u64,
 }
 
 const _: () = assert!(size_of::<Option<Lane>>() == 64);
 
 impl Lane {
-    /// Takes such frames from the front of `input`, the rest of `chunk`. `room` is for unmasking.
+    /// Takes such frames from the front of `input`, the rest of `chunk`. `room` is for unmasking. `frame` is told of each with
+    /// its run, and whether that begins with it.
     #[expect(clippy::inline_always, reason = "the parts of a chunk are in registers then, and not laid out in memory")]
     #[inline(always)]
     pub(in crate::capture) fn take(
@@ -35,21 +35,28 @@ impl Lane {
         chunk: &Chunk<'_>,
         input: &mut &[u8],
         room: &mut Vec<u8>,
-        mut frame: impl FnMut(FrameEntry),
+        mut frame: impl FnMut(&Run, Packed, bool),
     ) {
         // where somebody has noted who made a frame, that is not the usual one
         if !chunk.notes.is_empty() {
             return;
         }
-        let common = self.common(chunk.time);
         let length = chunk.rest().len();
+        let mut run = Run::at(chunk.time, self.connection, self.flags);
+        let (mut start, mut end) = (0, 0);
         let mut rest = *input;
         while !rest.is_empty()
             && let Some((header, payload)) = whole_frame(&mut rest)
             && self.keys.note_usual(&header, self.from, self.most, || is_text(payload, header.masking_key, room))
         {
             let at = length - input.len();
-            frame(common.of(&header, self.stream + at as u64, chunk.position(at)));
+            let begins = at >= end;
+            if begins {
+                (start, end) = (at, chunk.segment_end(at));
+                run = run.beginning(self.stream + at as u64, chunk.position(at));
+            }
+            // a segment is no longer than can be told
+            frame(&run, Packed::new(&header, (at - start) as u16), begins);
             self.frames += 1;
             *input = rest;
         }
@@ -61,25 +68,6 @@ impl Lane {
         let taken = chunk.rest().len() - input.len();
         chunk.start += taken;
         self.stream += taken as u64;
-    }
-
-    /// What is the same of all frames that come at `time`.
-    #[inline]
-    fn common(&self, time: Timestamp) -> FrameEntry {
-        let Self { connection, from, maker, vantage, .. } = *self;
-        let new = NewFrame {
-            time,
-            position: None,
-            offset: 0,
-            connection,
-            from,
-            header: Header::new(Opcode::BINARY, None, 0),
-            chunks: 1,
-            complete: true,
-            compressed: false,
-            origin: maker,
-        };
-        FrameEntry::new(&new, false, maker == Origin::User && vantage == Vantage::Beside, vantage == Vantage::Archive)
     }
 }
 
@@ -95,12 +83,13 @@ impl Direction {
         Some(Lane {
             keys: self.linter.keys().clone(),
             from: self.from,
-            maker: self.maker,
-            vantage: self.vantage,
+            flags: Flags::made(self.from, self.maker)
+                .with(Flags::INJECTED, self.maker == Origin::User && self.vantage == Vantage::Beside)
+                .with(Flags::ARCHIVED, self.vantage == Vantage::Archive),
             connection: self.connection,
             frames: 0,
             stream: self.stream,
-            most: self.limits.max_whole(),
+            most: self.limits.max_whole().min(u64::from(Packed::LONG) - 1),
         })
     }
 

@@ -16,10 +16,14 @@ impl Dissector {
         let Some(lane) = &mut self.lanes[from as usize] else { return false };
         let mut rest = chunk.rest();
         let Steps { frames, frames_so_far, room, .. } = steps;
-        lane.take(chunk, &mut rest, room, |entry| {
-            *frames_so_far += 1;
-            frames.push(entry);
+        let before = lane.frames;
+        lane.take(chunk, &mut rest, room, |run, frame, begins| {
+            if begins {
+                frames.begin(*run);
+            }
+            frames.add(frame);
         });
+        *frames_so_far += u64::from(lane.frames.wrapping_sub(before));
         lane.pass(chunk, rest);
         chunk.is_empty()
     }

@@ -1,13 +1,12 @@
 //! What an expression says of many frames at a glance: of 64 at once, by what the index has of each as a number.
 
-use std::slice;
-
 use jiff::tz::TimeZone;
 
 use super::expr::{Compare, Expr, Search, offset_of_day};
 use super::field::Field;
 use super::value::TimeValue;
 use crate::capture::FrameEntry;
+use crate::capture::frame_entry::{Packed, Run, Span};
 use crate::wire::Opcode;
 
 /// Frames that follow one another, 64 at most.
@@ -15,7 +14,7 @@ use crate::wire::Opcode;
 pub(super) struct Block<'a> {
     /// The number of the first.
     first: u64,
-    entries: &'a [FrameEntry],
+    span: Span<'a>,
     zone: &'a TimeZone,
 }
 
@@ -31,20 +30,20 @@ pub(super) struct Glance {
 /// All match.
 pub(super) const ALL: Glance = Glance { yes: u64::MAX, maybe: u64::MAX };
 const NONE: Glance = Glance { yes: 0, maybe: 0 };
-const UNKNOWN: Glance = Glance { yes: 0, maybe: u64::MAX };
+pub(super) const UNKNOWN: Glance = Glance { yes: 0, maybe: u64::MAX };
 
 impl<'a> Block<'a> {
     pub(super) const MOST: usize = u64::BITS as usize;
 
-    /// The first ones of `entries`, of which the first is frame `first`.
-    pub(super) fn of(first: u64, entries: &'a [FrameEntry], zone: &'a TimeZone) -> Self {
-        Self { first, entries: &entries[..entries.len().min(Self::MOST)], zone }
+    /// Those of `span`, which are no more; the first is frame `first`.
+    pub(super) fn of(first: u64, span: Span<'a>, zone: &'a TimeZone) -> Self {
+        Self { first, span, zone }
     }
 
     /// What `expr` says of them. Of frames that stand for a message of an archive nothing is known at a glance.
     pub(super) fn glance(&self, expr: &Expr) -> Glance {
         let Glance { yes, maybe } = self.look(expr);
-        let archived = self.bits(FrameEntry::is_archived);
+        let archived = self.bits_of_runs(Run::is_archived);
         Glance { yes: yes & !archived, maybe: maybe | archived }
     }
 
@@ -82,13 +81,13 @@ impl<'a> Block<'a> {
     /// Of many payloads their length tells, or whether they are text; of compressed ones it does not.
     fn payload(&self, field: Field, search: &Search) -> Glance {
         let [text, perhaps] = if field == Field::PayloadText {
-            let is = |opcode: Opcode| self.bits(|entry| entry.opcode() == opcode);
+            let is = |opcode: Opcode| self.bits(|frame| frame.first_two()[0] & 0xF == opcode.value());
             [is(Opcode::TEXT), is(Opcode::TEXT) | is(Opcode::CONTINUATION)]
         } else {
             [u64::MAX; 2]
         };
         let with_length = |fits: fn(u64, u64) -> bool, than: usize| {
-            self.bits(|entry| entry.is_compressed() || fits(entry.length(), than as u64))
+            self.bits_of_runs(Run::is_compressed) | self.bits(|frame| fits(frame.length().into(), than as u64))
         };
         match search {
             Search::Contains(finder) => {
@@ -104,18 +103,23 @@ impl<'a> Block<'a> {
         }
     }
 
-    fn bits(&self, holds: impl Fn(&FrameEntry) -> bool) -> u64 {
-        self.entries.iter().rev().fold(0, |bits, entry| bits << 1 | u64::from(holds(entry)))
+    fn bits(&self, holds: impl Fn(&Packed) -> bool) -> u64 {
+        self.span.frames().iter().rev().fold(0, |bits, frame| bits << 1 | u64::from(holds(frame)))
+    }
+
+    fn bits_of_runs(&self, holds: impl Fn(&Run) -> bool) -> u64 {
+        let runs = self.span.runs().filter(|(places, run)| !places.is_empty() && holds(run));
+        runs.fold(0, |bits, (places, _)| bits | u64::MAX >> (Self::MOST - places.len()) << places.start)
     }
 
     fn column(&self, field: Field) -> Option<[u64; Block::MOST]> {
         let mut numbers = [0; Block::MOST];
-        column(field, self.first, self.entries, &mut numbers).then_some(numbers)
+        column(field, self.first, &self.span, &mut numbers).then_some(numbers)
     }
 
     /// When they came, as precise as `value` is.
     fn times(&self, value: &TimeValue) -> Option<[u64; Block::MOST]> {
-        let times = || self.entries.iter().map(FrameEntry::time);
+        let times = || self.span.runs().map(|(_, run)| run.time());
         let mut ahead = 0;
         if value.of_day {
             let ends = [times().min()?, times().max()?].map(|time| offset_of_day(time, self.zone));
@@ -126,9 +130,7 @@ impl<'a> Block<'a> {
             ahead = ends[0];
         }
         let mut found = [0; Block::MOST];
-        for (since, time) in found.iter_mut().zip(times()) {
-            *since = value.since(time, ahead);
-        }
+        fill(&self.span, &mut found, |run| value.since(run.time(), ahead));
         Some(found)
     }
 }
@@ -138,7 +140,7 @@ pub(super) fn leaves_payloads(expr: &Expr) -> bool {
     match expr {
         Expr::All(parts) | Expr::Any(parts) => parts.iter().all(leaves_payloads),
         Expr::Not(part) => leaves_payloads(part),
-        Expr::Holds(field) | Expr::Number(field, ..) => column(*field, 0, &[], &mut []),
+        Expr::Holds(field) | Expr::Number(field, ..) => column(*field, 0, &Span::default(), &mut []),
         Expr::Time(..) | Expr::Payload(..) => true,
     }
 }
@@ -161,31 +163,43 @@ fn bits(numbers: &[u64; Block::MOST], holds: impl Fn(u64) -> bool) -> u64 {
 
 /// The fields that every frame has in the index, as a number.
 pub(super) fn number(field: Field, n: u64, entry: &FrameEntry) -> Option<u64> {
+    if field == Field::PayloadLength {
+        // of a long one it is nowhere else
+        return Some(entry.length());
+    }
     let mut number = [0];
-    column(field, n, slice::from_ref(entry), &mut number).then_some(number[0])
+    column(field, n, &Span::of_one(&entry.apart()), &mut number).then_some(number[0])
 }
 
 /// The same of several, the first of which is frame `first`; `false` for every other field.
 #[inline]
-fn column(field: Field, first: u64, entries: &[FrameEntry], numbers: &mut [u64]) -> bool {
-    let all = numbers.iter_mut().zip(entries);
+fn column(field: Field, first: u64, span: &Span<'_>, numbers: &mut [u64]) -> bool {
+    let frames = numbers.iter_mut().zip(span.frames());
     // each with a loop of its own: what is asked for is known before it
     match field {
-        Field::Fin => all.for_each(|(number, entry)| *number = (entry.first_two()[0] >> 7).into()),
-        Field::Rsv => all.for_each(|(number, entry)| *number = (entry.first_two()[0] >> 4 & 0b111).into()),
-        Field::Opcode => all.for_each(|(number, entry)| *number = (entry.first_two()[0] & 0b1111).into()),
-        Field::Mask => all.for_each(|(number, entry)| *number = (entry.first_two()[1] >> 7).into()),
-        Field::PayloadLength => all.for_each(|(number, entry)| *number = entry.length()),
-        Field::Conn => all.for_each(|(number, entry)| *number = entry.connection().0.into()),
+        Field::Fin => frames.for_each(|(number, frame)| *number = (frame.first_two()[0] >> 7).into()),
+        Field::Rsv => frames.for_each(|(number, frame)| *number = (frame.first_two()[0] >> 4 & 0b111).into()),
+        Field::Opcode => frames.for_each(|(number, frame)| *number = (frame.first_two()[0] & 0b1111).into()),
+        Field::Mask => frames.for_each(|(number, frame)| *number = (frame.first_two()[1] >> 7).into()),
+        Field::PayloadLength => frames.for_each(|(number, frame)| *number = frame.length().into()),
         Field::N => numbers.iter_mut().zip(first..).for_each(|(number, n)| *number = n),
-        Field::From => all.for_each(|(number, entry)| *number = entry.from() as u64),
-        Field::Origin => all.for_each(|(number, entry)| *number = entry.origin() as u64),
-        Field::Chunks => all.for_each(|(number, entry)| *number = entry.chunks().into()),
-        Field::Compressed => all.for_each(|(number, entry)| *number = entry.is_compressed().into()),
-        Field::Finding => all.for_each(|(number, entry)| *number = entry.has_findings().into()),
+        Field::Conn => fill(span, numbers, |run| run.connection().0.into()),
+        Field::From => fill(span, numbers, |run| run.from() as u64),
+        Field::Origin => fill(span, numbers, |run| run.origin() as u64),
+        Field::Chunks => fill(span, numbers, |run| run.chunks().into()),
+        Field::Compressed => fill(span, numbers, |run| run.is_compressed().into()),
+        Field::Finding => fill(span, numbers, |run| run.has_findings().into()),
         _ => return false,
     }
     true
+}
+
+/// What is the same of all frames of a run.
+#[inline]
+fn fill(span: &Span<'_>, numbers: &mut [u64], of: impl Fn(&Run) -> u64) {
+    for (places, run) in span.runs() {
+        numbers[places].fill(of(run));
+    }
 }
 
 #[cfg(test)]
@@ -197,7 +211,8 @@ mod tests {
     use crate::capture::filter::Filter;
     use crate::capture::filter::expr::{Facts, Fragments, Truth};
     use crate::capture::filter::threads::Placed;
-    use crate::capture::frame_entry::NewFrame;
+    use crate::capture::frame_entry::{FrameBatch, NewFrame};
+    use crate::capture::frame_store::FrameStore;
     use crate::wire::{Header, MaskingKey, Opcode, Side};
 
     /// On this day the clocks of New York were put back, at 06:00.
@@ -269,6 +284,13 @@ mod tests {
         })
     }
 
+    /// As the index has them.
+    fn stored(entries: &[FrameEntry]) -> FrameStore {
+        let (mut store, batch): (_, FrameBatch) = (FrameStore::default(), entries.iter().collect());
+        store.extend(&batch, 0..batch.len());
+        store
+    }
+
     proptest! {
         #[test]
         fn what_is_said_of_many_is_what_is_said_of_each(
@@ -278,8 +300,13 @@ mod tests {
         ) {
             let zone = TimeZone::get("America/New_York").unwrap_or(TimeZone::UTC);
             let filter = Filter::parse_in(&expression, zone).unwrap();
-            let glance = Block::of(first, &entries, &filter.zone).glance(&filter.expr);
-            for (i, entry) in entries.iter().enumerate().take(Block::MOST) {
+            let store = stored(&entries);
+            // from any place on
+            let from = first as usize % entries.len();
+            let (span, tells_all) = store.span(from as u64, Block::MOST).unwrap();
+            prop_assert!(tells_all && span.len() == (entries.len() - from).min(Block::MOST));
+            let glance = Block::of(first, span, &filter.zone).glance(&filter.expr);
+            for (i, entry) in entries[from..].iter().enumerate().take(Block::MOST) {
                 let n = first + i as u64;
                 let facts = Facts {
                     n,
@@ -305,7 +332,9 @@ mod tests {
         fn what_the_index_has_as_a_number_is_known_at_a_glance(entries in prop::collection::vec(entry(), 64)) {
             let filter = Filter::parse_in("time > 04:00 and not finding and n > 3 and from == client", TimeZone::UTC);
             let filter = filter.unwrap();
-            let Glance { yes, maybe } = Block::of(1, &entries, &filter.zone).glance(&filter.expr);
+            let store = stored(&entries);
+            let (span, _) = store.span(0, Block::MOST).unwrap();
+            let Glance { yes, maybe } = Block::of(1, span, &filter.zone).glance(&filter.expr);
             let archived = |i: &usize| entries[*i].is_archived();
             prop_assert!((0..64).filter(|i| !archived(i)).all(|i| yes >> i & 1 == maybe >> i & 1));
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::{panic, thread};
 
 use super::Filter;
-use super::columns::{ALL, Block, Glance};
+use super::columns::{ALL, Block, Glance, UNKNOWN};
 use super::expr::{Facts, Fragments, Payload, Truth};
 use super::threads::{Changes, Placed, Thread, Threads};
 use crate::capture::bulk::BulkReader;
@@ -174,14 +174,24 @@ impl Matcher {
             self.next = index.gone() + 1;
         }
         let end = last.min(self.next.saturating_add(Self::PIECE - 1));
-        let mut entries = Vec::with_capacity(Block::MOST);
+        let mut entries = Vec::new();
         while self.next <= end {
             // no more than PIECE
-            index.frames_from(self.next, Block::MOST.min((end - self.next + 1) as usize), &mut entries);
-            if entries.is_empty() {
+            let Some((span, tells_all)) = index.span(self.next, Block::MOST.min((end - self.next + 1) as usize)) else {
                 break;
+            };
+            let glance = match &self.filter {
+                Some(filter) if tells_all => Block::of(self.next, span, &filter.zone).glance(&filter.expr),
+                Some(_) => UNKNOWN,
+                None => ALL,
+            };
+            if glance.maybe << (Block::MOST - span.len()) == 0 && !self.follows_messages {
+                // most of the time nothing more has to be known of them
+                self.next += span.len() as u64;
+                continue;
             }
-            self.headers(index, &entries, found, undecided, changes);
+            index.frames_from(self.next, span.len(), &mut entries);
+            self.headers(index, &entries, glance, found, undecided, changes);
         }
         while let Some(milestone) = index.milestones(self.next_milestone).first()
             && milestone.after_frame < self.next
@@ -198,14 +208,11 @@ impl Matcher {
         &mut self,
         index: &Index,
         entries: &[FrameEntry],
+        Glance { mut yes, mut maybe }: Glance,
         found: &mut Step,
         undecided: &mut Undecided,
         changes: &mut Changes,
     ) {
-        let Glance { mut yes, mut maybe } = match &self.filter {
-            Some(filter) => Block::of(self.next, entries, &filter.zone).glance(&filter.expr),
-            None => ALL,
-        };
         let are_alone = !self.follows_messages || self.threads.are_alone(entries);
         let leaves_payloads = are_alone && self.filter.as_ref().is_some_and(|filter| filter.leaves_payloads);
         for (n, entry) in (self.next..).zip(entries) {

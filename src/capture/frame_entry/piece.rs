@@ -1,9 +1,10 @@
-//! Frames as they lie in memory: what those have in common that came together is there once.
+//! A part of the index's frames.
 
 use std::ops::Range;
+use std::slice;
 
-use super::{FrameEntry, Halves, Places};
-use crate::wire::MaskingKey;
+use super::batch::Part;
+use super::{FrameEntry, Packed, Run};
 
 /// Some of the frames that follow each other: at most [`Piece::MOST`].
 #[derive(Debug, Default)]
@@ -13,41 +14,23 @@ pub(in crate::capture) struct Piece {
     frames: Vec<Packed>,
 }
 
-/// What frames have in common that came in one packet, one behind the other.
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    time: Halves,
-    /// Those of the first one.
-    places: Places,
-    skip: u16,
-    connection: u32,
-    chunks: u16,
-    flags: u16,
-    /// Its place in the piece.
-    first: u16,
+/// Frames of a piece that follow each other.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::capture) struct Span<'a> {
+    /// The first may have begun before.
+    runs: &'a [Run],
+    frames: &'a [Packed],
+    /// The place of the first one.
+    start: usize,
 }
-
-/// What else there is of a frame.
-#[derive(Clone, Copy, Debug)]
-struct Packed {
-    /// How many bytes after the first one of its run it begins.
-    after: u16,
-    first_two: [u8; 2],
-    /// Of a longer one, the largest number.
-    length: u32,
-    key: MaskingKey,
-}
-
-// one that came alone takes both
-const _: () = assert!(size_of::<Run>() == 32 && size_of::<Packed>() == 12);
 
 impl Piece {
     /// Large enough that what the allocator adds is nothing beside it.
     pub(in crate::capture) const MOST: usize = 32_768;
 
-    /// One with room for all its frames.
+    /// One with room for all its frames: what is not needed of it is never touched.
     pub(in crate::capture) fn with_room() -> Self {
-        Self { runs: Vec::new(), frames: Vec::with_capacity(Self::MOST) }
+        Self { runs: Vec::with_capacity(Self::MOST), frames: Vec::with_capacity(Self::MOST) }
     }
 
     pub(in crate::capture) fn len(&self) -> usize {
@@ -59,83 +42,73 @@ impl Piece {
         (self.runs.len() * size_of::<Run>() + self.frames.len() * size_of::<Packed>()) as u64
     }
 
-    /// Adds a frame, for which there is room; whether what comes back is all of it.
-    #[inline]
-    pub(in crate::capture) fn push(&mut self, entry: &FrameEntry) -> bool {
-        let FrameEntry { first_two, key, .. } = *entry;
-        let after = self.runs.last().and_then(|run| run.reaches(entry)).unwrap_or_else(|| {
-            // below MOST
-            self.runs.push(Run::beginning_with(entry, self.frames.len() as u16));
-            0
-        });
-        let length = u32::try_from(entry.length()).unwrap_or(u32::MAX);
-        self.frames.push(Packed { after, first_two, length, key });
-        length < u32::MAX
+    /// Adds frames, for which there is room.
+    pub(in crate::capture) fn extend(&mut self, part: &Part<'_>) {
+        let before = self.frames.len();
+        self.frames.extend_from_slice(part.frames());
+        let mut runs = part.runs().peekable();
+        // its first frames may be here already
+        runs.next_if(|(_, first)| self.runs.last().is_some_and(|last| last.is(first)));
+        // below MOST
+        self.runs.extend(runs.map(|(places, run)| run.in_place((before + places.start) as u16)));
     }
 
-    // it is asked for in many places
-    #[inline(never)]
     pub(in crate::capture) fn get(&self, place: usize) -> Option<FrameEntry> {
         let packed = self.frames.get(place)?;
         Some(self.runs.get(self.run_of(place))?.frame(packed))
     }
 
-    /// Appends the frames in these places to `out`.
-    #[inline(never)]
-    pub(in crate::capture) fn copy(&self, places: Range<usize>, out: &mut Vec<FrameEntry>) {
-        let Some((mut run, mut later)) = self.runs[self.run_of(places.start)..].split_first() else { return };
-        let frames = places.start..places.end.min(self.frames.len());
-        out.extend(frames.map(|place| {
-            // a run has at least one frame
-            if let Some((next, rest)) = later.split_first()
-                && usize::from(next.first) == place
-            {
-                (run, later) = (next, rest);
-            }
-            run.frame(&self.frames[place])
-        }));
+    /// The frames in these places, as far as they are there.
+    pub(in crate::capture) fn span(&self, places: Range<usize>) -> Span<'_> {
+        let end = places.end.min(self.frames.len());
+        let start = places.start.min(end);
+        let frames = &self.frames[start..end];
+        let runs = &self.runs[self.run_of(start)..];
+        // each has a frame at least
+        let few = &runs[..runs.len().min(frames.len() + 1)];
+        let runs = &runs[..few.partition_point(|run| run.first() < end)];
+        Span { runs, frames, start }
     }
 
     /// Which run the frame in this place belongs to.
     fn run_of(&self, place: usize) -> usize {
-        self.runs.partition_point(|run| usize::from(run.first) <= place).saturating_sub(1)
+        // neither before it nor behind it are more runs than frames
+        let most = self.runs.len().min(place + 1);
+        let least = (self.runs.len() + place).saturating_sub(self.frames.len()).min(most);
+        let behind = self.runs[least..most].partition_point(|run| run.first() <= place);
+        (least + behind).saturating_sub(1)
     }
 }
 
-impl Run {
-    fn beginning_with(entry: &FrameEntry, first: u16) -> Self {
-        let FrameEntry { time, places, skip, connection, chunks, flags, .. } = *entry;
-        Self { time, places, skip, connection, chunks, flags, first }
+impl<'a> Span<'a> {
+    /// The frame that came in this way alone: see [`FrameEntry::apart`].
+    pub(in crate::capture) fn of_one((run, frame): &'a (Run, Packed)) -> Self {
+        Self { runs: slice::from_ref(run), frames: slice::from_ref(frame), start: 0 }
     }
 
-    /// How far from its first frame `entry` begins, if that is one of them.
-    #[inline]
-    fn reaches(&self, entry: &FrameEntry) -> Option<u16> {
-        let is_alike = self.time == entry.time
-            && self.connection == entry.connection
-            && self.flags == entry.flags
-            && self.chunks == entry.chunks
-            && self.places.get(Places::BLOCK) == entry.places.get(Places::BLOCK);
-        let after = entry.offset().checked_sub(self.places.get(Places::OFFSET)).filter(|_| is_alike)?;
-        let after = u16::try_from(after).ok()?;
-        (self.skip.checked_add(after) == Some(entry.skip)).then_some(after)
+    pub(in crate::capture) fn len(&self) -> usize {
+        self.frames.len()
     }
 
+    pub(in crate::capture) fn frames(&self) -> &'a [Packed] {
+        self.frames
+    }
+
+    /// The runs that the frames belong to, and which of the frames those are.
     #[inline]
-    fn frame(&self, packed: &Packed) -> FrameEntry {
-        let Packed { after, first_two, length, key } = *packed;
-        let offset = self.places.get(Places::OFFSET) + u64::from(after);
-        FrameEntry {
-            time: self.time,
-            length: Halves::new(length.into()),
-            places: self.places.with(Places::OFFSET, offset),
-            connection: self.connection,
-            key,
-            // they were added up to this before
-            skip: self.skip + after,
-            chunks: self.chunks,
-            first_two,
-            flags: self.flags,
+    pub(in crate::capture) fn runs(&self) -> impl Iterator<Item = (Range<usize>, &'a Run)> {
+        let Self { runs, frames, start } = *self;
+        let place = move |run: &Run| run.first().saturating_sub(start);
+        runs.iter().enumerate().map(move |(i, run)| {
+            let end = runs.get(i + 1).map_or(frames.len(), place);
+            (place(run)..end, run)
+        })
+    }
+
+    /// Appends the frames to `out`, as far as they can be told.
+    pub(in crate::capture) fn copy_to(&self, out: &mut Vec<FrameEntry>) {
+        for (places, run) in self.runs() {
+            out.extend(self.frames[places].iter().map(|frame| run.frame(frame)));
         }
     }
 }
