@@ -81,7 +81,8 @@ impl RecentKeys {
     /// Notes the frame's key, if the frame is a whole text or binary message of `side` that breaks no rule by itself, of `most`
     /// payload bytes at most; else nothing has happened. `is_text` is asked of a text message alone: whether it is valid
     /// UTF-8.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "it is asked of every frame, whose header is in registers")]
+    #[inline(always)]
     pub fn note_usual(&mut self, header: &Header, side: Side, most: u64, is_text: impl FnOnce() -> bool) -> bool {
         let is_usual = header.fin
             && header.rsv == Rsv::NONE

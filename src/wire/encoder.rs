@@ -21,8 +21,12 @@ pub fn encode_frame(header: &Header, payload: &[u8], out: &mut Vec<u8>) {
 /// payload that is masked already goes on as it is, or unmasked.
 pub fn encode_frame_into(header: &Header, payload: &[u8], key: Option<MaskingKey>, room: &mut [u8]) {
     let (bytes, length) = header_bytes(header);
-    let (front, rest) = room.split_at_mut(length);
-    front.copy_from_slice(&bytes[..length]);
+    // as many as may be are one move, and what the payload will stand over does not matter
+    match room.first_chunk_mut() {
+        Some(front) => *front = bytes,
+        None => room[..length].copy_from_slice(&bytes[..length]),
+    }
+    let rest = &mut room[length..];
     match key {
         Some(key) => drop(mask_into(rest, payload, key, 0)),
         None => rest.copy_from_slice(payload),

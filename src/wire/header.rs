@@ -121,10 +121,12 @@ impl Header {
     }
 }
 
-/// The bytes of a header, after its first two, from `at` on.
-#[inline]
+/// The bytes of a header, after its first two, from `at` on: all of them in one move, where `at` is known.
+#[expect(clippy::inline_always, reason = "it is always known")]
+#[inline(always)]
 fn part<const N: usize>(rest: &[u8; MAX_HEADER - 2], at: usize) -> [u8; N] {
-    std::array::from_fn(|i| rest[at + i])
+    // there are as many
+    rest[at..].first_chunk().copied().unwrap_or([0; N])
 }
 
 /// The three RSV bits as a number from 0 to 7: RSV1 = 4, RSV2 = 2, RSV3 = 1.

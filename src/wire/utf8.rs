@@ -84,20 +84,24 @@ impl Utf8Checker {
 
 /// Whether `payload`, as it is on the wire, is a whole text that is valid. It is not unmasked where it is ASCII, else into
 /// `room`, whatever that holds.
-#[inline]
+#[expect(clippy::inline_always, reason = "a call costs as much as to look at a short text")]
+#[inline(always)]
 pub fn is_text(payload: &[u8], key: Option<MaskingKey>, room: &mut Vec<u8>) -> bool {
-    let Some(key) = key else { return is_ascii(payload, [0; 8]) || simdutf8::basic::from_utf8(payload).is_ok() };
-    is_ascii(payload, key.twice()) || {
-        room.clear();
-        mask_onto(room, payload, key, 0);
-        simdutf8::basic::from_utf8(room).is_ok()
-    }
+    is_ascii(payload, key.unwrap_or_default().twice()) || is_other_text(payload, key, room)
+}
+
+fn is_other_text(payload: &[u8], key: Option<MaskingKey>, room: &mut Vec<u8>) -> bool {
+    let Some(key) = key else { return simdutf8::basic::from_utf8(payload).is_ok() };
+    room.clear();
+    mask_onto(room, payload, key, 0);
+    simdutf8::basic::from_utf8(room).is_ok()
 }
 
 /// What is looked at before anything is said of it: nearly all that is not ASCII shows it soon.
 const PART: usize = 256;
 
-#[inline]
+#[expect(clippy::inline_always, reason = "see `is_text`")]
+#[inline(always)]
 fn is_ascii(bytes: &[u8], key: [u8; 8]) -> bool {
     if bytes.len() < 2 * PART { are_parts_ascii(bytes, key) } else { is_long_ascii(bytes, key) }
 }
