@@ -40,7 +40,7 @@ impl Default for Rooms {
 
 impl Rooms {
     /// The most that are kept for a thread.
-    const MOST: usize = 16;
+    const MOST: usize = 32;
 
     /// Room for one read at least, empty. To get it from the system each time would cost as much as to write it.
     fn current(&mut self) -> &mut BytesMut {
