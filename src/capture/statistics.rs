@@ -5,7 +5,7 @@ use std::ops::{Range, RangeInclusive};
 
 use super::deflation::Deflated;
 use super::event::Timestamp;
-use super::frame_entry::{FrameBatch, Packed};
+use super::frame_entry::{Flags, FrameBatch, Packed};
 use crate::wire::Side;
 
 /// What was counted. Where there are two of something, the client's comes first: `Side as usize`.
@@ -66,7 +66,7 @@ impl Statistics {
                     let opcode = &mut self.opcodes[from][usize::from(frame.first_two()[0] & 0xF)];
                     opcode.count += 1;
                     // what a frame that was cut short declares may never have been sent; of a long one more is told below
-                    if run.is_complete() && frame.length() < Packed::LONG {
+                    if run.flags().has(Flags::COMPLETE) && frame.length() < Packed::LONG {
                         let payload = u64::from(frame.length());
                         bytes += payload;
                         opcode.bytes = opcode.bytes.saturating_add(payload);

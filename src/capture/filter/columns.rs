@@ -1,12 +1,15 @@
 //! What an expression says of many frames at a glance: of 64 at once, by what the index has of each as a number.
 
+use std::cell::Cell;
+
 use jiff::tz::TimeZone;
 
 use super::expr::{Compare, Expr, Search, offset_of_day};
 use super::field::Field;
 use super::value::TimeValue;
 use crate::capture::FrameEntry;
-use crate::capture::frame_entry::{Packed, Run, Span};
+use crate::capture::Timestamp;
+use crate::capture::frame_entry::{Flags, Packed, Run, Span};
 use crate::wire::Opcode;
 
 /// Frames that follow one another, 64 at most.
@@ -15,7 +18,15 @@ pub(super) struct Block<'a> {
     /// The number of the first.
     first: u64,
     span: Span<'a>,
-    zone: &'a TimeZone,
+    clocks: &'a Clocks,
+}
+
+/// How far the clocks of a time zone are ahead, which is looked up once for an hour of what was recorded.
+#[derive(Debug)]
+pub(super) struct Clocks {
+    zone: TimeZone,
+    /// Between these times, ends included, they are ahead by so much.
+    known: Cell<(Timestamp, Timestamp, u64)>,
 }
 
 /// What is known at a glance, a bit for each frame, from the lowest. Bits beyond the frames mean nothing.
@@ -32,18 +43,36 @@ pub(super) const ALL: Glance = Glance { yes: u64::MAX, maybe: u64::MAX };
 const NONE: Glance = Glance { yes: 0, maybe: 0 };
 pub(super) const UNKNOWN: Glance = Glance { yes: 0, maybe: u64::MAX };
 
+impl Glance {
+    /// Whether it is known of all of them.
+    pub(super) const fn is_decided(self) -> bool {
+        self.yes == self.maybe
+    }
+
+    /// The places of those that match.
+    pub(super) fn matches(self) -> impl Iterator<Item = u64> {
+        let mut rest = self.yes;
+        std::iter::from_fn(move || {
+            let place = rest.trailing_zeros();
+            // the lowest bit goes
+            rest &= rest.checked_sub(1)?;
+            Some(place.into())
+        })
+    }
+}
+
 impl<'a> Block<'a> {
     pub(super) const MOST: usize = u64::BITS as usize;
 
     /// Those of `span`, which are no more; the first is frame `first`.
-    pub(super) fn of(first: u64, span: Span<'a>, zone: &'a TimeZone) -> Self {
-        Self { first, span, zone }
+    pub(super) fn of(first: u64, span: Span<'a>, clocks: &'a Clocks) -> Self {
+        Self { first, span, clocks }
     }
 
     /// What `expr` says of them. Of frames that stand for a message of an archive nothing is known at a glance.
     pub(super) fn glance(&self, expr: &Expr) -> Glance {
         let Glance { yes, maybe } = self.look(expr);
-        let archived = self.bits_of_runs(Run::is_archived);
+        let archived = self.bits_of_runs(Flags::ARCHIVED);
         Glance { yes: yes & !archived, maybe: maybe | archived }
     }
 
@@ -87,7 +116,7 @@ impl<'a> Block<'a> {
             [u64::MAX; 2]
         };
         let with_length = |fits: fn(u64, u64) -> bool, than: usize| {
-            self.bits_of_runs(Run::is_compressed) | self.bits(|frame| fits(frame.length().into(), than as u64))
+            self.bits_of_runs(Flags::COMPRESSED) | self.bits(|frame| fits(frame.length().into(), than as u64))
         };
         match search {
             Search::Contains(finder) => {
@@ -107,8 +136,12 @@ impl<'a> Block<'a> {
         self.span.frames().iter().rev().fold(0, |bits, frame| bits << 1 | u64::from(holds(frame)))
     }
 
-    fn bits_of_runs(&self, holds: impl Fn(&Run) -> bool) -> u64 {
-        let runs = self.span.runs().filter(|(places, run)| !places.is_empty() && holds(run));
+    /// The frames of which `flag` is set.
+    fn bits_of_runs(&self, flag: u16) -> u64 {
+        if !self.span.may_have(flag) {
+            return 0;
+        }
+        let runs = self.span.runs().filter(|(places, run)| !places.is_empty() && run.flags().has(flag));
         runs.fold(0, |bits, (places, _)| bits | u64::MAX >> (Self::MOST - places.len()) << places.start)
     }
 
@@ -120,18 +153,35 @@ impl<'a> Block<'a> {
     /// When they came, as precise as `value` is.
     fn times(&self, value: &TimeValue) -> Option<[u64; Block::MOST]> {
         let times = || self.span.runs().map(|(_, run)| run.time());
-        let mut ahead = 0;
-        if value.of_day {
-            let ends = [times().min()?, times().max()?].map(|time| offset_of_day(time, self.zone));
-            if ends[0] != ends[1] {
-                // the clocks were put forward or back in between
-                return None;
-            }
-            ahead = ends[0];
-        }
+        // none, where the clocks were put forward or back in between
+        let ahead = if value.of_day { self.clocks.ahead(times().min()?, times().max()?)? } else { 0 };
         let mut found = [0; Block::MOST];
         fill(&self.span, &mut found, |run| value.since(run.time(), ahead));
         Some(found)
+    }
+}
+
+impl Clocks {
+    const HOUR: u64 = 3_600_000_000_000;
+
+    pub(super) fn of(zone: TimeZone) -> Self {
+        Self { zone, known: Cell::new((Timestamp(1), Timestamp(0), 0)) }
+    }
+
+    /// How far they are ahead at both of these times; `None` where that differs.
+    fn ahead(&self, first: Timestamp, last: Timestamp) -> Option<u64> {
+        let (from, to, ahead) = self.known.get();
+        if from <= first && last <= to {
+            return Some(ahead);
+        }
+        let ahead = offset_of_day(first, &self.zone);
+        for to in [Timestamp(first.0.saturating_add(Self::HOUR)).max(last), last] {
+            if offset_of_day(to, &self.zone) == ahead {
+                self.known.set((first, to, ahead));
+                return Some(ahead);
+            }
+        }
+        None
     }
 }
 
@@ -187,11 +237,20 @@ fn column(field: Field, first: u64, span: &Span<'_>, numbers: &mut [u64]) -> boo
         Field::From => fill(span, numbers, |run| run.from() as u64),
         Field::Origin => fill(span, numbers, |run| run.origin() as u64),
         Field::Chunks => fill(span, numbers, |run| run.chunks().into()),
-        Field::Compressed => fill(span, numbers, |run| run.is_compressed().into()),
-        Field::Finding => fill(span, numbers, |run| run.has_findings().into()),
+        Field::Compressed => fill_flag(span, numbers, Flags::COMPRESSED),
+        Field::Finding => fill_flag(span, numbers, Flags::HAS_FINDINGS),
         _ => return false,
     }
     true
+}
+
+#[inline]
+fn fill_flag(span: &Span<'_>, numbers: &mut [u64], flag: u16) {
+    if span.may_have(flag) {
+        fill(span, numbers, |run| run.flags().has(flag).into());
+    } else {
+        numbers.fill(0);
+    }
 }
 
 /// What is the same of all frames of a run.
@@ -305,7 +364,7 @@ mod tests {
             let from = first as usize % entries.len();
             let (span, tells_all) = store.span(from as u64, Block::MOST).unwrap();
             prop_assert!(tells_all && span.len() == (entries.len() - from).min(Block::MOST));
-            let glance = Block::of(first, span, &filter.zone).glance(&filter.expr);
+            let glance = Block::of(first, span, &Clocks::of(filter.zone.clone())).glance(&filter.expr);
             for (i, entry) in entries[from..].iter().enumerate().take(Block::MOST) {
                 let n = first + i as u64;
                 let facts = Facts {
@@ -334,7 +393,7 @@ mod tests {
             let filter = filter.unwrap();
             let store = stored(&entries);
             let (span, _) = store.span(0, Block::MOST).unwrap();
-            let Glance { yes, maybe } = Block::of(1, span, &filter.zone).glance(&filter.expr);
+            let Glance { yes, maybe } = Block::of(1, span, &Clocks::of(filter.zone.clone())).glance(&filter.expr);
             let archived = |i: &usize| entries[*i].is_archived();
             prop_assert!((0..64).filter(|i| !archived(i)).all(|i| yes >> i & 1 == maybe >> i & 1));
         }

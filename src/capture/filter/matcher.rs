@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::{panic, thread};
 
 use super::Filter;
-use super::columns::{ALL, Block, Glance, UNKNOWN};
+use super::columns::{ALL, Block, Clocks, Glance, UNKNOWN};
 use super::expr::{Facts, Fragments, Payload, Truth};
 use super::threads::{Changes, Placed, Thread, Threads};
 use crate::capture::bulk::BulkReader;
@@ -174,19 +174,23 @@ impl Matcher {
             self.next = index.gone() + 1;
         }
         let end = last.min(self.next.saturating_add(Self::PIECE - 1));
+        let clocks = self.filter.as_ref().map(|filter| Clocks::of(filter.zone.clone()));
         let mut entries = Vec::new();
         while self.next <= end {
             // no more than PIECE
             let Some((span, tells_all)) = index.span(self.next, Block::MOST.min((end - self.next + 1) as usize)) else {
                 break;
             };
-            let glance = match &self.filter {
-                Some(filter) if tells_all => Block::of(self.next, span, &filter.zone).glance(&filter.expr),
-                Some(_) => UNKNOWN,
-                None => ALL,
+            let there = u64::MAX >> (Block::MOST - span.len());
+            let Glance { yes, maybe } = match (&self.filter, &clocks) {
+                (Some(filter), Some(clocks)) if tells_all => Block::of(self.next, span, clocks).glance(&filter.expr),
+                (Some(_), _) => UNKNOWN,
+                (None, _) => ALL,
             };
-            if glance.maybe << (Block::MOST - span.len()) == 0 && !self.follows_messages {
-                // most of the time nothing more has to be known of them
+            let glance = Glance { yes: yes & there, maybe: maybe & there };
+            if !self.follows_messages && glance.is_decided() {
+                // nothing more has to be known of them
+                found.matches.extend(glance.matches().map(|place| (self.next + place, self.next + place)));
                 self.next += span.len() as u64;
                 continue;
             }

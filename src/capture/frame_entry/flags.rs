@@ -3,7 +3,7 @@
 use crate::capture::event::Origin;
 use crate::wire::Side;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::capture) struct Flags(u16);
 
 impl Flags {
@@ -27,6 +27,12 @@ impl Flags {
 
     pub(in crate::capture) const fn with(self, flag: u16, is_set: bool) -> Self {
         Self(if is_set { self.0 | flag } else { self.0 & !flag })
+    }
+
+    /// What is true of this one or another.
+    #[inline]
+    pub(in crate::capture) const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     #[inline]

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::slice;
 
 use super::batch::Part;
-use super::{FrameEntry, Packed, Run};
+use super::{Flags, FrameEntry, Packed, Run};
 
 /// Some of the frames that follow each other: at most [`Piece::MOST`].
 #[derive(Debug, Default)]
@@ -12,16 +12,20 @@ pub(in crate::capture) struct Piece {
     /// By their first frames, ascending; the first run begins with the first frame.
     runs: Vec<Run>,
     frames: Vec<Packed>,
+    /// What is true of any of them.
+    flags: Flags,
 }
 
 /// Frames of a piece that follow each other.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::capture) struct Span<'a> {
-    /// The first may have begun before.
-    runs: &'a [Run],
     frames: &'a [Packed],
     /// The place of the first one.
     start: usize,
+    /// All runs of the piece, how many frames it has, and what is true of any of those.
+    runs: &'a [Run],
+    of: usize,
+    flags: Flags,
 }
 
 impl Piece {
@@ -30,7 +34,7 @@ impl Piece {
 
     /// One with room for all its frames: what is not needed of it is never touched.
     pub(in crate::capture) fn with_room() -> Self {
-        Self { runs: Vec::with_capacity(Self::MOST), frames: Vec::with_capacity(Self::MOST) }
+        Self { runs: Vec::with_capacity(Self::MOST), frames: Vec::with_capacity(Self::MOST), ..Self::default() }
     }
 
     pub(in crate::capture) fn len(&self) -> usize {
@@ -49,41 +53,39 @@ impl Piece {
         let mut runs = part.runs().peekable();
         // its first frames may be here already
         runs.next_if(|(_, first)| self.runs.last().is_some_and(|last| last.is(first)));
-        // below MOST
-        self.runs.extend(runs.map(|(places, run)| run.in_place((before + places.start) as u16)));
+        for (places, run) in runs {
+            self.flags = self.flags.or(run.flags());
+            // below MOST
+            self.runs.push(run.in_place((before + places.start) as u16));
+        }
     }
 
     pub(in crate::capture) fn get(&self, place: usize) -> Option<FrameEntry> {
         let packed = self.frames.get(place)?;
-        Some(self.runs.get(self.run_of(place))?.frame(packed))
+        Some(self.runs.get(run_of(place, &self.runs, self.len()))?.frame(packed))
     }
 
     /// The frames in these places, as far as they are there.
     pub(in crate::capture) fn span(&self, places: Range<usize>) -> Span<'_> {
         let end = places.end.min(self.frames.len());
         let start = places.start.min(end);
-        let frames = &self.frames[start..end];
-        let runs = &self.runs[self.run_of(start)..];
-        // each has a frame at least
-        let few = &runs[..runs.len().min(frames.len() + 1)];
-        let runs = &runs[..few.partition_point(|run| run.first() < end)];
-        Span { runs, frames, start }
+        Span { frames: &self.frames[start..end], start, runs: &self.runs, of: self.frames.len(), flags: self.flags }
     }
+}
 
-    /// Which run the frame in this place belongs to.
-    fn run_of(&self, place: usize) -> usize {
-        // neither before it nor behind it are more runs than frames
-        let most = self.runs.len().min(place + 1);
-        let least = (self.runs.len() + place).saturating_sub(self.frames.len()).min(most);
-        let behind = self.runs[least..most].partition_point(|run| run.first() <= place);
-        (least + behind).saturating_sub(1)
-    }
+/// Which of a piece's runs the frame in this place belongs to, where it has so many frames.
+fn run_of(place: usize, runs: &[Run], frames: usize) -> usize {
+    // neither before it nor behind it are more runs than frames
+    let most = runs.len().min(place + 1);
+    let least = (runs.len() + place).saturating_sub(frames).min(most);
+    let behind = runs[least..most].partition_point(|run| run.first() <= place);
+    (least + behind).saturating_sub(1)
 }
 
 impl<'a> Span<'a> {
     /// The frame that came in this way alone: see [`FrameEntry::apart`].
     pub(in crate::capture) fn of_one((run, frame): &'a (Run, Packed)) -> Self {
-        Self { runs: slice::from_ref(run), frames: slice::from_ref(frame), start: 0 }
+        Self { frames: slice::from_ref(frame), start: 0, runs: slice::from_ref(run), of: 1, flags: run.flags() }
     }
 
     pub(in crate::capture) fn len(&self) -> usize {
@@ -94,10 +96,19 @@ impl<'a> Span<'a> {
         self.frames
     }
 
+    /// Whether `flag` may be set of one of them; if not, it is of none.
+    pub(in crate::capture) fn may_have(&self, flag: u16) -> bool {
+        self.flags.has(flag)
+    }
+
     /// The runs that the frames belong to, and which of the frames those are.
     #[inline]
     pub(in crate::capture) fn runs(&self) -> impl Iterator<Item = (Range<usize>, &'a Run)> {
-        let Self { runs, frames, start } = *self;
+        let Self { frames, start, runs, of, .. } = *self;
+        let runs = &runs[run_of(start, runs, of)..];
+        // each has a frame at least
+        let few = &runs[..runs.len().min(frames.len())];
+        let runs = &runs[..few.partition_point(|run| run.first() < start + frames.len())];
         let place = move |run: &Run| run.first().saturating_sub(start);
         runs.iter().enumerate().map(move |(i, run)| {
             let end = runs.get(i + 1).map_or(frames.len(), place);

@@ -137,23 +137,8 @@ impl Run {
     }
 
     #[inline]
-    pub(in crate::capture) const fn is_complete(&self) -> bool {
-        self.flags.has(Flags::COMPLETE)
-    }
-
-    #[inline]
-    pub(in crate::capture) const fn is_compressed(&self) -> bool {
-        self.flags.has(Flags::COMPRESSED)
-    }
-
-    #[inline]
-    pub(in crate::capture) const fn has_findings(&self) -> bool {
-        self.flags.has(Flags::HAS_FINDINGS)
-    }
-
-    #[inline]
-    pub(in crate::capture) const fn is_archived(&self) -> bool {
-        self.flags.has(Flags::ARCHIVED)
+    pub(in crate::capture) const fn flags(&self) -> Flags {
+        self.flags
     }
 }
 
