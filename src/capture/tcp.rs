@@ -255,7 +255,6 @@ fn addresses_sum(source: IpAddr, destination: IpAddr) -> u64 {
 
 /// The Internet checksum's sum, not yet folded to 16 bits for good. In whichever byte order the machine likes, and with words
 /// of four bytes, it comes to the same (RFC 1071 2).
-#[inline(never)]
 fn sum(bytes: &[u8]) -> u64 {
     #[cfg(target_arch = "x86_64")]
     if bytes.len() >= LONG

@@ -106,6 +106,7 @@ fn is_ascii(bytes: &[u8], key: [u8; 8]) -> bool {
     if bytes.len() < 2 * PART { are_parts_ascii(bytes, key) } else { is_long_ascii(bytes, key) }
 }
 
+// a call is nothing beside that, and it would be in many places
 #[inline(never)]
 fn is_long_ascii(bytes: &[u8], key: [u8; 8]) -> bool {
     #[cfg(target_arch = "x86_64")]

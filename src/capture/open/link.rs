@@ -64,11 +64,16 @@ pub(super) fn is_known(link: u16) -> bool {
 }
 
 /// The TCP segment in a packet; `None` if there is none, or only a fragment of it.
-#[expect(clippy::inline_always, reason = "what is found is in registers then, and not laid out in memory")]
-#[inline(always)]
 pub(super) fn segment(link: u16, packet: &[u8]) -> Option<Segment<'_>> {
     let packet = if link == LINKTYPE_RAW { packet } else { ip_in(link, packet)? };
     usual_segment_in(packet).or_else(|| segment_in(packet))
+}
+
+/// The same, if the packet is as nearly all of ours are: bare IPv4, and no options.
+#[expect(clippy::inline_always, reason = "what is found is in registers then, and not laid out in memory")]
+#[inline(always)]
+pub(super) fn usual_segment(link: u16, packet: &[u8]) -> Option<Segment<'_>> {
+    if link == LINKTYPE_RAW { usual_segment_in(packet) } else { None }
 }
 
 /// The IP packet in what was captured.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::link::{self, Segment};
-use super::packets::{Packet, Packets};
+use super::packets::{Packet, Packets, Plain};
 use super::senders::Senders;
 use crate::capture::direction::{Before, Chunk};
 use crate::capture::event::{ConnectionId, Event, EventKind, Note, SocketEnd, Timestamp, Vantage};
@@ -77,8 +77,10 @@ impl Ours {
         let mut taken = 0;
         while taken < most
             && let Some(packet) = at_hand.peek()
-            && let Some(segment) = link::segment(packet.link, packet.data)
-            && self.follows(&segment, at_hand.at, Timestamp(packet.time))
+            && match link::usual_segment(packet.link, packet.data) {
+                Some(segment) => self.follows(&segment, at_hand.at, Timestamp(packet.time)),
+                None => self.follows_otherwise(&packet, at_hand.at),
+            }
         {
             at_hand.pass(&packet);
             taken += 1;
@@ -103,6 +105,13 @@ impl Ours {
         let chunk = Chunk { bytes: segment.payload, start: 0, blocks: &[block], notes: &[], time };
         self.deriver.chunk_at(*place, *id, Side::BOTH[from], chunk);
         true
+    }
+
+    /// The same, of a packet that is otherwise. Where both came to the same place, what was found would be laid out in memory.
+    #[cold]
+    fn follows_otherwise(&mut self, packet: &Plain<'_>, block: u64) -> bool {
+        let segment = link::segment(packet.link, packet.data);
+        segment.is_some_and(|segment| self.follows(&segment, block, Timestamp(packet.time)))
     }
 
     /// Takes the next packet.

@@ -10,7 +10,7 @@ type Sender = (usize, usize);
 #[derive(Debug)]
 pub(super) struct Senders {
     all: HashMap<Ends, Sender>,
-    /// Of those that were asked for, the last one for each place.
+    /// Of those that were asked for, one for each place, or for the place beside it.
     recent: Vec<Option<(Ends, Sender)>>,
 }
 
@@ -24,7 +24,7 @@ impl Senders {
     #[expect(clippy::inline_always, reason = "the ends are in registers, and need not be laid out in memory")]
     #[inline(always)]
     pub(super) fn get(&mut self, ends: Ends) -> Option<Sender> {
-        match &self.recent[place(ends)] {
+        match &self.recent[places(ends).0] {
             Some((known, sender)) if *known == ends => Some(*sender),
             _ => self.look_up(ends),
         }
@@ -32,15 +32,26 @@ impl Senders {
 
     #[cold]
     fn look_up(&mut self, ends: Ends) -> Option<Sender> {
+        let (place, beside) = places(ends);
+        match &self.recent[beside] {
+            Some((known, sender)) if *known == ends => return Some(*sender),
+            _ => {}
+        }
         let sender = *self.all.get(&ends)?;
-        self.recent[place(ends)] = Some((ends, sender));
+        let free = if self.recent[place].is_none() { place } else { beside };
+        self.recent[free] = Some((ends, sender));
         Some(sender)
+    }
+
+    fn forget(&mut self, ends: Ends) {
+        let (place, beside) = places(ends);
+        (self.recent[place], self.recent[beside]) = (None, None);
     }
 
     /// A connection is there from now on; `ends` are those of a packet of its end 0.
     pub(super) fn insert(&mut self, ends: Ends, connection: usize) {
         for (ends, from) in [(ends.back(), 1), (ends, 0)] {
-            self.recent[place(ends)] = None;
+            self.forget(ends);
             self.all.insert(ends, (connection, from));
         }
     }
@@ -48,7 +59,7 @@ impl Senders {
     /// The connection between two ends is over, in whichever order.
     pub(super) fn remove(&mut self, ends: Ends) {
         for ends in [ends, ends.back()] {
-            self.recent[place(ends)] = None;
+            self.forget(ends);
             self.all.remove(&ends);
         }
     }
@@ -59,10 +70,11 @@ impl Senders {
     }
 }
 
-/// Below [`Senders::RECENT`].
+/// Both below [`Senders::RECENT`].
 #[inline]
-fn place(ends: Ends) -> usize {
-    (ends.mixed() >> 40) as usize % Senders::RECENT
+fn places(ends: Ends) -> (usize, usize) {
+    let place = (ends.mixed() >> 40) as usize % Senders::RECENT;
+    (place, place ^ 1)
 }
 
 #[cfg(test)]
