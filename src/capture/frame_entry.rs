@@ -161,11 +161,6 @@ impl FrameEntry {
         }
     }
 
-    /// The first two bytes of its header; of the length, only its form.
-    pub(super) const fn first_two(&self) -> [u8; 2] {
-        self.first_two
-    }
-
     /// Its payload's length.
     pub(super) const fn length(&self) -> u64 {
         self.length.get()

@@ -249,6 +249,9 @@ impl Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::event::{ConnectionId, Origin};
+    use crate::capture::frame_entry::{FrameEntry, NewFrame};
+    use crate::wire::{Header, Opcode};
 
     const ONE: Tally = Tally { count: 1, bytes: 10 };
 
@@ -303,6 +306,38 @@ mod tests {
         assert_eq!(histogram.counts()[..4], [1, 1, 2, 1]);
         assert_eq!((histogram.count, histogram.sum), (11, u64::MAX));
         assert_eq!((histogram.least, histogram.most), (0, u64::MAX));
+    }
+
+    #[test]
+    fn of_a_frame_of_gigabytes_all_bytes_count_once_and_none_where_it_was_cut_short() {
+        let frame = |length, complete| {
+            let new = NewFrame {
+                time: at(1000),
+                position: None,
+                offset: 0,
+                connection: ConnectionId(1),
+                from: Side::Client,
+                header: Header::new(Opcode::BINARY, None, length),
+                chunks: 1,
+                complete,
+                compressed: false,
+                origin: Origin::Peer,
+            };
+            FrameEntry::new(&new, false, false, false)
+        };
+        let (long, few) = (1_u64 << 40, u64::from(Packed::LONG));
+        let frames = [frame(5, true), frame(long, true), frame(2 * long, false), frame(few, true), frame(7, true)];
+        let (batch, mut statistics) = (frames.iter().collect(), Statistics::default());
+        statistics.frames(&batch, 0..2);
+        statistics.frames(&batch, 2..5);
+        let payload = 5 + long + few + 7;
+        assert_eq!(statistics.opcodes[0][2], Tally { count: 5, bytes: payload });
+        let sizes = &statistics.sizes[0];
+        assert_eq!((sizes.count, sizes.sum, sizes.least, sizes.most), (4, payload, 5, long));
+        for timeline in [&statistics.recent, &statistics.whole] {
+            let headers = 2 + 10 + 10 + 10 + 2;
+            assert!(timeline.spans().eq([&[Tally { count: 5, bytes: payload + headers }, Tally::default()]]));
+        }
     }
 
     #[test]

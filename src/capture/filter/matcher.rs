@@ -188,13 +188,15 @@ impl Matcher {
                 (None, _) => ALL,
             };
             let glance = Glance { yes: yes & there, maybe: maybe & there };
-            if !self.follows_messages && glance.is_decided() {
+            let are_alone = !self.follows_messages || self.threads.are_alone(span.frames());
+            if are_alone && glance.is_decided() {
                 // nothing more has to be known of them
                 found.matches.extend(glance.matches().map(|place| (self.next + place, self.next + place)));
                 self.next += span.len() as u64;
                 continue;
             }
             index.frames_from(self.next, span.len(), &mut entries);
+            let changes = if are_alone { None } else { Some(&mut *changes) };
             self.headers(index, &entries, glance, found, undecided, changes);
         }
         while let Some(milestone) = index.milestones(self.next_milestone).first()
@@ -207,7 +209,7 @@ impl Matcher {
         }
     }
 
-    /// What the headers of the next frames tell, which are a block at most.
+    /// What the headers of the next frames tell, which are a block at most. There are no `changes` where each stands for itself.
     fn headers(
         &mut self,
         index: &Index,
@@ -215,13 +217,12 @@ impl Matcher {
         Glance { mut yes, mut maybe }: Glance,
         found: &mut Step,
         undecided: &mut Undecided,
-        changes: &mut Changes,
+        mut changes: Option<&mut Changes>,
     ) {
-        let are_alone = !self.follows_messages || self.threads.are_alone(entries);
-        let leaves_payloads = are_alone && self.filter.as_ref().is_some_and(|filter| filter.leaves_payloads);
+        let leaves_payloads = changes.is_none() && self.filter.as_ref().is_some_and(|filter| filter.leaves_payloads);
         for (n, entry) in (self.next..).zip(entries) {
             // where it is known already, the frame is not looked at
-            let placed = (!are_alone).then(|| self.threads.place(n, entry, &entry.header(), changes));
+            let placed = changes.as_deref_mut().map(|changes| self.threads.place(n, entry, &entry.header(), changes));
             if yes & 1 == 1 {
                 found.matches.push((n, placed.map_or(n, |placed| placed.head)));
             } else if maybe & 1 == 1 && leaves_payloads && !entry.is_compressed() {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::expr::Fragments;
 use super::numbers::small;
+use crate::capture::frame_entry::Packed;
 use crate::capture::{Capture, ConnectionId, FrameEntry};
 use crate::wire::{Header, Opcode};
 
@@ -72,13 +73,13 @@ impl Threads {
     /// Whether each of the next frames stands for itself, so that they need not be taken one by one: most traffic has no
     /// fragments.
     #[inline]
-    pub(super) fn are_alone(&self, entries: &[FrameEntry]) -> bool {
-        let goes_on = |entry: &FrameEntry| {
-            let first = entry.first_two()[0];
+    pub(super) fn are_alone(&self, frames: &[Packed]) -> bool {
+        let goes_on = |frame: &Packed| {
+            let first = frame.first_two()[0];
             let opcode = Opcode::new(first);
             first & 0x80 == 0 && !opcode.is_control() && opcode != Opcode::CONTINUATION
         };
-        self.open.is_empty() && !entries.iter().fold(false, |any, entry| any | goes_on(entry))
+        self.open.is_empty() && !frames.iter().fold(false, |any, frame| any | goes_on(frame))
     }
 
     /// Takes the next frame.
