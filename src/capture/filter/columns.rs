@@ -1,14 +1,10 @@
 //! What an expression says of many frames at a glance: of 64 at once, by what the index has of each as a number.
 
-use std::cell::Cell;
-
-use jiff::tz::TimeZone;
-
-use super::expr::{Compare, Expr, Search, offset_of_day};
+use super::clocks::Clocks;
+use super::expr::{Compare, Expr, Search};
 use super::field::Field;
 use super::value::TimeValue;
 use crate::capture::FrameEntry;
-use crate::capture::Timestamp;
 use crate::capture::frame_entry::{Flags, Packed, Run, Span};
 use crate::wire::Opcode;
 
@@ -19,14 +15,6 @@ pub(super) struct Block<'a> {
     first: u64,
     span: Span<'a>,
     clocks: &'a Clocks,
-}
-
-/// How far the clocks of a time zone are ahead, which is looked up once for an hour of what was recorded.
-#[derive(Debug)]
-pub(super) struct Clocks {
-    zone: TimeZone,
-    /// Between these times, ends included, they are ahead by so much.
-    known: Cell<(Timestamp, Timestamp, u64)>,
 }
 
 /// What is known at a glance, a bit for each frame, from the lowest. Bits beyond the frames mean nothing.
@@ -161,30 +149,6 @@ impl<'a> Block<'a> {
     }
 }
 
-impl Clocks {
-    const HOUR: u64 = 3_600_000_000_000;
-
-    pub(super) fn of(zone: TimeZone) -> Self {
-        Self { zone, known: Cell::new((Timestamp(1), Timestamp(0), 0)) }
-    }
-
-    /// How far they are ahead at both of these times; `None` where that differs.
-    fn ahead(&self, first: Timestamp, last: Timestamp) -> Option<u64> {
-        let (from, to, ahead) = self.known.get();
-        if from <= first && last <= to {
-            return Some(ahead);
-        }
-        let ahead = offset_of_day(first, &self.zone);
-        for to in [Timestamp(first.0.saturating_add(Self::HOUR)).max(last), last] {
-            if offset_of_day(to, &self.zone) == ahead {
-                self.known.set((first, to, ahead));
-                return Some(ahead);
-            }
-        }
-        None
-    }
-}
-
 /// Whether only payloads may have to be looked at where a glance leaves something open.
 pub(super) fn leaves_payloads(expr: &Expr) -> bool {
     match expr {
@@ -263,6 +227,7 @@ fn fill(span: &Span<'_>, numbers: &mut [u64], of: impl Fn(&Run) -> u64) {
 
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
     use proptest::prelude::*;
 
     use super::*;

@@ -4,11 +4,12 @@ use jiff::tz::TimeZone;
 use memchr::memmem::Finder;
 use regex::bytes::Regex;
 
+use super::clocks::offset_of_day;
 use super::columns;
 use super::field::Field;
-use super::value::{DAY, TimeValue};
+use super::value::TimeValue;
 use crate::capture::bulk::BulkReader;
-use crate::capture::{FrameEntry, MessageReader, Timestamp};
+use crate::capture::{FrameEntry, MessageReader};
 use crate::lint::Finding;
 use crate::wire::{CloseBody, Header, Opcode};
 
@@ -241,12 +242,6 @@ fn status_code(compare: Compare, value: u64, facts: &Facts<'_>, payload: &mut Op
     }
     let Some(payload) = payload else { return Truth::Unread };
     CloseBody::parse(payload.bytes(facts)).code().is_some_and(|code| compare.of(code.0.into(), value)).into()
-}
-
-/// How far the clocks of the time zone are ahead, in nanoseconds, less than a day.
-pub(super) fn offset_of_day(time: Timestamp, zone: &TimeZone) -> u64 {
-    let offset = jiff::Timestamp::from_nanosecond(time.0.into()).map_or(0, |at| zone.to_offset(at).seconds());
-    (i64::from(offset) * 1_000_000_000).rem_euclid(DAY.cast_signed()).cast_unsigned()
 }
 
 impl Compare {

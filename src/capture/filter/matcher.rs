@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::{panic, thread};
 
 use super::Filter;
-use super::columns::{ALL, Block, Clocks, Glance, UNKNOWN};
+use super::clocks::Clocks;
+use super::columns::{ALL, Block, Glance, UNKNOWN};
 use super::expr::{Facts, Fragments, Payload, Truth};
 use super::threads::{Changes, Placed, Thread, Threads};
 use crate::capture::bulk::BulkReader;

@@ -6,6 +6,7 @@
 //!
 //! A comparison with a field that a frame does not have is false, whichever way it is asked.
 
+mod clocks;
 mod columns;
 mod complete;
 mod error;

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::run::places;
 use super::{FrameEntry, Packed, Run};
 
 /// Frames in the order in which they were complete, those that came together in runs.
@@ -86,12 +87,8 @@ impl<'a> Part<'a> {
     #[inline]
     pub(in crate::capture) fn runs(&self) -> impl Iterator<Item = (Range<usize>, &'a Run)> {
         let Self { runs, frames, start } = *self;
-        let place = move |first: usize| first.saturating_sub(start);
         let runs = if frames.is_empty() { &[] } else { runs };
-        runs.iter().enumerate().map(move |(i, (first, run))| {
-            let end = runs.get(i + 1).map_or(frames.len(), |(first, _)| place(*first));
-            (place(*first)..end, run)
-        })
+        places(runs, |(first, _)| *first, start, frames.len()).map(|(places, (_, run))| (places, run))
     }
 
     /// The first `count` of them, which are there, and the others.

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::slice;
 
 use super::batch::Part;
+use super::run::places;
 use super::{Flags, FrameEntry, Packed, Run};
 
 /// Some of the frames that follow each other: at most [`Piece::MOST`].
@@ -109,11 +110,7 @@ impl<'a> Span<'a> {
         // each has a frame at least
         let few = &runs[..runs.len().min(frames.len())];
         let runs = &runs[..few.partition_point(|run| run.first() < start + frames.len())];
-        let place = move |run: &Run| run.first().saturating_sub(start);
-        runs.iter().enumerate().map(move |(i, run)| {
-            let end = runs.get(i + 1).map_or(frames.len(), place);
-            (place(run)..end, run)
-        })
+        places(runs, Run::first, start, frames.len())
     }
 
     /// Appends the frames to `out`, as far as they can be told.

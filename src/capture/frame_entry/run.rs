@@ -1,5 +1,7 @@
 //! Frames as they lie in memory: what those have in common that came together is there once.
 
+use std::ops::Range;
+
 use super::{Flags, FrameEntry, Halves, Places, first_two};
 use crate::capture::event::{ConnectionId, Origin, Timestamp};
 use crate::capture::file::Position;
@@ -142,12 +144,25 @@ impl Run {
     }
 }
 
+/// Which of `frames` frames, from the one in place `start` on, belong to each of `runs`; `first` tells the place of a run's
+/// first frame. The first run may have begun before.
+#[inline]
+pub(super) fn places<T>(
+    runs: &[T],
+    first: impl Fn(&T) -> usize,
+    start: usize,
+    frames: usize,
+) -> impl Iterator<Item = (Range<usize>, &T)> {
+    let place = move |run: &T| first(run).saturating_sub(start);
+    runs.iter().enumerate().map(move |(i, run)| (place(run)..runs.get(i + 1).map_or(frames, &place), run))
+}
+
 impl FrameEntry {
     /// A run of this frame alone, and the frame in it; a length that is not told there is lost.
     #[inline]
     pub(in crate::capture) fn apart(&self) -> (Run, Packed) {
         let Self { time, length, places, connection, key, skip, chunks, first_two, flags } = *self;
-        let length = u32::try_from(length.get()).unwrap_or(u32::MAX);
+        let length = u32::try_from(length.get()).unwrap_or(Packed::LONG);
         (Run { time, places, skip, connection, chunks, flags, first: 0 }, Packed { after: 0, first_two, length, key })
     }
 }
