@@ -29,11 +29,15 @@ impl Clocks {
         Self { zone, known: Cell::new((Timestamp(1), Timestamp(0), 0)) }
     }
 
-    /// How far they are ahead at both of these times; `None` where that differs.
+    /// How far they are ahead at both of these times and between them; `None` where that differs, or may have differed.
     pub(super) fn ahead(&self, first: Timestamp, last: Timestamp) -> Option<u64> {
         let (from, to, ahead) = self.known.get();
         if from <= first && last <= to {
             return Some(ahead);
+        }
+        if last.0.saturating_sub(first.0) > DAY {
+            // in a year they are put forward and back again
+            return None;
         }
         let ahead = offset_of_day(first, &self.zone);
         let in_an_hour = Timestamp(first.0.saturating_add(Self::HOUR));
@@ -46,6 +50,14 @@ impl Clocks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_year_nothing_is_said_though_the_clocks_are_the_same_at_its_ends() {
+        let clocks = Clocks::of(TimeZone::UTC);
+        let [first, last] = [1_700_000_000, 1_731_536_000].map(|second| Timestamp(second * 1_000_000_000));
+        assert_eq!(clocks.ahead(first, first), Some(0));
+        assert_eq!((clocks.ahead(first, last), clocks.ahead(last, last)), (None, Some(0)));
+    }
 
     #[test]
     fn however_often_it_is_asked_it_is_what_the_zone_says_also_where_the_clocks_are_put_back() {
