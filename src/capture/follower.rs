@@ -86,8 +86,8 @@ impl Follower {
             }
             let until = milestone.map_or(u64::MAX, |milestone| milestone.after_frame + 1);
             let until = until.min(end).min(index.totals().frames + 1);
-            let next = first_wanted(self.next_frame).unwrap_or(until).min(until);
-            self.next_frame = self.next_frame.max(next);
+            let mut wanted = first_wanted(self.next_frame).unwrap_or(until);
+            self.next_frame = self.next_frame.max(wanted.min(until));
             if self.next_frame >= until {
                 // unless something has happened just before the next one
                 if milestone.is_some_and(|milestone| milestone.after_frame < self.next_frame) {
@@ -98,13 +98,16 @@ impl Follower {
             let most = usize::try_from(until - self.next_frame).unwrap_or(usize::MAX).min(AT_ONCE);
             index.frames_from(self.next_frame, most, &mut frames);
             for entry in &frames {
-                let n = self.next_frame;
-                if items.len() == max || first_wanted(n) != Some(n) {
+                if items.len() == max {
                     break;
                 }
+                let n = self.next_frame;
                 self.next_frame += 1;
-                let findings = if entry.has_findings() { index.findings(n) } else { &[] };
-                items.push(Item::Frame(n, *entry, findings.iter().map(|(_, finding)| finding.clone()).collect()));
+                if n == wanted {
+                    let findings = if entry.has_findings() { index.findings(n) } else { &[] };
+                    items.push(Item::Frame(n, *entry, findings.iter().map(|(_, finding)| finding.clone()).collect()));
+                    wanted = first_wanted(n + 1).unwrap_or(until);
+                }
             }
         }
         items

@@ -1,6 +1,6 @@
 //! Chunks in, frames and verdicts out.
 
-use wsinspect::capture::{ConnectionId, ConnectionState, Item, Note, Origin, SocketEnd};
+use wsinspect::capture::{ConnectionId, ConnectionState, Follower, Item, Note, Origin, SocketEnd};
 use wsinspect::lint::Rule;
 use wsinspect::wire::{Opcode, Side};
 
@@ -154,4 +154,50 @@ fn a_page_is_neither_opened_nor_refused_but_listed() {
     let head = recorded.capture.exchange_head(exchange, Side::Server).unwrap().unwrap();
     assert_eq!(head, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
     assert_eq!(recorded.capture.index().connection(FIRST).unwrap().state, ConnectionState::Http);
+}
+
+#[test]
+fn whoever_follows_a_capture_gets_what_is_wanted_in_order_and_all_that_happens_between() {
+    let mut script = Script::new();
+    for id in 1..=7 {
+        script = script.opened(id);
+        for n in 0..40_u32 {
+            script = script.chunk(id, Side::Client, &masked(Opcode::TEXT, n.to_string().as_bytes()));
+        }
+        script = script.closed(id, None);
+    }
+    let recorded = script.record();
+    // a number for a frame, a word for what else there is
+    let told = |item: &Item| match item {
+        Item::Frame(n, ..) => n.to_string(),
+        Item::Opened(_) => "opened".to_owned(),
+        Item::Closed(_) => "closed".to_owned(),
+        other => panic!("{other:?}"),
+    };
+    let all: Vec<String> = recorded.items().iter().map(told).collect();
+    assert_eq!(all.len(), 7 * 42);
+    for every in [1, 2, 3, 63, 64, 65, 81, 1000] {
+        for (max, end) in [(1, u64::MAX), (7, u64::MAX), (500, u64::MAX), (5, 123), (500, 1)] {
+            let mut follower = Follower::default();
+            let mut got = Vec::new();
+            loop {
+                let items = follower.next_of(&recorded.capture, max, end, |n| Some(n.next_multiple_of(every)));
+                assert!(items.len() <= max);
+                if items.is_empty() {
+                    break;
+                }
+                got.extend(items.iter().map(told));
+            }
+            let mut last = 0;
+            let passes = |item: &&String| match item.parse::<u64>() {
+                Ok(n) => {
+                    last = n;
+                    n % every == 0 && n < end
+                }
+                Err(_) => last < end,
+            };
+            let expected: Vec<String> = all.iter().filter(passes).cloned().collect();
+            assert_eq!(got, expected, "every {every}, {max} at a time, up to {end}");
+        }
+    }
 }
