@@ -48,31 +48,41 @@ const CONVERSATIONS: usize = 128;
 const AROUND: u64 = 256;
 
 impl<'a> BulkReader<'a> {
-    /// Announces `frames`, best in the order in which they stand in the file.
-    pub(super) fn new<'f>(capture: &'a Capture, frames: impl Iterator<Item = &'f FrameEntry>) -> Self {
+    pub(super) fn new(capture: &'a Capture) -> Self {
+        Self {
+            capture,
+            pieces: capture.reader().pieces(),
+            ahead: VecDeque::new(),
+            conversations: Vec::new(),
+            payload: Payload::Copied(0),
+            room: Vec::new(),
+        }
+    }
+
+    /// One to which `frames` have been announced.
+    pub(super) fn of<'f>(capture: &'a Capture, frames: impl Iterator<Item = &'f FrameEntry>) -> Self {
+        let mut reader = Self::new(capture);
+        reader.announce(frames);
+        reader
+    }
+
+    /// Announces `frames`, best in the order in which they stand in the file; those before them have been read.
+    pub(super) fn announce<'f>(&mut self, frames: impl Iterator<Item = &'f FrameEntry>) {
         // what stands before this does not change any more
-        let end = capture.index().file_length;
-        let mut ahead: VecDeque<Range<u64>> = VecDeque::new();
+        let end = self.capture.index().file_length;
+        self.ahead.clear();
         for frame in frames.filter(|frame| frame.length() <= LONG) {
             let Some(position) = frame.position() else { continue };
             let length = u64::from(position.skip) + frame.length() + AROUND;
             let place = position.block..(position.block + length).min(end);
-            match ahead.back_mut() {
+            match self.ahead.back_mut() {
                 Some(last)
                     if (last.start..=last.end + NEAR).contains(&place.start) && place.end <= last.start + AT_ONCE =>
                 {
                     last.end = last.end.max(place.end);
                 }
-                _ => ahead.push_back(place),
+                _ => self.ahead.push_back(place),
             }
-        }
-        Self {
-            capture,
-            pieces: capture.reader().pieces(),
-            ahead,
-            conversations: Vec::new(),
-            payload: Payload::Copied(0),
-            room: Vec::new(),
         }
     }
 

@@ -63,20 +63,21 @@ impl FrameStore {
         Some(other.map_or(entry, |(_, entry)| *entry))
     }
 
-    /// Puts frame `index` and those after it into `out`, `most` at most and fewer only at the end.
+    /// Appends frame `index` and those after it to `out`, `most` at most and fewer only at the end.
     pub(super) fn copy(&self, index: u64, most: usize, out: &mut Vec<FrameEntry>) {
-        out.clear();
+        let before = out.len();
         let Some((piece, mut place)) = self.place(index) else { return };
         for piece in self.pieces.iter().skip(piece) {
-            piece.span(place..place.saturating_add(most - out.len())).copy_to(out);
-            if out.len() == most {
+            let copied = out.len() - before;
+            if copied == most {
                 break;
             }
+            piece.span(place..place.saturating_add(most - copied)).copy_to(out);
             place = 0;
         }
-        let end = index + out.len() as u64;
+        let end = index + (out.len() - before) as u64;
         for (other, entry) in self.others[self.first_other(index)..].iter().take_while(|(other, _)| *other < end) {
-            out[(other - index) as usize] = *entry;
+            out[before + (other - index) as usize] = *entry;
         }
     }
 
@@ -245,10 +246,11 @@ mod tests {
         }
         let mut copied = Vec::new();
         for (start, most) in [(100, 1), (120, 49_880), (12_340, 10), (32_760, 20), (49_999, 5), (50_000, 5), (99, 1)] {
+            let before = copied.len();
             store.copy(start as u64, most, &mut copied);
             let expected = &entries[start..entries.len().min(start + most)];
             let expected = if start < 100 { &[] } else { expected };
-            assert!(copied.iter().map(told).eq(expected.iter().map(told)), "{most} from {start}");
+            assert!(copied[before..].iter().map(told).eq(expected.iter().map(told)), "{most} from {start}");
         }
     }
 }

@@ -184,8 +184,14 @@ impl Index {
 
     /// Puts frame `n`, from 1, and some of those after it into `room`, `most` at most.
     pub(super) fn frames_from(&self, n: u64, most: usize, room: &mut Vec<FrameEntry>) {
+        room.clear();
+        self.frames_onto(n, most, room);
+    }
+
+    /// Appends them.
+    pub(super) fn frames_onto(&self, n: u64, most: usize, frames: &mut Vec<FrameEntry>) {
         // there is no frame 0
-        self.frames.copy(n.wrapping_sub(1), most, room);
+        self.frames.copy(n.wrapping_sub(1), most, frames);
     }
 
     /// Frame `n`, from 1, and some of those after it, `most` at most and one at least, as they lie in memory; `None` if it is not

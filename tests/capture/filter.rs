@@ -9,7 +9,7 @@ use wsinspect::capture::filter::{Filter, Matcher, Sieve, complete, head_of, part
 use wsinspect::capture::{Capture, Note, Origin};
 use wsinspect::wire::{Header, Opcode, Rsv, Side, frame};
 
-use crate::support::{Recorded, Script, masked, plain};
+use crate::support::{Recorded, Script, masked, plain, until};
 
 /// Fourteen frames on two connections, a millisecond apart from 22:13:20.008 UTC on.
 fn traffic() -> Recorded {
@@ -242,16 +242,6 @@ proptest! {
                 prop_assert!(error.starts_with("column ") && error.lines().count() == 1, "{}", error);
             }
         }
-    }
-}
-
-/// Waits for a condition.
-#[track_caller]
-fn until(mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !holds() {
-        assert!(Instant::now() < deadline, "waited 20 seconds");
-        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

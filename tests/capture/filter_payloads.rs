@@ -1,15 +1,15 @@
 //! A filter reads payloads many at a time; what it finds in them is what is found in each of them alone.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use memchr::memmem;
 use proptest::prelude::*;
 use regex::bytes::Regex;
-use wsinspect::capture::filter::{Filter, Matcher};
+use wsinspect::capture::filter::{Filter, Matcher, Numbers, Sieve, head_of};
 use wsinspect::capture::{Capture, SocketEnd};
 use wsinspect::wire::{Header, MaskingKey, Opcode, Side, frame};
 
-use crate::support::{Recorded, Script};
+use crate::support::{Recorded, Script, until};
 
 /// A frame that one side sends.
 #[derive(Clone, Debug)]
@@ -162,4 +162,73 @@ fn of_so_many_that_they_are_looked_at_in_pieces_and_by_two_threads_each_is_found
     let recorded = record(&traffic);
     assert_eq!(matches(&recorded.capture, "payload contains \"abc\"").len(), 3439, "those with a 7");
     assert_same(&recorded.capture).unwrap();
+}
+
+/// Whole messages, most of them; some take several frames, with pings in between.
+fn mixed(frames: u32) -> Vec<Sent> {
+    let mut goes_on = [false; 2];
+    (0..frames)
+        .map(|n| {
+            // long stretches of whole messages, too
+            let turn = n.wrapping_mul(0x9E37_79B9) >> 27;
+            let is_mixed = n / 500 % 2 == 1;
+            let client = turn % 2 == 0;
+            let open = &mut goes_on[usize::from(client)];
+            let (opcode, fin) = match turn {
+                0..3 => (Opcode::PING, true),
+                3..8 if is_mixed && !*open => (Opcode::TEXT, false),
+                _ if *open => (Opcode::CONTINUATION, turn > 16),
+                _ => (Opcode::TEXT, true),
+            };
+            *open = if opcode == Opcode::PING { *open } else { !fin };
+            Sent {
+                connection: 1,
+                from: if client { Side::Client } else { Side::Server },
+                opcode,
+                fin,
+                payload: n.to_string().replace('7', "abc").into_bytes(),
+                key: client.then(|| n.to_be_bytes()),
+                cuts: Vec::new(),
+                gap: 0,
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn what_is_listed_is_what_matches_and_the_messages_that_it_belongs_to() {
+    let recorded = record(&mixed(5000));
+    let capture = &recorded.capture;
+    let frames = capture.index().totals().frames;
+    let all = |numbers: &Numbers| (0..numbers.len()).map_while(|place| numbers.get(place)).collect::<Vec<_>>();
+    let sifted = |filter: Option<&str>| {
+        let filter = filter.map(|expression| Filter::parse(expression).unwrap());
+        let sieve = Sieve::start(capture.clone(), filter).unwrap();
+        until(|| sieve.looked_at() == frames);
+        // what is looked at was found before
+        let sifted = sieve.sifted();
+        (all(&sifted.frames), all(&sifted.messages))
+    };
+    let heads = |frames: &[u64]| -> Vec<u64> {
+        let heads: BTreeSet<_> = frames.iter().map(|n| head_of(capture, *n)).collect();
+        heads.into_iter().collect()
+    };
+    let every: Vec<u64> = (1..=frames).collect();
+    assert_eq!(sifted(None), (Vec::new(), heads(&every)));
+    let entry = |n: &u64| capture.index().frame(*n).unwrap();
+    let holds_abc = alone(capture, |bytes| memmem::find(bytes, b"abc").is_some());
+    let is_ping = |n: &u64| entry(n).header().opcode == Opcode::PING;
+    let is_masked = |n: &u64| entry(n).header().masking_key.is_some();
+    let chosen = |choose: &dyn Fn(&u64) -> bool| every.iter().copied().filter(|n| choose(n)).collect::<Vec<_>>();
+    for (expression, expected) in [
+        ("payload contains \"abc\"", holds_abc.clone()),
+        ("opcode == ping", chosen(&is_ping)),
+        ("opcode == ping or payload contains \"abc\"", chosen(&|n| is_ping(n) || holds_abc.binary_search(n).is_ok())),
+        ("mask and not payload contains \"abc\"", chosen(&|n| is_masked(n) && holds_abc.binary_search(n).is_err())),
+    ] {
+        assert!(!expected.is_empty() && expected.len() < every.len(), "{expression}");
+        assert_eq!(matches(capture, expression), expected, "{expression}");
+        let heads = heads(&expected);
+        assert_eq!(sifted(Some(expression)), (expected, heads), "{expression}");
+    }
 }

@@ -308,3 +308,13 @@ pub(crate) fn masked(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
 pub(crate) fn plain(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     frame(&Header::new(opcode, None, payload.len() as u64), payload)
 }
+
+/// Waits for a condition.
+#[track_caller]
+pub(crate) fn until(mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited 20 seconds");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}

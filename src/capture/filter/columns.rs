@@ -3,6 +3,7 @@
 use super::clocks::Clocks;
 use super::expr::{Compare, Expr, Search};
 use super::field::Field;
+use super::picked::Picked;
 use super::value::TimeValue;
 use crate::capture::FrameEntry;
 use crate::capture::frame_entry::{Flags, Packed, Run, Span};
@@ -14,6 +15,8 @@ pub(super) struct Block<'a> {
     /// The number of the first.
     first: u64,
     span: Span<'a>,
+    /// Whether each stands for itself: none belongs to a message of several frames.
+    are_alone: bool,
     clocks: &'a Clocks,
 }
 
@@ -36,25 +39,14 @@ impl Glance {
     pub(super) const fn is_decided(self) -> bool {
         self.yes == self.maybe
     }
-
-    /// The places of those that match.
-    pub(super) fn matches(self) -> impl Iterator<Item = u64> {
-        let mut rest = self.yes;
-        std::iter::from_fn(move || {
-            let place = rest.trailing_zeros();
-            // the lowest bit goes
-            rest &= rest.checked_sub(1)?;
-            Some(place.into())
-        })
-    }
 }
 
 impl<'a> Block<'a> {
-    pub(super) const MOST: usize = u64::BITS as usize;
+    pub(super) const MOST: usize = Picked::MOST;
 
     /// Those of `span`, which are no more; the first is frame `first`.
-    pub(super) fn of(first: u64, span: Span<'a>, clocks: &'a Clocks) -> Self {
-        Self { first, span, clocks }
+    pub(super) fn of(first: u64, span: Span<'a>, are_alone: bool, clocks: &'a Clocks) -> Self {
+        Self { first, span, are_alone, clocks }
     }
 
     /// What `expr` says of them. Of frames that stand for a message of an archive nothing is known at a glance.
@@ -84,6 +76,8 @@ impl<'a> Block<'a> {
                 let Glance { yes, maybe } = self.look(part);
                 Glance { yes: !maybe, maybe: !yes }
             }
+            Expr::Holds(Field::Fragments) => self.fragments(Compare::Equal, 1),
+            Expr::Number(Field::Fragments, compare, value) => self.fragments(*compare, *value),
             Expr::Holds(field) => self.column(*field).map_or(UNKNOWN, |_| ALL),
             Expr::Number(field, compare, value) => {
                 self.column(*field).map_or(UNKNOWN, |numbers| compare_all(&numbers, *compare, *value))
@@ -93,6 +87,16 @@ impl<'a> Block<'a> {
             }
             Expr::Payload(field, search) => self.payload(*field, search),
         }
+    }
+
+    /// A control frame belongs to no message, and every other that stands for itself is one.
+    fn fragments(&self, compare: Compare, value: u64) -> Glance {
+        if !self.are_alone {
+            return UNKNOWN;
+        }
+        let data = self.bits(|frame| !Opcode::new(frame.first_two()[0]).is_control());
+        let bits = if compare.of(1, value) { data } else { 0 };
+        Glance { yes: bits, maybe: bits }
     }
 
     /// Of many payloads their length tells, or whether they are text; of compressed ones it does not.
@@ -149,12 +153,14 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Whether only payloads may have to be looked at where a glance leaves something open.
+/// Whether only payloads may have to be looked at where a glance at frames that stand for themselves leaves something open.
 pub(super) fn leaves_payloads(expr: &Expr) -> bool {
     match expr {
         Expr::All(parts) | Expr::Any(parts) => parts.iter().all(leaves_payloads),
         Expr::Not(part) => leaves_payloads(part),
-        Expr::Holds(field) | Expr::Number(field, ..) => column(*field, 0, &Span::default(), &mut []),
+        Expr::Holds(field) | Expr::Number(field, ..) => {
+            *field == Field::Fragments || column(*field, 0, &Span::default(), &mut [])
+        }
         Expr::Time(..) | Expr::Payload(..) => true,
     }
 }
@@ -233,7 +239,7 @@ mod tests {
     use super::*;
     use crate::capture::event::{ConnectionId, Origin, Timestamp};
     use crate::capture::filter::Filter;
-    use crate::capture::filter::expr::{Facts, Fragments, Truth};
+    use crate::capture::filter::expr::{Facts, Truth};
     use crate::capture::filter::threads::Placed;
     use crate::capture::frame_entry::{FrameBatch, NewFrame};
     use crate::capture::frame_store::FrameStore;
@@ -272,7 +278,7 @@ mod tests {
     }
 
     fn expression() -> impl Strategy<Value = String> {
-        const PARTS: [&str; 24] = [
+        const PARTS: [&str; 26] = [
             "fin",
             "rsv == 0",
             "opcode == text",
@@ -297,6 +303,8 @@ mod tests {
             "chunks == 2",
             "compressed",
             "finding",
+            "fragments",
+            "fragments != 1",
         ];
         let part = prop::sample::select(&PARTS[..]).prop_map(str::to_owned);
         part.prop_recursive(3, 12, 3, |inner| {
@@ -329,16 +337,17 @@ mod tests {
             let from = first as usize % entries.len();
             let (span, tells_all) = store.span(from as u64, Block::MOST).unwrap();
             prop_assert!(tells_all && span.len() == (entries.len() - from).min(Block::MOST));
-            let glance = Block::of(first, span, &Clocks::of(filter.zone.clone())).glance(&filter.expr);
+            let glance = Block::of(first, span, true, &Clocks::of(filter.zone.clone())).glance(&filter.expr);
             for (i, entry) in entries[from..].iter().enumerate().take(Block::MOST) {
                 let n = first + i as u64;
+                let Placed { message, fragments, .. } = Placed::alone(n, entry.opcode());
                 let facts = Facts {
                     n,
                     entry,
                     header: entry.header(),
                     findings: &[],
-                    message: Placed::alone(n, entry.opcode()).message,
-                    fragments: Fragments::Exactly(1),
+                    message,
+                    fragments,
                     rtt: None,
                     zone: &filter.zone,
                 };
@@ -358,7 +367,7 @@ mod tests {
             let filter = filter.unwrap();
             let store = stored(&entries);
             let (span, _) = store.span(0, Block::MOST).unwrap();
-            let Glance { yes, maybe } = Block::of(1, span, &Clocks::of(filter.zone.clone())).glance(&filter.expr);
+            let Glance { yes, maybe } = Block::of(1, span, true, &Clocks::of(filter.zone.clone())).glance(&filter.expr);
             let archived = |i: &usize| entries[*i].is_archived();
             prop_assert!((0..64).filter(|i| !archived(i)).all(|i| yes >> i & 1 == maybe >> i & 1));
         }

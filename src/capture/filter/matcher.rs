@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::{panic, thread};
 
 use super::Filter;
 use super::clocks::Clocks;
 use super::columns::{ALL, Block, Glance, UNKNOWN};
 use super::expr::{Facts, Fragments, Payload, Truth};
+use super::payloads;
+use super::picked::Picked;
 use super::threads::{Changes, Placed, Thread, Threads};
 use crate::capture::bulk::BulkReader;
+use crate::capture::frame_entry::{Flags, Span};
 use crate::capture::{Capture, ConnectionId, FrameEntry, Index, MessageReader, MilestoneKind};
 use crate::lint::Finding;
 
@@ -28,8 +30,6 @@ pub struct Matcher {
     /// What waits for the end of the message that begins with this frame.
     later: BTreeMap<u64, Vec<Candidate>>,
     messages: MessageReader,
-    /// Room for what waits for its payload.
-    room: Vec<Lone>,
 }
 
 /// A frame that its header alone did not decide on.
@@ -42,17 +42,11 @@ struct Candidate {
     rtt: Option<u64>,
 }
 
-/// One of which nothing has to be known beyond its header and its payload.
-#[derive(Clone, Copy, Debug)]
-struct Lone {
-    n: u64,
-    entry: FrameEntry,
-}
-
 /// Frames that their headers alone did not decide on.
 #[derive(Debug, Default)]
 struct Undecided {
-    lone: Vec<Lone>,
+    /// Those of which nothing has to be known beyond header and payload.
+    lone: Vec<Picked>,
     others: Vec<Candidate>,
     /// Payload bytes of all of them.
     bytes: u64,
@@ -61,7 +55,9 @@ struct Undecided {
 /// What a step of the matcher came to.
 #[derive(Debug, Default)]
 pub(super) struct Step {
-    /// Frames that match, each with the first frame of its message. Not in order.
+    /// Frames that match and stand for themselves. Not in order.
+    pub(super) alone: Vec<Picked>,
+    /// Others that match, each with the first frame of its message. Not in order.
     pub(super) matches: Vec<(u64, u64)>,
     /// Messages of several frames that have begun or grown, by their first frame.
     pub(super) threads: BTreeMap<u64, Thread>,
@@ -93,7 +89,6 @@ impl Matcher {
             next_milestone: 0,
             later: BTreeMap::new(),
             messages: MessageReader::keeping(Self::MOST_STREAMS),
-            room: Vec::new(),
         }
     }
 
@@ -123,7 +118,7 @@ impl Matcher {
                 break;
             }
         }
-        matches.extend(step.matches.into_iter().map(|(n, _)| n));
+        matches.extend(step.numbers());
     }
 
     /// Decides on the frames that wait for the end of their message, although it has not come.
@@ -131,12 +126,12 @@ impl Matcher {
         let mut step = Step::default();
         let unfinished: Vec<_> = self.threads.unfinished().collect();
         self.finish(capture, unfinished, &mut step);
-        matches.extend(step.matches.into_iter().map(|(n, _)| n));
+        matches.extend(step.numbers());
     }
 
     /// Looks at the next frames, up to `last`. If `stop` is set meanwhile, payloads are no longer read.
     pub(super) fn step(&mut self, capture: &Capture, last: u64, stop: &AtomicBool, found: &mut Step) {
-        let mut undecided = Undecided { lone: std::mem::take(&mut self.room), ..Undecided::default() };
+        let mut undecided = Undecided::default();
         let mut changes = Changes::default();
         let mut over = Vec::new();
         // payloads are read for several pieces at once
@@ -150,7 +145,7 @@ impl Matcher {
         found.threads.append(&mut changes.grown);
         let mut finished = changes.finished;
         let is_much = undecided.bytes >= Self::MUCH;
-        if !self.lone(capture, undecided.lone, is_much, stop, found)
+        if !self.lone(capture, &undecided.lone, is_much, stop, found)
             || !self.payloads(capture, undecided.others, stop, found)
         {
             return;
@@ -183,16 +178,24 @@ impl Matcher {
                 break;
             };
             let there = u64::MAX >> (Block::MOST - span.len());
+            let are_alone = !self.follows_messages || self.threads.are_alone(span.frames());
             let Glance { yes, maybe } = match (&self.filter, &clocks) {
-                (Some(filter), Some(clocks)) if tells_all => Block::of(self.next, span, clocks).glance(&filter.expr),
+                (Some(filter), Some(clocks)) if tells_all => {
+                    Block::of(self.next, span, are_alone, clocks).glance(&filter.expr)
+                }
                 (Some(_), _) => UNKNOWN,
                 (None, _) => ALL,
             };
             let glance = Glance { yes: yes & there, maybe: maybe & there };
-            let are_alone = !self.follows_messages || self.threads.are_alone(span.frames());
-            if are_alone && glance.is_decided() {
-                // nothing more has to be known of them
-                found.matches.extend(glance.matches().map(|place| (self.next + place, self.next + place)));
+            if are_alone && (glance.is_decided() || tells_all && self.leaves_payloads(&span)) {
+                // nothing more has to be known of them, but payloads of some
+                let picked = |bits| Some(Picked { first: self.next, bits }).filter(|picked| picked.bits != 0);
+                found.alone.extend(picked(glance.yes));
+                if let Some(open) = picked(glance.maybe & !glance.yes) {
+                    let lengths = open.places().map(|place| u64::from(span.frames()[place].length()));
+                    undecided.bytes = undecided.bytes.saturating_add(lengths.sum());
+                    undecided.lone.push(open);
+                }
                 self.next += span.len() as u64;
                 continue;
             }
@@ -208,6 +211,11 @@ impl Matcher {
                 over.push(milestone.connection);
             }
         }
+    }
+
+    /// Whether of these frames, which stand for themselves, only payloads may have to be looked at, each as it was on the wire.
+    fn leaves_payloads(&self, span: &Span<'_>) -> bool {
+        !span.may_have(Flags::COMPRESSED) && self.filter.as_ref().is_some_and(|filter| filter.leaves_payloads)
     }
 
     /// What the headers of the next frames tell, which are a block at most. There are no `changes` where each stands for itself.
@@ -228,7 +236,7 @@ impl Matcher {
                 found.matches.push((n, placed.map_or(n, |placed| placed.head)));
             } else if maybe & 1 == 1 && leaves_payloads && !entry.is_compressed() {
                 undecided.bytes = undecided.bytes.saturating_add(entry.length());
-                undecided.lone.push(Lone { n, entry: *entry });
+                undecided.add_lone(n);
             } else if maybe & 1 == 1 {
                 let placed = placed.unwrap_or_else(|| Placed::alone(n, entry.header().opcode));
                 self.header(index, n, entry, placed, found, undecided);
@@ -266,7 +274,7 @@ impl Matcher {
                     && rtt.is_none()
                     && !entry.is_compressed() =>
             {
-                undecided.lone.push(Lone { n, entry: *entry });
+                undecided.add_lone(n);
             }
             Truth::Unread | Truth::Unsure => {
                 let (entry, findings) = (*entry, findings.to_vec());
@@ -276,45 +284,12 @@ impl Matcher {
     }
 
     /// What the payloads of such tell, by two threads if they are much; `false` if it was stopped.
-    fn lone(
-        &mut self,
-        capture: &Capture,
-        mut lone: Vec<Lone>,
-        is_much: bool,
-        stop: &AtomicBool,
-        found: &mut Step,
-    ) -> bool {
+    fn lone(&mut self, capture: &Capture, lone: &[Picked], is_much: bool, stop: &AtomicBool, found: &mut Step) -> bool {
         let Some(filter) = self.filter.as_ref().filter(|_| !lone.is_empty()) else { return true };
-        // in the order of the file, in which they are most of the time
-        let place = |one: &Lone| one.entry.position().map(|position| position.block);
-        if !lone.is_sorted_by_key(place) {
-            lone.sort_by_key(place);
-        }
-        let (ours, theirs) = lone.split_at(if is_much { lone.len() / 2 } else { lone.len() });
         let second = is_much.then(|| &*self.second.get_or_insert_with(|| filter.clone()));
-        let messages = &mut self.messages;
-        let (one, other) = thread::scope(|scope| {
-            let helper = second.map(|second| {
-                let look = move || matching(capture, second, theirs, &mut MessageReader::default(), stop);
-                thread::Builder::new().name("filter".to_owned()).spawn_scoped(scope, look)
-            });
-            let one = matching(capture, filter, ours, messages, stop);
-            let other = match helper {
-                None => Some(Vec::new()),
-                Some(Ok(helper)) => helper.join().unwrap_or_else(|why| panic::resume_unwind(why)),
-                // there is none to be had
-                Some(Err(_)) => matching(capture, filter, theirs, messages, stop),
-            };
-            (one, other)
-        });
-        if is_much {
-            // there is more to come, most of the time
-            lone.clear();
-            self.room = lone;
-        }
-        let (Some(one), Some(other)) = (one, other) else { return false };
-        found.matches.extend([one, other].iter().flatten().map(|n| (*n, *n)));
-        true
+        let matches = payloads::search(capture, filter, second, lone, &mut self.messages, stop);
+        found.alone.extend(matches.iter().flatten());
+        matches.is_some()
     }
 
     /// What the payloads of the others tell; `false` if it was stopped.
@@ -328,7 +303,7 @@ impl Matcher {
         let Some(filter) = self.filter.as_ref().filter(|_| !candidates.is_empty()) else { return true };
         // in the order of the file
         candidates.sort_by_key(|candidate| candidate.entry.position().map(|position| position.block));
-        let mut reader = BulkReader::new(capture, candidates.iter().map(|candidate| &candidate.entry));
+        let mut reader = BulkReader::of(capture, candidates.iter().map(|candidate| &candidate.entry));
         let mut unsure = Vec::new();
         for candidate in candidates {
             if stop.load(Ordering::Relaxed) {
@@ -357,7 +332,7 @@ impl Matcher {
         let candidates = std::mem::replace(&mut self.later, waiting).into_values().flatten();
         let candidates: Vec<_> = candidates.filter(|candidate| candidate.n > gone).collect();
         let Some(filter) = &self.filter else { return };
-        let mut reader = BulkReader::new(capture, candidates.iter().map(|candidate| &candidate.entry));
+        let mut reader = BulkReader::of(capture, candidates.iter().map(|candidate| &candidate.entry));
         for mut candidate in candidates {
             candidate.placed.fragments = Fragments::Exactly(1);
             if candidate.eval(filter, &mut reader, &mut self.messages) == Truth::Yes {
@@ -371,7 +346,7 @@ impl Matcher {
         let Some(filter) = &self.filter else { return };
         for thread in finished {
             let Some(waiting) = self.later.remove(&thread.first.into()) else { continue };
-            let mut reader = BulkReader::new(capture, waiting.iter().map(|candidate| &candidate.entry));
+            let mut reader = BulkReader::of(capture, waiting.iter().map(|candidate| &candidate.entry));
             for mut candidate in waiting {
                 candidate.placed.fragments = Fragments::Exactly(thread.fragments.into());
                 if candidate.eval(filter, &mut reader, &mut self.messages) == Truth::Yes {
@@ -382,34 +357,32 @@ impl Matcher {
     }
 }
 
+impl Undecided {
+    /// Frame `n`, which comes after the others.
+    fn add_lone(&mut self, n: u64) {
+        match self.lone.last_mut() {
+            Some(Picked { first, bits }) if n - *first < Picked::MOST as u64 => *bits |= 1 << (n - *first),
+            _ => self.lone.push(Picked::one(n)),
+        }
+    }
+}
+
+impl Step {
+    pub(super) fn is_empty(&self) -> bool {
+        self.alone.is_empty() && self.matches.is_empty() && self.threads.is_empty()
+    }
+
+    /// The frames that match, in no order.
+    fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.alone.iter().flat_map(|picked| picked.numbers()).chain(self.matches.iter().map(|(n, _)| *n))
+    }
+}
+
 impl Candidate {
     fn eval(&self, filter: &Filter, reader: &mut BulkReader<'_>, messages: &mut MessageReader) -> Truth {
         let facts = facts(filter, self.n, &self.entry, self.placed, &self.findings, self.rtt);
         filter.expr.eval(&facts, &mut Some(Payload::of(reader, messages)))
     }
-}
-
-/// Those of `lone`, in the order of the file, whose payloads match; `None` if it was stopped.
-fn matching(
-    capture: &Capture,
-    filter: &Filter,
-    lone: &[Lone],
-    messages: &mut MessageReader,
-    stop: &AtomicBool,
-) -> Option<Vec<u64>> {
-    let mut matches = Vec::new();
-    let mut reader = BulkReader::new(capture, lone.iter().map(|one| &one.entry));
-    for Lone { n, entry } in lone {
-        if stop.load(Ordering::Relaxed) {
-            return None;
-        }
-        let facts = facts(filter, *n, entry, Placed::alone(*n, entry.header().opcode), &[], None);
-        // what depends on frames to come is none of these
-        if filter.expr.eval(&facts, &mut Some(Payload::of(&mut reader, messages))) == Truth::Yes {
-            matches.push(*n);
-        }
-    }
-    Some(matches)
 }
 
 fn facts<'a>(

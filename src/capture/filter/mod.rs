@@ -16,6 +16,8 @@ mod lex;
 mod matcher;
 mod numbers;
 mod parse;
+mod payloads;
+mod picked;
 mod sieve;
 mod threads;
 mod value;
@@ -43,7 +45,7 @@ pub struct Filter {
     asks_round_trips: bool,
     /// Whether it asks for the rules that a frame breaks.
     asks_rules: bool,
-    /// Whether only payloads may have to be looked at where a glance at the index leaves something open.
+    /// Whether only payloads may have to be looked at where a glance at frames that stand for themselves leaves something open.
     leaves_payloads: bool,
 }
 

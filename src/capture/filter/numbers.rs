@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::picked::Picked;
+
 /// Frame numbers in ascending order, in pieces, so that growing never moves what is there.
 #[derive(Clone, Debug, Default)]
 pub struct Numbers {
@@ -81,6 +83,20 @@ impl Numbers {
         }
     }
 
+    /// Adds several, if they are not there. That is quick where they are above all others.
+    pub(super) fn extend(&mut self, picked: Picked) {
+        let last = self.pieces.back().and_then(|piece| piece.last()).copied();
+        match self.pieces.back_mut() {
+            Some(piece)
+                if piece.len() + Picked::MOST <= Self::PIECE
+                    && last.is_none_or(|last| u64::from(last) < picked.first) =>
+            {
+                piece.extend(picked.numbers().map(small));
+            }
+            _ => picked.numbers().for_each(|n| self.insert(n)),
+        }
+    }
+
     fn push(&mut self, n: u32) {
         match self.pieces.back_mut() {
             Some(piece) if piece.len() < Self::PIECE => piece.push(n),
@@ -107,6 +123,20 @@ mod tests {
         late.iter().rev().chain(&late).for_each(|&n| numbers.insert(n));
         assert_eq!(numbers.len(), 30_000);
         assert!((0..30_000).all(|place| numbers.get(place) == Some(place + 1)));
+    }
+
+    #[test]
+    fn several_at_once_are_kept_in_order_too() {
+        let mut numbers = Numbers::default();
+        let picked = |first, bits| Picked { first, bits };
+        // the second half is there before the first, and some of either twice
+        numbers.extend(picked(1, u64::MAX << 32));
+        numbers.extend(picked(1, u64::MAX >> 30));
+        (1..300).for_each(|block| numbers.extend(picked(1 + 64 * block, u64::MAX)));
+        numbers.insert(19_201);
+        numbers.extend(picked(19_180, u64::MAX));
+        assert_eq!(numbers.len(), 19_243);
+        assert!((0..19_243).all(|place| numbers.get(place) == Some(place + 1)));
     }
 
     #[test]

@@ -83,20 +83,40 @@ impl Sifted {
 
     fn add(&mut self, step: &mut Step, has_filter: bool, gone: u64) {
         step.matches.sort_unstable();
-        for (n, head) in step.matches.drain(..).filter(|(n, _)| *n > gone) {
-            let head = if head > gone { head } else { n };
+        step.alone.sort_unstable_by_key(|picked| picked.first);
+        step.alone.dedup_by(|later, picked| {
+            let is_same = later.first == picked.first;
+            picked.bits |= if is_same { later.bits } else { 0 };
+            is_same
+        });
+        let mut matches = step.matches.drain(..).filter(|(n, _)| *n > gone).peekable();
+        for picked in step.alone.drain(..).map(|picked| picked.above(gone)) {
+            while let Some((n, head)) = matches.next_if(|(n, _)| *n < picked.first) {
+                self.add_one(n, head, has_filter, gone);
+            }
             if has_filter {
-                self.frames.insert(n);
+                self.frames.extend(picked);
             }
-            if has_filter || n == head {
-                self.messages.insert(head);
-            }
+            self.messages.extend(picked);
+        }
+        for (n, head) in matches {
+            self.add_one(n, head, has_filter, gone);
         }
         for (first, thread) in std::mem::take(&mut step.threads).into_iter().filter(|(first, _)| *first > gone) {
             match self.threads.binary_search_by_key(&first, |thread| thread.first.into()) {
                 Ok(place) => self.threads[place] = thread,
                 Err(place) => self.threads.insert(place, thread),
             }
+        }
+    }
+
+    fn add_one(&mut self, n: u64, head: u64, has_filter: bool, gone: u64) {
+        let head = if head > gone { head } else { n };
+        if has_filter {
+            self.frames.insert(n);
+        }
+        if has_filter || n == head {
+            self.messages.insert(head);
         }
     }
 }
@@ -124,7 +144,7 @@ fn work(capture: &Capture, filter: Option<Filter>, shared: &Shared) {
         if shared.stopped.load(Ordering::Acquire) {
             return;
         }
-        if !step.matches.is_empty() || !step.threads.is_empty() {
+        if !step.is_empty() {
             shared.sifted.lock().unwrap_or_else(PoisonError::into_inner).add(&mut step, has_filter, gone);
         }
         shared.looked_at.store(matcher.next() - 1, Ordering::Release);
