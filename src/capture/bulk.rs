@@ -87,7 +87,40 @@ impl<'a> BulkReader<'a> {
     }
 
     /// Reads the first `most` payload bytes of a frame as [`Capture::payload`] does; nothing is there where that fails.
+    #[inline]
     pub(super) fn read(&mut self, frame: &FrameEntry, most: u64) {
+        if !self.read_usual(frame, most) {
+            self.read_otherwise(frame, most);
+        }
+    }
+
+    /// The same of a frame that is in memory by now, and in one packet, as most are; `false` of others.
+    #[inline]
+    fn read_usual(&mut self, frame: &FrameEntry, most: u64) -> bool {
+        let Some(position) = frame.position().filter(|_| frame.is_complete()) else { return false };
+        let id = frame.connection();
+        let conversation = self.conversations.get(place_of(id)).and_then(Option::as_ref);
+        let Some((_, conversation)) = conversation.filter(|(this, _)| *this == id) else { return false };
+        let header = frame.header();
+        let length = usize::try_from(header.length.min(most)).unwrap_or(usize::MAX);
+        let place = self.pieces.place(conversation, frame.from(), position, header.len() as u64, length);
+        let Some((place, bytes)) = place.and_then(|place| Some((place.clone(), self.pieces.held(&place)?))) else {
+            return false;
+        };
+        self.payload = if let Some(key) = header.masking_key {
+            if self.room.len() < length {
+                self.room.resize(length, 0);
+            }
+            mask_into(&mut self.room, bytes, key, 0);
+            Payload::Copied(length)
+        } else {
+            Payload::InPlace(place)
+        };
+        true
+    }
+
+    #[cold]
+    fn read_otherwise(&mut self, frame: &FrameEntry, most: u64) {
         let read = match frame.position().filter(|_| frame.is_complete()) {
             Some(position) => self.read_at(frame, position, most),
             None => self.capture.payload(frame, 0..most).map(|payload| {
@@ -116,7 +149,7 @@ impl<'a> BulkReader<'a> {
         if self.conversations.is_empty() {
             self.conversations.resize_with(CONVERSATIONS, || None);
         }
-        let conversation = &mut self.conversations[id.0 as usize % CONVERSATIONS];
+        let conversation = &mut self.conversations[place_of(id)];
         if conversation.as_ref().is_none_or(|(this, _)| *this != id) {
             let addresses = self.capture.index().connection(id).map(Connection::addresses);
             *conversation = addresses.map(|(client, server)| (id, Conversation::new(client, server)));
@@ -124,19 +157,8 @@ impl<'a> BulkReader<'a> {
         let Some((_, conversation)) = conversation else { return Ok(Payload::Copied(0)) };
         let header = frame.header();
         let length = usize::try_from(header.length.min(most)).unwrap_or(usize::MAX);
-        let skip = header.len() as u64;
-        // most payloads are in memory by now, and in one packet
-        let place = self.pieces.place(conversation, frame.from(), position, skip, length);
-        if let Some(place) = place {
-            let Some(key) = header.masking_key else { return Ok(Payload::InPlace(place)) };
-            if self.room.len() < length {
-                self.room.resize(length, 0);
-            }
-            mask_into(&mut self.room, self.pieces.held(&place).unwrap_or_default(), key, 0);
-            return Ok(Payload::Copied(length));
-        }
         self.room.clear();
-        self.pieces.read(conversation, frame.from(), position, skip, length, &mut self.room)?;
+        self.pieces.read(conversation, frame.from(), position, header.len() as u64, length, &mut self.room)?;
         if let Some(key) = header.masking_key {
             mask(&mut self.room, key, 0);
         }
@@ -156,4 +178,16 @@ impl<'a> BulkReader<'a> {
             None => Ok(()),
         }
     }
+}
+
+fn place_of(id: ConnectionId) -> usize {
+    id.0 as usize % CONVERSATIONS
+}
+
+/// The places of `frames` among them, in the order in which they stand in the file; those that are not there come first.
+pub(super) fn in_file_order<'f>(frames: impl Iterator<Item = &'f FrameEntry>) -> Vec<usize> {
+    let block = |frame: &FrameEntry| frame.position().map_or(0, |position| position.block + 1);
+    let mut order: Vec<_> = frames.map(block).zip(0_u64..).collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, place)| place as usize).collect()
 }

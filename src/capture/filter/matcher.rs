@@ -10,7 +10,7 @@ use super::expr::{Facts, Fragments, Payload, Truth};
 use super::payloads;
 use super::picked::Picked;
 use super::threads::{Changes, Placed, Thread, Threads};
-use crate::capture::bulk::BulkReader;
+use crate::capture::bulk::{BulkReader, in_file_order};
 use crate::capture::frame_entry::{Flags, Span};
 use crate::capture::{Capture, ConnectionId, FrameEntry, Index, MessageReader, MilestoneKind};
 use crate::lint::Finding;
@@ -55,8 +55,8 @@ struct Undecided {
 /// What a step of the matcher came to.
 #[derive(Debug, Default)]
 pub(super) struct Step {
-    /// Frames that match and stand for themselves. Not in order.
-    pub(super) alone: Vec<Picked>,
+    /// Frames that match and stand for themselves: a bit for each of 64, by the first of those.
+    alone: BTreeMap<u64, u64>,
     /// Others that match, each with the first frame of its message. Not in order.
     pub(super) matches: Vec<(u64, u64)>,
     /// Messages of several frames that have begun or grown, by their first frame.
@@ -189,9 +189,10 @@ impl Matcher {
             let glance = Glance { yes: yes & there, maybe: maybe & there };
             if are_alone && (glance.is_decided() || tells_all && self.leaves_payloads(&span)) {
                 // nothing more has to be known of them, but payloads of some
-                let picked = |bits| Some(Picked { first: self.next, bits }).filter(|picked| picked.bits != 0);
-                found.alone.extend(picked(glance.yes));
-                if let Some(open) = picked(glance.maybe & !glance.yes) {
+                let picked = |bits| Picked { first: self.next, bits };
+                found.add(picked(glance.yes));
+                let open = picked(glance.maybe & !glance.yes);
+                if !open.is_empty() {
                     let lengths = open.places().map(|place| u64::from(span.frames()[place].length()));
                     undecided.bytes = undecided.bytes.saturating_add(lengths.sum());
                     undecided.lone.push(open);
@@ -288,35 +289,28 @@ impl Matcher {
         let Some(filter) = self.filter.as_ref().filter(|_| !lone.is_empty()) else { return true };
         let second = is_much.then(|| &*self.second.get_or_insert_with(|| filter.clone()));
         let matches = payloads::search(capture, filter, second, lone, &mut self.messages, stop);
-        found.alone.extend(matches.iter().flatten());
+        matches.iter().flatten().for_each(|picked| found.add(*picked));
         matches.is_some()
     }
 
     /// What the payloads of the others tell; `false` if it was stopped.
-    fn payloads(
-        &mut self,
-        capture: &Capture,
-        mut candidates: Vec<Candidate>,
-        stop: &AtomicBool,
-        found: &mut Step,
-    ) -> bool {
+    fn payloads(&mut self, capture: &Capture, candidates: Vec<Candidate>, stop: &AtomicBool, found: &mut Step) -> bool {
         let Some(filter) = self.filter.as_ref().filter(|_| !candidates.is_empty()) else { return true };
-        // in the order of the file
-        candidates.sort_by_key(|candidate| candidate.entry.position().map(|position| position.block));
-        let mut reader = BulkReader::of(capture, candidates.iter().map(|candidate| &candidate.entry));
-        let mut unsure = Vec::new();
-        for candidate in candidates {
+        let order = in_file_order(candidates.iter().map(|candidate| &candidate.entry));
+        let mut reader = BulkReader::of(capture, order.iter().map(|place| &candidates[*place].entry));
+        let mut are_unsure = vec![false; candidates.len()];
+        for place in order {
             if stop.load(Ordering::Relaxed) {
                 return false;
             }
+            let candidate = &candidates[place];
             match candidate.eval(filter, &mut reader, &mut self.messages) {
                 Truth::Yes => found.matches.push((candidate.n, candidate.placed.head)),
-                Truth::Unsure => unsure.push(candidate),
+                Truth::Unsure => are_unsure[place] = true,
                 Truth::No | Truth::Unread => {}
             }
         }
-        unsure.sort_unstable_by_key(|candidate| candidate.n);
-        for candidate in unsure {
+        for (candidate, _) in candidates.into_iter().zip(are_unsure).filter(|(_, is_unsure)| *is_unsure) {
             let waiting = self.later.entry(candidate.placed.head).or_default();
             if waiting.len() < Self::MOST_LATER {
                 waiting.push(candidate);
@@ -372,9 +366,22 @@ impl Step {
         self.alone.is_empty() && self.matches.is_empty() && self.threads.is_empty()
     }
 
+    /// Frames that match and stand for themselves.
+    fn add(&mut self, picked: Picked) {
+        if !picked.is_empty() {
+            *self.alone.entry(picked.first).or_default() |= picked.bits;
+        }
+    }
+
+    /// The same, in ascending order, and none of them from now on.
+    pub(super) fn take_alone(&mut self) -> impl Iterator<Item = Picked> + use<> {
+        std::mem::take(&mut self.alone).into_iter().map(|(first, bits)| Picked { first, bits })
+    }
+
     /// The frames that match, in no order.
     fn numbers(&self) -> impl Iterator<Item = u64> {
-        self.alone.iter().flat_map(|picked| picked.numbers()).chain(self.matches.iter().map(|(n, _)| *n))
+        let alone = self.alone.iter().flat_map(|(&first, &bits)| Picked { first, bits }.numbers());
+        alone.chain(self.matches.iter().map(|(n, _)| *n))
     }
 }
 

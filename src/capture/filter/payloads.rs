@@ -7,7 +7,7 @@ use super::Filter;
 use super::expr::{Facts, Payload, Truth};
 use super::picked::Picked;
 use super::threads::Placed;
-use crate::capture::bulk::BulkReader;
+use crate::capture::bulk::{BulkReader, in_file_order};
 use crate::capture::{Capture, FrameEntry, MessageReader};
 
 /// Frames that are laid out at once, 64 each: that many stay in the processor's caches, and lie within few pieces of the file.
@@ -66,7 +66,7 @@ fn matching(
                 matches[place].bits |= 1 << (n - matches[place].first);
             }
         }
-        found.extend(matches.into_iter().filter(|picked| picked.bits != 0));
+        found.extend(matches.into_iter().filter(|picked| !picked.is_empty()));
     }
     Some(found)
 }
@@ -100,11 +100,10 @@ impl Frames {
             }
         }
         // in which they are most of the time
-        let place = |entry: &FrameEntry| entry.position().map(|position| position.block);
-        if !entries.is_sorted_by_key(place) {
-            let mut both: Vec<_> = numbers.drain(..).zip(entries.drain(..)).collect();
-            both.sort_by_key(|(_, entry)| place(entry));
-            (*numbers, *entries) = both.into_iter().unzip();
+        if !entries.is_sorted_by_key(|entry| entry.position().map(|position| position.block)) {
+            let order = in_file_order(entries.iter());
+            *numbers = order.iter().map(|place| numbers[*place]).collect();
+            *entries = order.iter().map(|place| entries[*place]).collect();
         }
     }
 }

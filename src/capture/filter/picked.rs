@@ -18,6 +18,10 @@ impl Picked {
         Self { first: n, bits: 1 }
     }
 
+    pub(super) const fn is_empty(self) -> bool {
+        self.bits == 0
+    }
+
     /// Those of them above `n`.
     pub(super) const fn above(self, n: u64) -> Self {
         let gone = (n + 1).saturating_sub(self.first);

@@ -83,14 +83,9 @@ impl Sifted {
 
     fn add(&mut self, step: &mut Step, has_filter: bool, gone: u64) {
         step.matches.sort_unstable();
-        step.alone.sort_unstable_by_key(|picked| picked.first);
-        step.alone.dedup_by(|later, picked| {
-            let is_same = later.first == picked.first;
-            picked.bits |= if is_same { later.bits } else { 0 };
-            is_same
-        });
+        let alone = step.take_alone();
         let mut matches = step.matches.drain(..).filter(|(n, _)| *n > gone).peekable();
-        for picked in step.alone.drain(..).map(|picked| picked.above(gone)) {
+        for picked in alone.map(|picked| picked.above(gone)) {
             while let Some((n, head)) = matches.next_if(|(n, _)| *n < picked.first) {
                 self.add_one(n, head, has_filter, gone);
             }
