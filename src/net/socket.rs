@@ -244,6 +244,7 @@ mod tests {
         let ((), got) = timeout(Duration::from_secs(20), both).await.expect("the end is told");
         assert!(got == sent);
     }
+
     #[test]
     fn rooms_are_used_again_and_never_while_bytes_in_them_are_needed() {
         let mut rooms = Rooms::default();
