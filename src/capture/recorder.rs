@@ -34,7 +34,7 @@ const PORTION: u64 = 256 << 10;
 const LITTLE: u64 = 64 << 10;
 /// How long it rests: what comes meanwhile is written and shown together. To wake for each message, and wake those who
 /// show it, would cost more than all the rest.
-const REST: Duration = Duration::from_millis(1);
+const REST: Duration = Duration::from_millis(2);
 
 /// Hands events to the recorder.
 #[derive(Clone, Debug)]
