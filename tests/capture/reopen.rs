@@ -3,14 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
 
 use wsinspect::capture::{self, Capture, Cause, Follower, Index, Note, Origin, SocketEnd, Vantage};
 use wsinspect::formats::jsonl::{JsonLines, Options};
 use wsinspect::lint::Limits;
 use wsinspect::wire::{Opcode, Side};
 
-use crate::support::{RESPONSE, Script, masked, plain};
+use crate::support::{RESPONSE, Script, masked, plain, until};
 
 /// A capture as JSON Lines.
 fn lines(capture: &Capture) -> String {
@@ -175,11 +174,7 @@ fn a_recording_that_is_still_being_written_is_followed() {
     let (reading, stopped) = (opened.reading, stop.clone());
     let thread = std::thread::spawn(move || reading.run(true, &stopped));
     std::fs::write(&path, &whole).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while opened.capture.index().totals().frames < 10 {
-        assert!(Instant::now() < deadline, "{:?}", opened.capture.index().totals());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until(|| opened.capture.index().totals().frames >= 10);
     stop.store(true, std::sync::atomic::Ordering::Release);
     assert_eq!(thread.join().unwrap(), [""; 0]);
     assert!(lines(&opened.capture) == lines(&recorded.capture));

@@ -222,11 +222,7 @@ impl Feed {
     }
 
     fn wait(&self, condition: impl Fn(&Index) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !condition(&self.capture.index()) {
-            assert!(Instant::now() < deadline, "recorded so far: {:?}", self.capture.index().totals());
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        until(|| condition(&self.capture.index()));
     }
 
     pub(crate) fn done(self) -> Recorded {

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -355,11 +356,13 @@ fn standard_input_waits_for_a_server_that_does_not_read() {
         }
     });
     // it gets going, and comes to a stop
-    let mut last = 0;
+    let (mut last, mut since) = (0, Instant::now());
     eventually("standard input to wait", || {
         let now = written.load(Ordering::Relaxed);
-        std::thread::sleep(std::time::Duration::from_millis(500));
-        (std::mem::replace(&mut last, now) == now && now > 0).then_some(())
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        (now > 0 && since.elapsed() >= Duration::from_millis(500)).then_some(())
     });
     // 4 MiB in our program, and what the system's buffers take
     assert!(last * LINE < 48 << 20, "{last} lines were taken");

@@ -4,7 +4,6 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -362,13 +361,12 @@ fn what_is_captured_on_loopback_opens_to_the_frames_that_were_sent() {
     };
     let mut tcpdump = Running(tcpdump.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
     let errors = Lines::follow(tcpdump.0.stderr.take().unwrap());
-    let deadline = Instant::now() + PATIENCE;
-    while !file.exists() {
-        if tcpdump.0.try_wait().unwrap().is_some() {
-            return skip(&format!("what is captured on loopback opens: {:?}", errors.all()), "the right to capture");
-        }
-        assert!(Instant::now() < deadline);
-        std::thread::sleep(Duration::from_millis(5));
+    let captures = eventually("the capture to begin", || {
+        let ended = tcpdump.0.try_wait().unwrap();
+        file.exists().then_some(true).or(ended.map(|_| false))
+    });
+    if !captures {
+        return skip(&format!("what is captured on loopback opens: {:?}", errors.all()), "the right to capture");
     }
     let mut client = Client::open(program.address());
     client.echoes("over the loopback");

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 use wsinspect::wire::{CloseCode, Header, MaskingKey, Opcode, encode_frame};
 
-use crate::support::{Client, PATIENCE, Program, Terminal, masked};
+use crate::support::{Client, PATIENCE, Program, Terminal, eventually, masked};
 
 const WIDE: (u16, u16) = (120, 36);
 
@@ -337,14 +337,7 @@ fn when_the_terminal_dies_the_traffic_goes_on() {
     assert_eq!(client.read_close().0, Some(CloseCode::GOING_AWAY));
     client.message(Opcode::CLOSE, b"\x03\xe9");
     client.ended();
-    let deadline = Instant::now() + PATIENCE;
-    let status = loop {
-        if let Some(status) = program.try_wait().unwrap() {
-            break status;
-        }
-        assert!(Instant::now() < deadline, "the program goes on after SIGTERM");
-        std::thread::sleep(Duration::from_millis(10));
-    };
+    let status = eventually("the program to end after SIGTERM", || program.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
 }
 
