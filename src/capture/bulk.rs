@@ -7,10 +7,10 @@ use std::ops::Range;
 use super::Capture;
 use super::connection::Connection;
 use super::event::ConnectionId;
-use super::file::{Pieces, Position};
+use super::file::Pieces;
 use super::frame_entry::FrameEntry;
 use super::tcp::Conversation;
-use crate::wire::{mask, mask_into};
+use crate::wire::{Header, mask, mask_into};
 
 /// Reads payloads of frames in the order in which they were announced. If a frame goes meanwhile (`--keep`), what is read of
 /// it means nothing, and nobody asks for it any more.
@@ -89,8 +89,8 @@ impl<'a> BulkReader<'a> {
     /// Reads the first `most` payload bytes of a frame as [`Capture::payload`] does; nothing is there where that fails.
     #[inline]
     pub(super) fn read(&mut self, frame: &FrameEntry, most: u64) {
-        if !self.read_usual(frame, most) {
-            self.read_otherwise(frame, most);
+        if !self.read_usual(frame, most) && self.read_otherwise(frame, most).is_err() {
+            self.payload = Payload::Copied(0);
         }
     }
 
@@ -98,20 +98,16 @@ impl<'a> BulkReader<'a> {
     #[inline]
     fn read_usual(&mut self, frame: &FrameEntry, most: u64) -> bool {
         let Some(position) = frame.position().filter(|_| frame.is_complete()) else { return false };
-        let id = frame.connection();
-        let conversation = self.conversations.get(place_of(id)).and_then(Option::as_ref);
-        let Some((_, conversation)) = conversation.filter(|(this, _)| *this == id) else { return false };
+        let Some(conversation) = self.conversation(frame.connection()) else { return false };
         let header = frame.header();
-        let length = usize::try_from(header.length.min(most)).unwrap_or(usize::MAX);
+        let length = length_of(&header, most);
         let place = self.pieces.place(conversation, frame.from(), position, header.len() as u64, length);
-        let Some((place, bytes)) = place.and_then(|place| Some((place.clone(), self.pieces.held(&place)?))) else {
-            return false;
-        };
+        let Some(place) = place else { return false };
         self.payload = if let Some(key) = header.masking_key {
             if self.room.len() < length {
                 self.room.resize(length, 0);
             }
-            mask_into(&mut self.room, bytes, key, 0);
+            mask_into(&mut self.room, self.pieces.held(&place).unwrap_or_default(), key, 0);
             Payload::Copied(length)
         } else {
             Payload::InPlace(place)
@@ -120,15 +116,48 @@ impl<'a> BulkReader<'a> {
     }
 
     #[cold]
-    fn read_otherwise(&mut self, frame: &FrameEntry, most: u64) {
-        let read = match frame.position().filter(|_| frame.is_complete()) {
-            Some(position) => self.read_at(frame, position, most),
-            None => self.capture.payload(frame, 0..most).map(|payload| {
-                self.room = payload;
-                Payload::Copied(self.room.len())
-            }),
+    fn read_otherwise(&mut self, frame: &FrameEntry, most: u64) -> io::Result<()> {
+        let Some(position) = frame.position().filter(|_| frame.is_complete()) else {
+            self.room = self.capture.payload(frame, 0..most)?;
+            self.payload = Payload::Copied(self.room.len());
+            return Ok(());
         };
-        self.payload = read.unwrap_or(Payload::Copied(0));
+        self.read_ahead(position.block)?;
+        self.have_conversation(frame.connection());
+        // with both at hand it is as usual, but for few
+        if self.read_usual(frame, most) {
+            return Ok(());
+        }
+        let header = frame.header();
+        let mut room = std::mem::take(&mut self.room);
+        room.clear();
+        if let Some(conversation) = self.conversation(frame.connection()) {
+            let length = length_of(&header, most);
+            self.pieces.read(conversation, frame.from(), position, header.len() as u64, length, &mut room)?;
+        }
+        if let Some(key) = header.masking_key {
+            mask(&mut room, key, 0);
+        }
+        self.payload = Payload::Copied(room.len());
+        self.room = room;
+        Ok(())
+    }
+
+    /// That of a connection, if it is at hand.
+    #[inline]
+    fn conversation(&self, id: ConnectionId) -> Option<&Conversation> {
+        let (this, conversation) = self.conversations.get(id.0 as usize % CONVERSATIONS)?.as_ref()?;
+        (*this == id).then_some(conversation)
+    }
+
+    /// Has it at hand from now on, if there is such a connection.
+    fn have_conversation(&mut self, id: ConnectionId) {
+        if self.conversation(id).is_none() {
+            self.conversations.resize_with(CONVERSATIONS, || None);
+            let addresses = self.capture.index().connection(id).map(Connection::addresses);
+            self.conversations[id.0 as usize % CONVERSATIONS] =
+                addresses.map(|(client, server)| (id, Conversation::new(client, server)));
+        }
     }
 
     pub(super) fn capture(&self) -> &'a Capture {
@@ -141,28 +170,6 @@ impl<'a> BulkReader<'a> {
             Payload::Copied(length) => &self.room[..*length],
             Payload::InPlace(place) => self.pieces.held(place).unwrap_or_default(),
         }
-    }
-
-    fn read_at(&mut self, frame: &FrameEntry, position: Position, most: u64) -> io::Result<Payload> {
-        self.read_ahead(position.block)?;
-        let id = frame.connection();
-        if self.conversations.is_empty() {
-            self.conversations.resize_with(CONVERSATIONS, || None);
-        }
-        let conversation = &mut self.conversations[place_of(id)];
-        if conversation.as_ref().is_none_or(|(this, _)| *this != id) {
-            let addresses = self.capture.index().connection(id).map(Connection::addresses);
-            *conversation = addresses.map(|(client, server)| (id, Conversation::new(client, server)));
-        }
-        let Some((_, conversation)) = conversation else { return Ok(Payload::Copied(0)) };
-        let header = frame.header();
-        let length = usize::try_from(header.length.min(most)).unwrap_or(usize::MAX);
-        self.room.clear();
-        self.pieces.read(conversation, frame.from(), position, header.len() as u64, length, &mut self.room)?;
-        if let Some(key) = header.masking_key {
-            mask(&mut self.room, key, 0);
-        }
-        Ok(Payload::Copied(self.room.len()))
     }
 
     /// Makes sure that the block at `at` is in memory, if its frame was announced to be next.
@@ -180,8 +187,9 @@ impl<'a> BulkReader<'a> {
     }
 }
 
-fn place_of(id: ConnectionId) -> usize {
-    id.0 as usize % CONVERSATIONS
+/// How many payload bytes are read of a frame.
+fn length_of(header: &Header, most: u64) -> usize {
+    usize::try_from(header.length.min(most)).unwrap_or(usize::MAX)
 }
 
 /// The places of `frames` among them, in the order in which they stand in the file; those that are not there come first.

@@ -340,17 +340,7 @@ mod tests {
             let glance = Block::of(first, span, true, &Clocks::of(filter.zone.clone())).glance(&filter.expr);
             for (i, entry) in entries[from..].iter().enumerate().take(Block::MOST) {
                 let n = first + i as u64;
-                let Placed { message, fragments, .. } = Placed::alone(n, entry.opcode());
-                let facts = Facts {
-                    n,
-                    entry,
-                    header: entry.header(),
-                    findings: &[],
-                    message,
-                    fragments,
-                    rtt: None,
-                    zone: &filter.zone,
-                };
+                let facts = Facts::of(&filter, n, entry, Placed::alone(n, entry.opcode()), &[], None);
                 let truth = filter.expr.eval(&facts, &mut None);
                 match (glance.yes >> i & 1, glance.maybe >> i & 1) {
                     (1, 1) => prop_assert_eq!(truth, Truth::Yes),

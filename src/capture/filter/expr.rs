@@ -4,9 +4,11 @@ use jiff::tz::TimeZone;
 use memchr::memmem::Finder;
 use regex::bytes::Regex;
 
+use super::Filter;
 use super::clocks::offset_of_day;
 use super::columns;
 use super::field::Field;
+use super::threads::Placed;
 use super::value::TimeValue;
 use crate::capture::bulk::BulkReader;
 use crate::capture::{FrameEntry, MessageReader};
@@ -92,6 +94,20 @@ pub(super) struct Payload<'a, 'c> {
     messages: &'a mut MessageReader,
     is_read: bool,
     inflated: Option<Vec<u8>>,
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn of(
+        filter: &'a Filter,
+        n: u64,
+        entry: &'a FrameEntry,
+        placed: Placed,
+        findings: &'a [(u64, Finding)],
+        rtt: Option<u64>,
+    ) -> Self {
+        let Placed { message, fragments, .. } = placed;
+        Self { n, entry, header: entry.header(), findings, message, fragments, rtt, zone: &filter.zone }
+    }
 }
 
 impl<'a, 'c> Payload<'a, 'c> {

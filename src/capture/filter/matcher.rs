@@ -261,7 +261,7 @@ impl Matcher {
         let Some(filter) = &self.filter else { return };
         let findings = if filter.asks_rules && entry.has_findings() { index.findings(n) } else { &[] };
         let rtt = if filter.asks_round_trips { index.round_trip(n) } else { None };
-        let facts = facts(filter, n, entry, placed, findings, rtt);
+        let facts = Facts::of(filter, n, entry, placed, findings, rtt);
         let truth = filter.expr.eval(&facts, &mut None);
         if matches!(truth, Truth::Unread | Truth::Unsure) {
             undecided.bytes = undecided.bytes.saturating_add(entry.length());
@@ -387,19 +387,7 @@ impl Step {
 
 impl Candidate {
     fn eval(&self, filter: &Filter, reader: &mut BulkReader<'_>, messages: &mut MessageReader) -> Truth {
-        let facts = facts(filter, self.n, &self.entry, self.placed, &self.findings, self.rtt);
+        let facts = Facts::of(filter, self.n, &self.entry, self.placed, &self.findings, self.rtt);
         filter.expr.eval(&facts, &mut Some(Payload::of(reader, messages)))
     }
-}
-
-fn facts<'a>(
-    filter: &'a Filter,
-    n: u64,
-    entry: &'a FrameEntry,
-    placed: Placed,
-    findings: &'a [(u64, Finding)],
-    rtt: Option<u64>,
-) -> Facts<'a> {
-    let Placed { message, fragments, .. } = placed;
-    Facts { n, entry, header: entry.header(), findings, message, fragments, rtt, zone: &filter.zone }
 }

@@ -56,9 +56,7 @@ fn matching(
             if stop.load(Ordering::Relaxed) {
                 return None;
             }
-            let header = entry.header();
-            let Placed { message, fragments, .. } = Placed::alone(n, header.opcode);
-            let facts = Facts { n, entry, header, findings: &[], message, fragments, rtt: None, zone: &filter.zone };
+            let facts = Facts::of(filter, n, entry, Placed::alone(n, entry.opcode()), &[], None);
             // what depends on frames to come is none of these
             if filter.expr.eval(&facts, &mut Some(Payload::of(&mut reader, messages))) == Truth::Yes
                 && let Some(place) = matches.partition_point(|picked| picked.first <= n).checked_sub(1)
