@@ -89,8 +89,14 @@ impl<'a> BulkReader<'a> {
     /// Reads the first `most` payload bytes of a frame as [`Capture::payload`] does; nothing is there where that fails.
     #[inline]
     pub(super) fn read(&mut self, frame: &FrameEntry, most: u64) {
-        if !self.read_usual(frame, most) && self.read_otherwise(frame, most).is_err() {
-            self.payload = Payload::Copied(0);
+        let mut is_ready = false;
+        while !self.read_usual(frame, most) {
+            // with all that it takes at hand it is as usual, but for few
+            if is_ready || self.make_ready(frame).is_err() {
+                self.payload = self.read_otherwise(frame, most).unwrap_or(Payload::Copied(0));
+                return;
+            }
+            is_ready = true;
         }
     }
 
@@ -115,32 +121,34 @@ impl<'a> BulkReader<'a> {
         true
     }
 
+    /// Has at hand what that takes.
     #[cold]
-    fn read_otherwise(&mut self, frame: &FrameEntry, most: u64) -> io::Result<()> {
-        let Some(position) = frame.position().filter(|_| frame.is_complete()) else {
-            self.room = self.capture.payload(frame, 0..most)?;
-            self.payload = Payload::Copied(self.room.len());
-            return Ok(());
-        };
-        self.read_ahead(position.block)?;
-        self.have_conversation(frame.connection());
-        // with both at hand it is as usual, but for few
-        if self.read_usual(frame, most) {
-            return Ok(());
+    fn make_ready(&mut self, frame: &FrameEntry) -> io::Result<()> {
+        if let Some(position) = frame.position().filter(|_| frame.is_complete()) {
+            self.read_ahead(position.block)?;
+            self.have_conversation(frame.connection());
         }
-        let header = frame.header();
+        Ok(())
+    }
+
+    #[cold]
+    fn read_otherwise(&mut self, frame: &FrameEntry, most: u64) -> io::Result<Payload> {
         let mut room = std::mem::take(&mut self.room);
         room.clear();
-        if let Some(conversation) = self.conversation(frame.connection()) {
-            let length = length_of(&header, most);
-            self.pieces.read(conversation, frame.from(), position, header.len() as u64, length, &mut room)?;
+        if let Some(position) = frame.position().filter(|_| frame.is_complete()) {
+            let header = frame.header();
+            if let Some(conversation) = self.conversation(frame.connection()) {
+                let length = length_of(&header, most);
+                self.pieces.read(conversation, frame.from(), position, header.len() as u64, length, &mut room)?;
+            }
+            if let Some(key) = header.masking_key {
+                mask(&mut room, key, 0);
+            }
+        } else {
+            room = self.capture.payload(frame, 0..most)?;
         }
-        if let Some(key) = header.masking_key {
-            mask(&mut room, key, 0);
-        }
-        self.payload = Payload::Copied(room.len());
         self.room = room;
-        Ok(())
+        Ok(Payload::Copied(self.room.len()))
     }
 
     /// That of a connection, if it is at hand.

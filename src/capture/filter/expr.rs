@@ -97,6 +97,7 @@ pub(super) struct Payload<'a, 'c> {
 }
 
 impl<'a> Facts<'a> {
+    #[inline]
     pub(super) fn of(
         filter: &'a Filter,
         n: u64,
