@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::ahead::Ahead;
 use super::event::{ConnectionId, Event, EventKind, Timestamp};
 use super::gather::{CAN_GATHER, write_around};
+use super::gone;
 use super::packets::{Apart, PacketWriter};
 use super::pcapng::{BlockPrefix, PACKET_PREFIX};
 use super::place::Place;
@@ -135,6 +136,24 @@ impl CaptureWriter {
         self.pending.extend(marks);
         self.pending_bytes.clear();
         written
+    }
+
+    /// The file's next `bytes` bytes are left to whoever writes there: what stands there is passed over meanwhile, and takes
+    /// hardly any room on the disk. Returned is where they are, and how many of them take none.
+    pub(super) fn leave(&mut self, bytes: u64) -> io::Result<(Range<u64>, u64)> {
+        let left = self.length..self.length + bytes;
+        let current = self.place.current();
+        match gone::leave(&current.file, left.clone()) {
+            Ok(given_back) => {
+                self.length = left.end;
+                Ok((left, given_back))
+            }
+            Err(error) => {
+                // as where a write fails
+                let _ = current.file.set_len(self.length);
+                Err(error)
+            }
+        }
     }
 
     /// Writes what was pushed and gives the disk back what was taken for more.

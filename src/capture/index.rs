@@ -172,6 +172,11 @@ impl Index {
         self.connections_gone
     }
 
+    /// How many connections are gone when those that `stays` does not keep are, too.
+    pub(super) fn connections_gone_without(&self, stays: impl Fn(ConnectionId) -> bool) -> u64 {
+        self.connections_gone + self.connections.iter().filter(|connection| !stays(connection.id)).count() as u64
+    }
+
     /// Whether what stands at `position` in the file has not gone.
     pub fn is_there(&self, position: Position) -> bool {
         position.block >= self.kept_from || self.moved.binary_search(&position.block).is_ok()
@@ -370,6 +375,11 @@ impl Index {
     /// The parts of the file that hold nothing any more, in ascending order.
     pub fn holes(&self) -> &[Range<u64>] {
         &self.holes
+    }
+
+    /// There is another one, behind the others.
+    pub(super) fn add_hole(&mut self, hole: Range<u64>) {
+        self.holes.push(hole);
     }
 
     pub(super) fn set_holes(&mut self, holes: Vec<Range<u64>>) {

@@ -1,21 +1,21 @@
 //! A recording without a name is kept within a size: its oldest part goes, a region of the file at a time.
 //!
 //! A region that goes becomes blocks of a local type, which other programs pass over, and its room on the disk is given
-//! back by a hole: what stands elsewhere in the file stays where it is. What it takes to read on after it is written anew
-//! at its beginning: how many frames are gone, and the opening of each connection that goes on (`capture/prelude.rs`).
+//! back by a hole: what stands elsewhere in the file stays where it is. What it takes to read on after it is how many frames
+//! are gone, and the opening of each connection that goes on (`capture/prelude.rs`): that is written into room that was left
+//! for it at the region's end, and seen once all of it is there.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 use std::sync::PoisonError;
 
 use super::Capture;
 use super::event::ConnectionId;
 use super::file::{CaptureWriter, Position};
+use super::gone::{self, Change};
 use super::index::Index;
-use super::pcapng::{self, GONE, GONE_LENGTH};
 use super::prelude::{self, Going, Moved};
 use super::recorder::Deriver;
 use crate::wire::Side;
@@ -25,13 +25,13 @@ use crate::wire::Side;
 pub(super) struct Keep {
     /// Bytes on the disk, beyond which the oldest region goes; a quarter of that is the most memory for the index.
     limit: u64,
-    /// Where the first region began.
+    /// Where the block begins that the first region becomes part of when it goes.
     first: u64,
     /// Where the oldest region begins.
     start: u64,
     /// The ends of the regions, ascending.
     borders: VecDeque<Border>,
-    /// Where the last block of what went before the region that went last begins: it still grows.
+    /// Where the last block of what is gone begins: it still grows.
     grows: u64,
     /// Bytes that the disk has got back before that, and since.
     given_back: [u64; 2],
@@ -44,7 +44,10 @@ pub(super) struct Keep {
 /// The end of a region: everything before it may go.
 #[derive(Debug)]
 struct Border {
-    at: u64,
+    /// What was left in the file for the openings of connections, up to the end of the region.
+    room: Range<u64>,
+    /// Bytes of it, and of what was left for earlier ones in the same region, that the disk has got back.
+    given_back: u64,
     /// Frames recorded by then.
     frames: u64,
     /// The last connection that had begun by then.
@@ -57,15 +60,26 @@ struct Border {
 const REGIONS: u64 = 16;
 /// The share of the limit that the index may take in memory.
 const MEMORY: u64 = 4;
+/// The share of the limit that may be left for the openings of connections.
+const OPENINGS: u64 = 4;
+/// The share of a region that frames at hand may take of that.
+const UNFINISHED: u64 = 8;
 /// No region is smaller.
 const LEAST: u64 = 4096;
-/// What room on a disk is a multiple of.
-const PAGE: u64 = 4096;
 
 impl Keep {
-    pub(super) fn new(limit: u64, start: u64) -> Self {
-        let borders = VecDeque::new();
-        Self { limit, first: start, start, borders, grows: start, given_back: [0; 2], memory: 0, refused: false }
+    pub(super) fn start(limit: u64, writer: &mut CaptureWriter) -> io::Result<Self> {
+        let first = writer.leave(gone::LEAST)?.0.start;
+        Ok(Self {
+            limit,
+            first,
+            start: writer.length(),
+            borders: VecDeque::new(),
+            grows: first,
+            given_back: [0; 2],
+            memory: 0,
+            refused: false,
+        })
     }
 
     /// Bytes that are written at once, at most.
@@ -75,7 +89,7 @@ impl Keep {
     }
 
     /// Looks, between two writes, whether the oldest frames have to go.
-    pub(super) fn look(&mut self, writer: &CaptureWriter, deriver: &mut Deriver, capture: &Capture) {
+    pub(super) fn look(&mut self, writer: &mut CaptureWriter, deriver: &mut Deriver, capture: &Capture) {
         if self.refused || writer.place().current().keep {
             // nothing goes any more
             self.borders.clear();
@@ -83,18 +97,10 @@ impl Keep {
         }
         let region = self.limit / REGIONS;
         let memory = capture.index().memory();
-        let since = writer.length() - self.borders.back().map_or(self.start, |border| border.at);
+        let since = writer.length() - self.borders.back().map_or(self.start, |border| border.room.end);
         if since >= region.max(LEAST) || (since >= LEAST && memory >= self.memory + region / MEMORY) {
             self.memory = memory;
-            capture.update(|index| {
-                deriver.border(index);
-                self.borders.push_back(Border {
-                    at: writer.length(),
-                    frames: index.totals().frames,
-                    last: index.connections().last().map_or(ConnectionId(0), |connection| connection.id),
-                    going: deriver.going(writer),
-                });
-            });
+            self.note_border(writer, deriver, capture);
         }
         // the last region is what is being shown
         let mut dropped = false;
@@ -109,40 +115,79 @@ impl Keep {
         }
     }
 
+    /// Ends a region here, with room for what has to be written anew when it goes.
+    fn note_border(&mut self, writer: &mut CaptureWriter, deriver: &mut Deriver, capture: &Capture) {
+        let going = deriver.going(writer);
+        let openings = prelude::length(&going, capture, self.unfinished()).min(self.limit / OPENINGS / 4 * 4);
+        // if it can't be written, nothing can: the next write tries again
+        let Ok((room, given_back)) = writer.leave(openings + Change::AROUND) else { return };
+        capture.update(|index| {
+            deriver.border(index);
+            index.file_length = writer.length();
+            index.add_hole(room.clone());
+            self.borders.push_back(Border {
+                room,
+                given_back,
+                frames: index.totals().frames,
+                last: index.connections().last().map_or(ConnectionId(0), |connection| connection.id),
+                going,
+            });
+        });
+    }
+
+    /// The most bytes of frames at hand that are written anew.
+    fn unfinished(&self) -> u64 {
+        self.limit / REGIONS / UNFINISHED
+    }
+
     fn is_over(&self, writer: &CaptureWriter, capture: &Capture) -> bool {
         // what is being exported goes only when there is no other way
         let limit = if capture.is_held() { self.limit.saturating_mul(2) } else { self.limit };
-        let file = writer.length() - self.given_back.iter().sum::<u64>() + limit / REGIONS;
+        let left = self.borders.iter().map(|border| border.given_back).sum::<u64>();
+        let file = writer.length() - self.given_back.iter().sum::<u64>() - left + limit / REGIONS;
         file > limit || capture.index().memory() > limit / MEMORY
     }
 
     /// Drops the oldest region; `false` if it has to stay.
     fn drop_oldest(&mut self, writer: &CaptureWriter, deriver: &mut Deriver, capture: &Capture) -> bool {
         let may_be_cut = writer.place().may_be_cut.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(border) = self.borders.front().filter(|border| *may_be_cut && border.at <= capture.copied()) else {
+        let Some(border) = self.borders.front().filter(|border| *may_be_cut && border.room.end <= capture.copied())
+        else {
             return false;
         };
         let file = writer.place().current().file.clone();
-        let (start, end) = (self.start, border.at);
-        let first = start + GONE_LENGTH as u64;
-        let anew = prelude::write(&border.going, capture, first, (end - start) / 2);
-        if anew.is_short && end - start < self.limit / 2 {
+        if gone::take_back(&file, &border.room).is_err() {
+            // there may be room on the disk at another time
+            return false;
+        }
+        let end = border.room.end;
+        let place = Change::packets(&border.room);
+        let anew = prelude::write(&border.going, capture, place, self.unfinished());
+        if anew.is_short && end - self.start < self.limit / 2 {
             // it goes together with the next one, which gives more room
+            let given_back = gone::give_back(&file, &gone::split(border.room.clone()));
             drop(may_be_cut);
+            self.refused = given_back.is_err();
+            let given_back = border.given_back;
             self.borders.pop_front();
+            self.borders.iter_mut().take(1).for_each(|next| next.given_back += given_back);
             return true;
         }
-        let gone_from = first + anew.packets.len() as u64;
         let stays = |id: ConnectionId| id > border.last || border.going.binary_search_by_key(&id, |one| one.id).is_ok();
+        let counts = [border.frames, capture.index().connections_gone_without(stays)];
+        let Change { hidden, switch, head, rest } = Change::new(self.grows, &border.room, counts, &anew.packets);
+        let is_hidden = gone::write(&file, &hidden);
         let mut written = Ok(());
         capture.update(|index| {
-            index.drop_first(border.frames, end, stays);
-            let counts = [index.gone(), index.connections_gone()];
-            index.set_holes(vec![self.first..start, gone_from..end]);
-            written = write_anew(&file, start..end, gone_from, counts, &anew.packets);
-            move_all(&anew.moved, border.frames, end, index, deriver);
+            written = is_hidden.and_then(|()| gone::write(&file, &[switch]));
+            if written.is_ok() {
+                index.drop_first(border.frames, end, stays);
+                let later = self.borders.iter().skip(1).map(|border| border.room.clone());
+                index.set_holes([self.first..head, rest.clone()].into_iter().chain(later).collect());
+                move_all(&anew.moved, border.frames, end, index, deriver);
+            }
         });
-        let given_back = written.and_then(|()| self.give_back(&file, start, gone_from..end));
+        let given_back = written.and_then(|()| self.give_back(&file, head, rest));
         // what is not given back is not worth losing frames for
         self.refused = given_back.is_err();
         self.start = end;
@@ -154,102 +199,19 @@ impl Keep {
         true
     }
 
-    /// Gives the room of what is gone back to the disk: of what went before `start`, with what was written anew there, and
-    /// of `hole`.
-    fn give_back(&mut self, file: &File, start: u64, hole: Range<u64>) -> io::Result<()> {
-        let mut since = 0;
-        for block in split(hole) {
-            since += hollow(file, &block)?;
+    /// Gives the room of what is gone back to the disk: up to `head`, and what is left of the room for the openings.
+    fn give_back(&mut self, file: &File, head: u64, rest: Range<u64>) -> io::Result<()> {
+        // what went bit by bit becomes few large blocks: the ends of each take a page
+        let mut whole = gone::split(self.grows..head);
+        if whole.len() > 1 {
+            gone::write(file, &gone::blocks(&whole))?;
         }
-        if self.grows < start {
-            // what went bit by bit becomes few large blocks: the ends of each take a page
-            let mut blocks = split(self.grows..start);
-            write_gone(file, &blocks)?;
-            let last = blocks.pop().unwrap_or(start..start);
-            self.grows = last.start;
-            for block in &blocks {
-                self.given_back[0] += hollow(file, block)?;
-            }
-            since += hollow(file, &last)?;
-        }
-        self.given_back[1] = since;
+        let grows = whole.split_off(whole.len() - 1);
+        self.grows = grows.first().map_or(self.grows, |block| block.start);
+        self.given_back[0] += gone::give_back(file, &whole)?;
+        self.given_back[1] = gone::give_back(file, &[grows, gone::split(rest)].concat())?;
         Ok(())
     }
-}
-
-/// Makes a region one that is gone, but for `packets` at its beginning. At every moment it is one block that is passed
-/// over, or all of what it is to be.
-fn write_anew(file: &File, region: Range<u64>, gone_from: u64, counts: [u64; 2], packets: &[u8]) -> io::Result<()> {
-    let mut head = pcapng::gone(counts);
-    head[4..8].copy_from_slice(&length(&region).to_le_bytes());
-    // without the length at the end, which would have to stand elsewhere
-    file.write_all_at(&head[..GONE_LENGTH - 4], region.start)?;
-    write_gone(file, &split(gone_from..region.end))?;
-    file.write_all_at(packets, region.start + GONE_LENGTH as u64)?;
-    let head = pcapng::gone(counts);
-    file.write_all_at(&head[GONE_LENGTH - 4..], region.start + (GONE_LENGTH - 4) as u64)?;
-    file.write_all_at(&head[4..8], region.start + 4)
-}
-
-/// The blocks of what is gone: Wireshark believes in none of more than 16 MiB.
-fn split(gone: Range<u64>) -> Vec<Range<u64>> {
-    const MOST: u64 = 16 << 20;
-    let mut blocks = Vec::new();
-    let mut at = gone.start;
-    while gone.end - at > MOST {
-        // what is left has room for a block, too
-        let length = if gone.end - at - MOST < PAGE { MOST - PAGE } else { MOST };
-        blocks.push(at..at + length);
-        at += length;
-    }
-    blocks.push(at..gone.end);
-    blocks
-}
-
-/// Makes blocks of what is gone. The first one is written last: until then it is one with what comes after it, or what
-/// it was before. What they begin with is no number of frames that are gone, whatever stood there before.
-fn write_gone(file: &File, blocks: &[Range<u64>]) -> io::Result<()> {
-    for block in blocks.iter().rev() {
-        let length = length(block).to_le_bytes();
-        let nothing = [0; 4];
-        file.write_all_at(&[GONE.to_le_bytes(), length, nothing, nothing].concat(), block.start)?;
-        file.write_all_at(&length, block.end - 4)?;
-    }
-    Ok(())
-}
-
-/// Gives the room of a block of what is gone back to the disk, but for its ends. Returned is how many bytes those were.
-fn hollow(file: &File, block: &Range<u64>) -> io::Result<u64> {
-    let from = (block.start + GONE_LENGTH as u64).next_multiple_of(PAGE);
-    let to = (block.end - 4) / PAGE * PAGE;
-    if from < to {
-        make_hole(file, from..to)?;
-    }
-    Ok(to.saturating_sub(from))
-}
-
-/// Bytes of a region; a file system that has larger ones than 4 GiB is not known to have been filled at once.
-fn length(region: &Range<u64>) -> u32 {
-    u32::try_from(region.end - region.start).unwrap_or(u32::MAX - 3)
-}
-
-#[cfg(target_os = "linux")]
-fn make_hole(file: &File, range: Range<u64>) -> io::Result<()> {
-    use rustix::fs::{FallocateFlags, fallocate};
-    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-    Ok(fallocate(file, flags, range.start, range.end - range.start)?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn make_hole(_: &File, _: Range<u64>) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Whether room in the middle of the file can be given back.
-pub(super) fn takes_holes(file: &File) -> bool {
-    // behind its end there is nothing to lose
-    let end = file.metadata().map_or(0, |file| file.len()).next_multiple_of(PAGE);
-    make_hole(file, end..end + PAGE).is_ok()
 }
 
 /// What began in the region that went stands elsewhere by now, or nowhere.
@@ -283,23 +245,137 @@ fn move_all(moved: &[Moved], gone: u64, kept_from: u64, index: &mut Index, deriv
         n += 1;
     }
 }
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use bytes::Bytes;
+
     use super::*;
+    use crate::capture::event::{Event, EventKind, SocketEnd, Timestamp, Vantage};
+    use crate::capture::{Follower, Item, Recording};
+    use crate::lint::Limits;
+    use crate::wire::{Header, Opcode, frame};
+
+    /// A recorder without a thread, of which nothing has to go by itself.
+    struct Kept {
+        recording: Recording,
+        writer: CaptureWriter,
+        deriver: Deriver,
+        capture: Capture,
+        keep: Keep,
+        time: u64,
+    }
+
+    impl Kept {
+        /// Regions of 8 KiB.
+        const LIMIT: u64 = 128 << 10;
+
+        fn new() -> Self {
+            let recording = Recording::create(None, false).unwrap();
+            let mut writer = recording.writer("a test").unwrap().within(Self::LIMIT);
+            let keep = Keep::start(Self::LIMIT, &mut writer).unwrap();
+            let (deriver, capture) = (Deriver::new(Limits::default()), Capture::new(recording.reader()));
+            Self { recording, writer, deriver, capture, keep, time: 0 }
+        }
+
+        fn happens(&mut self, id: u32, kind: EventKind) {
+            self.time += 1000;
+            let event = Event { connection: ConnectionId(id), time: Timestamp(self.time), kind };
+            self.deriver.batch(&mut self.writer, [&event].into_iter());
+            let Self { writer, deriver, capture, .. } = self;
+            capture.update(|index| deriver.apply(index, writer.length(), writer.missing()));
+            let since = writer.length() - self.keep.borders.back().map_or(self.keep.start, |border| border.room.end);
+            if since >= Self::LIMIT / REGIONS {
+                self.keep.note_border(writer, deriver, capture);
+            }
+        }
+
+        fn sends(&mut self, id: u32, from: Side, bytes: &[u8]) {
+            self.happens(id, EventKind::Chunk { from, bytes: Bytes::copy_from_slice(bytes), notes: Vec::new() });
+        }
+
+        fn opens(&mut self, id: u32) {
+            let [client, server] = [50_000 + id as u16, 9002].map(|port| ([127, 0, 0, 1], port).into());
+            self.happens(id, EventKind::Opened { client, server, vantage: Vantage::Beside });
+            let request = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+            let response = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+            self.sends(id, Side::Client, request.as_bytes());
+            self.sends(id, Side::Server, response.as_bytes());
+        }
+
+        /// A connection that stays says something, and others come, leave a frame unfinished, and go.
+        fn goes_on(&mut self) {
+            let end = self.writer.length() + 3 * Self::LIMIT / REGIONS;
+            let mut n = self.time as u32;
+            while self.writer.length() < end {
+                n += 1;
+                self.opens(n);
+                let long = frame(&Header::new(Opcode::BINARY, None, 700), &[n as u8; 700]);
+                self.sends(1, Side::Server, &long[..300]);
+                self.sends(n, Side::Server, &long);
+                self.sends(1, Side::Server, &long[300..]);
+                self.happens(n, EventKind::Ended { from: Side::Client, how: SocketEnd::Reset });
+                self.happens(n, EventKind::Closed { cause: None });
+            }
+        }
+
+        fn file(&self) -> Vec<u8> {
+            std::fs::read(self.recording.reader().path()).unwrap()
+        }
+    }
+
+    /// All that a recording holds.
+    #[track_caller]
+    fn held(file: &[u8]) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path: &Path = &folder.path().join("killed.pcapng");
+        std::fs::write(path, file).unwrap();
+        let opened = crate::capture::open(path, Limits::default(), "a test").unwrap();
+        assert_eq!(opened.reading.run(false, &AtomicBool::new(false)), [] as [String; 0]);
+        let capture: Arc<Capture> = opened.capture;
+        assert_eq!(capture.index().totals().missing, 0);
+        let told = |item: &Item| match item {
+            Item::Frame(_, entry, _) => format!("{item:?} {:?}", capture.frame_bytes(entry, 0..u64::MAX).unwrap()),
+            _ => format!("{item:?}"),
+        };
+        Follower::default().next(&capture, usize::MAX).iter().map(told).collect()
+    }
 
     #[test]
-    fn what_is_gone_counts_nothing_whatever_stood_there() {
-        let file = tempfile::tempfile().unwrap();
-        // comments of ours begin like the block that counts
-        file.write_all_at(&b"wsinspec".repeat(4096), 0).unwrap();
-        let blocks = [0..8192, 8192..8232, 8232..32_768];
-        write_gone(&file, &blocks).unwrap();
-        for block in blocks {
-            let mut bytes = vec![0; (block.end - block.start) as usize];
-            file.read_exact_at(&mut bytes, block.start).unwrap();
-            assert_eq!(pcapng::read_gone(&bytes[8..]), None);
-            assert_eq!((&bytes[..4], &bytes[4..8]), (&GONE.to_le_bytes()[..], &bytes[bytes.len() - 4..]));
+    fn whenever_the_program_is_killed_while_a_region_goes_the_file_holds_all_of_it_or_what_is_left() {
+        let mut kept = Kept::new();
+        kept.opens(1);
+        for round in 0..3 {
+            kept.goes_on();
+            let Kept { keep, writer, capture, deriver, .. } = &mut kept;
+            let border = keep.borders.front().unwrap();
+            let room = border.room.clone();
+            let anew = prelude::write(&border.going, capture, Change::packets(&room), keep.unfinished());
+            let stays = |id| border.going.iter().any(|going| going.id == id) || id > border.last;
+            let counts = [border.frames, capture.index().connections_gone_without(stays)];
+            let change = Change::new(keep.grows, &room, counts, &anew.packets);
+            let mut file = std::fs::read(writer.place().current().path.clone()).unwrap();
+            let before = held(&file);
+            assert!(keep.drop_oldest(writer, deriver, capture));
+            let after = held(&kept.file());
+            assert_ne!(before, after);
+            for (at, bytes) in &change.hidden {
+                // a write may be cut short, too
+                for written in [bytes.len() / 2, bytes.len()] {
+                    file[*at as usize..][..written].copy_from_slice(&bytes[..written]);
+                    assert!(held(&file) == before, "round {round}, at {at}");
+                }
+            }
+            let (at, bytes) = change.switch;
+            assert!(at.is_multiple_of(4) && bytes.len() == 4, "in one page");
+            file[at as usize..][..4].copy_from_slice(&bytes);
+            assert!(held(&file) == after, "round {round}");
         }
+        kept.recording.remove_unless_kept();
     }
 }

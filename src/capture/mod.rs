@@ -20,6 +20,7 @@ mod follower;
 mod frame_entry;
 mod frame_store;
 mod gather;
+mod gone;
 mod growing;
 mod index;
 mod inflated;

@@ -2,6 +2,7 @@
 //! at hand. The sequence numbers are such that the next packet in the file goes on right after it.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use super::Capture;
 use super::connection::Connection;
@@ -55,23 +56,46 @@ const MOST: u64 = 1 << 20;
 /// The longest header of a frame has 14 bytes.
 const LEAST: u64 = 64;
 
-/// The packets that are to stand at `start` in the file, and to take no more than `room`. Connections for which there is
-/// none are left out.
-pub(super) fn write(going: &[Going], capture: &Capture, start: u64, room: u64) -> Anew {
+/// How many bytes [`write`] takes for these, of which what is unfinished shares `unfinished`.
+pub(super) fn length(going: &[Going], capture: &Capture, unfinished: u64) -> u64 {
+    let most = most(going, unfinished);
+    let mut length = 0;
     let mut anew = Anew::default();
-    let most = (room / (4 * going.len().max(1) as u64)).clamp(LEAST, MOST);
     for one in going {
         let Some(connection) = capture.index().connection(one.id).cloned() else { continue };
-        let opening = Opening::read(one, &connection, capture, most);
+        Opening::new(one, &connection, most, |_, _, length| vec![0; length as usize]).write(0, &mut anew);
+        length += anew.packets.len() as u64;
+        anew.packets.clear();
+        anew.moved.clear();
+    }
+    length
+}
+
+/// The packets that are to stand in `room` in the file. Connections for which there is none are left out.
+pub(super) fn write(going: &[Going], capture: &Capture, room: Range<u64>, unfinished: u64) -> Anew {
+    let most = most(going, unfinished);
+    let mut anew = Anew::default();
+    for one in going {
+        let Some(connection) = capture.index().connection(one.id).cloned() else { continue };
+        let opening = Opening::new(one, &connection, most, |side, position, length| {
+            let bytes = capture.reader().read(connection.addresses(), side, position, 0, length as usize);
+            // what can't be read back is missing
+            bytes.unwrap_or_default()
+        });
         let (length, moved) = (anew.packets.len(), anew.moved.len());
-        opening.write(start, &mut anew);
-        if anew.packets.len() as u64 > room {
+        opening.write(room.start, &mut anew);
+        if anew.packets.len() as u64 > room.end - room.start {
             anew.is_short = true;
             anew.packets.truncate(length);
             anew.moved[moved..].iter_mut().for_each(|one| one.new = None);
         }
     }
     anew
+}
+
+/// The most bytes of what is unfinished on a side of each of these.
+fn most(going: &[Going], unfinished: u64) -> u64 {
+    (unfinished / going.len().max(1) as u64).clamp(LEAST, MOST)
 }
 
 /// What is known of a connection up to the border.
@@ -87,12 +111,13 @@ struct Opening<'a> {
 }
 
 impl<'a> Opening<'a> {
-    fn read(going: &'a Going, connection: &'a Connection, capture: &Capture, most: u64) -> Self {
-        let read = |side, position, length: u64| {
-            let bytes = capture.reader().read(connection.addresses(), side, position, 0, length as usize);
-            // what can't be read back is missing
-            bytes.unwrap_or_default()
-        };
+    /// `read` reads so many bytes of a side from a place in the file.
+    fn new(
+        going: &'a Going,
+        connection: &'a Connection,
+        most: u64,
+        read: impl Fn(Side, Position, u64) -> Vec<u8>,
+    ) -> Self {
         let heads = Side::BOTH.map(|side| {
             let (position, length) = connection.heads[side as usize].filter(|_| going.is_over)?;
             Some((position, read(side, position, length as u64))).filter(|(_, head)| head.len() == length)

@@ -109,7 +109,7 @@ pub fn start(
 ) -> io::Result<(Recorder, RecorderThread)> {
     let (events, mut incoming) = mpsc::unbounded_channel::<Waiting>();
     let room = Arc::new(Semaphore::new(MAX_WAITING));
-    let mut keep = writer.limit().map(|limit| Keep::new(limit, writer.length()));
+    let mut keep = writer.limit().map(|limit| Keep::start(limit, &mut writer)).transpose()?;
     let thread = thread::Builder::new().name("recorder".to_owned()).spawn(move || {
         let mut deriver = Deriver::new(limits);
         capture.update(|index| index.file_length = writer.length());
@@ -122,7 +122,7 @@ pub fn start(
                 deriver.batch(&mut writer, portion.iter().map(|(event, _)| event));
                 capture.update(|index| deriver.apply(index, writer.length(), writer.missing()));
                 if let Some(keep) = &mut keep {
-                    keep.look(&writer, &mut deriver, &capture);
+                    keep.look(&mut writer, &mut deriver, &capture);
                 }
             }
             let was_little = batch.drain(..).map(|(event, _)| weigh(&event)).sum::<u64>() <= LITTLE;

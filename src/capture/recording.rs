@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::file::{CaptureReader, CaptureWriter};
-use super::keep::takes_holes;
+use super::gone::takes_holes;
+
 use super::place::{Place, create};
 
 /// A capture file that has been created.

@@ -90,7 +90,7 @@ fn on_a_full_disk_the_traffic_goes_on_and_the_recording_says_what_is_missing() {
 }
 
 /// What is left of a file whose writer was killed: its whole blocks.
-fn whole_blocks(file: &[u8]) -> &[u8] {
+pub(crate) fn whole_blocks(file: &[u8]) -> &[u8] {
     let mut at = 0;
     while let Some(length) = file.get(at + 4..at + 8) {
         let end = at + u32::from_le_bytes(length.try_into().unwrap()) as usize;

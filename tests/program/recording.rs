@@ -11,17 +11,26 @@ use crate::support::{Client, PATIENCE, Program, eventually, have, masked, reques
 /// The blocks of a pcapng file: type and body. The file ends with a whole one.
 #[track_caller]
 pub(crate) fn blocks(file: &[u8]) -> Vec<(u32, &[u8])> {
-    let number = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
+    try_blocks(file).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The same, or what is wrong with it.
+pub(crate) fn try_blocks(file: &[u8]) -> Result<Vec<(u32, &[u8])>, String> {
+    let number = |at: usize| Some(u32::from_le_bytes(*file.get(at..)?.first_chunk()?));
     let mut blocks = Vec::new();
     let mut at = 0;
     while at < file.len() {
-        let length = number(at + 4) as usize;
-        assert!(length.is_multiple_of(4) && at + length <= file.len(), "a torn block at {at} of {}", file.len());
-        assert_eq!(number(at + length - 4) as usize, length, "both lengths of the block at {at}");
-        blocks.push((number(at), &file[at + 8..at + length - 4]));
+        let torn = || format!("a torn block at {at} of {}", file.len());
+        let kind = number(at).ok_or_else(torn)?;
+        let length = number(at + 4).ok_or_else(torn)? as usize;
+        let last = length.checked_sub(4).and_then(|last| number(at + last)).ok_or_else(torn)?;
+        if !length.is_multiple_of(4) || length < 12 || last as usize != length {
+            return Err(format!("the block at {at} says {length} and {last}"));
+        }
+        blocks.push((kind, &file[at + 8..at + length - 4]));
         at += length;
     }
-    blocks
+    Ok(blocks)
 }
 
 /// What each port sent, put together from the packets' own sequence numbers.
