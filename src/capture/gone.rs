@@ -99,7 +99,7 @@ fn block(block: &Range<u64>) -> [Write<'static>; 2] {
     [(block.start, head.to_vec().into()), (block.end - 4, length.to_vec().into())]
 }
 
-/// Bytes of a block; a file system that has larger ones than 4 GiB is not known to have been filled at once.
+/// Bytes of a block, which are no more than 32 bits hold.
 fn length(block: &Range<u64>) -> u32 {
     u32::try_from(block.end - block.start).unwrap_or(u32::MAX - 3)
 }

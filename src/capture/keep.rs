@@ -66,6 +66,9 @@ const OPENINGS: u64 = 4;
 const UNFINISHED: u64 = 8;
 /// No region is smaller.
 const LEAST: u64 = 4096;
+/// None is larger, and no room for openings: a block has 32 bits for its length, and a region becomes one with what was left
+/// at its end and with others.
+const MOST: u64 = 1 << 30;
 
 impl Keep {
     pub(super) fn start(limit: u64, writer: &mut CaptureWriter) -> io::Result<Self> {
@@ -85,7 +88,7 @@ impl Keep {
     /// Bytes that are written at once, at most.
     pub(super) fn portion(&self) -> u64 {
         // the smallest frames take 24 times as much in memory
-        self.limit / REGIONS / 32
+        self.region() / 32
     }
 
     /// Looks, between two writes, whether the oldest frames have to go.
@@ -95,7 +98,7 @@ impl Keep {
             self.borders.clear();
             return;
         }
-        let region = self.limit / REGIONS;
+        let region = self.region();
         let memory = capture.index().memory();
         let since = writer.length() - self.borders.back().map_or(self.start, |border| border.room.end);
         if since >= region.max(LEAST) || (since >= LEAST && memory >= self.memory + region / MEMORY) {
@@ -118,7 +121,8 @@ impl Keep {
     /// Ends a region here, with room for what has to be written anew when it goes.
     fn note_border(&mut self, writer: &mut CaptureWriter, deriver: &mut Deriver, capture: &Capture) {
         let going = deriver.going(writer);
-        let openings = prelude::length(&going, capture, self.unfinished()).min(self.limit / OPENINGS / 4 * 4);
+        let openings =
+            prelude::length(&going, capture, self.unfinished()).min((self.limit / OPENINGS).min(MOST) / 4 * 4);
         // if it can't be written, nothing can: the next write tries again
         let Ok((room, given_back)) = writer.leave(openings + Change::AROUND) else { return };
         capture.update(|index| {
@@ -135,16 +139,21 @@ impl Keep {
         });
     }
 
+    /// How many bytes a region has, about.
+    fn region(&self) -> u64 {
+        (self.limit / REGIONS).min(MOST)
+    }
+
     /// The most bytes of frames at hand that are written anew.
     fn unfinished(&self) -> u64 {
-        self.limit / REGIONS / UNFINISHED
+        self.region() / UNFINISHED
     }
 
     fn is_over(&self, writer: &CaptureWriter, capture: &Capture) -> bool {
         // what is being exported goes only when there is no other way
         let limit = if capture.is_held() { self.limit.saturating_mul(2) } else { self.limit };
         let left = self.borders.iter().map(|border| border.given_back).sum::<u64>();
-        let file = writer.length() - self.given_back.iter().sum::<u64>() - left + limit / REGIONS;
+        let file = writer.length() - self.given_back.iter().sum::<u64>() - left + self.region();
         file > limit || capture.index().memory() > limit / MEMORY
     }
 
@@ -155,6 +164,11 @@ impl Keep {
         else {
             return false;
         };
+        if u32::try_from(border.room.end - self.grows).is_err() {
+            // a single write was so large: no block is
+            self.refused = true;
+            return false;
+        }
         let file = writer.place().current().file.clone();
         if gone::take_back(&file, &border.room).is_err() {
             // there may be room on the disk at another time
@@ -163,7 +177,7 @@ impl Keep {
         let end = border.room.end;
         let place = Change::packets(&border.room);
         let anew = prelude::write(&border.going, capture, place, self.unfinished());
-        if anew.is_short && end - self.start < self.limit / 2 {
+        if anew.is_short && end - self.start < (self.limit / 2).min(MOST) {
             // it goes together with the next one, which gives more room
             let given_back = gone::give_back(&file, &gone::split(border.room.clone()));
             drop(may_be_cut);
