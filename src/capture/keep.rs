@@ -62,8 +62,9 @@ const REGIONS: u64 = 16;
 const MEMORY: u64 = 4;
 /// The share of the limit that may be left for the openings of connections.
 const OPENINGS: u64 = 4;
-/// The share of a region that frames at hand may take of that.
+/// The share of the limit that frames at hand may take of that, and the most bytes: they are read into memory.
 const UNFINISHED: u64 = 8;
+const MOST_UNFINISHED: u64 = 64 << 20;
 /// No region is smaller.
 const LEAST: u64 = 4096;
 /// None is larger, and no room for openings: a block has 32 bits for its length, and a region becomes one with what was left
@@ -146,7 +147,7 @@ impl Keep {
 
     /// The most bytes of frames at hand that are written anew.
     fn unfinished(&self) -> u64 {
-        self.region() / UNFINISHED
+        (self.limit / UNFINISHED).min(MOST_UNFINISHED)
     }
 
     fn is_over(&self, writer: &CaptureWriter, capture: &Capture) -> bool {

@@ -95,7 +95,7 @@ pub(super) fn write(going: &[Going], capture: &Capture, room: Range<u64>, unfini
 
 /// The most bytes of what is unfinished on a side of each of these.
 fn most(going: &[Going], unfinished: u64) -> u64 {
-    (unfinished / going.len().max(1) as u64).clamp(LEAST, MOST)
+    (unfinished / (2 * going.len()).max(1) as u64).clamp(LEAST, MOST)
 }
 
 /// What is known of a connection up to the border.

@@ -247,10 +247,10 @@ fn a_frame_that_is_gone_is_said_to_be_and_never_shown_as_something_else() {
 fn a_frame_that_begins_before_the_border_and_ends_after_it_stays_whole() {
     let mut feed = Feed::within(LIMIT);
     let long = numbered(0, 10_000);
-    feed.play(Script::new().opened(1).opened(2).chunk(2, Side::Server, &long[..500]));
+    feed.play(Script::new().opened(1).opened(2).chunk(2, Side::Server, &long[..6_000]));
     feed.feed(chatter(Script::new(), 1..=1000), 1000);
     assert!(feed.capture().index().gone() > 500);
-    feed.feed(Script::new().chunk(2, Side::Server, &long[500..]), 1001);
+    feed.feed(Script::new().chunk(2, Side::Server, &long[6_000..]), 1001);
     feed.feed(chatter(Script::new(), 1002..=1050), 1050);
     for capture in [feed.capture().clone(), reopen(&feed.capture().reader().path())] {
         let entry = capture.index().frame(1001).unwrap();
