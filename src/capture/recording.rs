@@ -11,7 +11,6 @@ use std::time::SystemTime;
 
 use super::file::{CaptureReader, CaptureWriter};
 use super::gone::takes_holes;
-
 use super::place::{Place, create};
 
 /// A capture file that has been created.
