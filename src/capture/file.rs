@@ -138,22 +138,18 @@ impl CaptureWriter {
         written
     }
 
-    /// The file's next `bytes` bytes are left to whoever writes there: what stands there is passed over meanwhile, and takes
-    /// hardly any room on the disk. Returned is where they are, and how many of them take none.
-    pub(super) fn leave(&mut self, bytes: u64) -> io::Result<(Range<u64>, u64)> {
+    /// The file's next `bytes` bytes are left to whoever writes there: what stands there is passed over meanwhile. Returned is
+    /// where they are.
+    pub(super) fn leave(&mut self, bytes: u64) -> io::Result<Range<u64>> {
         let left = self.length..self.length + bytes;
         let current = self.place.current();
-        match gone::leave(&current.file, left.clone()) {
-            Ok(given_back) => {
-                self.length = left.end;
-                Ok((left, given_back))
-            }
-            Err(error) => {
-                // as where a write fails
-                let _ = current.file.set_len(self.length);
-                Err(error)
-            }
+        if let Err(error) = gone::leave(&current.file, left.clone()) {
+            // as where a write fails
+            let _ = current.file.set_len(self.length);
+            return Err(error);
         }
+        self.length = left.end;
+        Ok(left)
     }
 
     /// Writes what was pushed and gives the disk back what was taken for more.

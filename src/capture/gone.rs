@@ -1,6 +1,5 @@
 //! The parts of a capture file that hold nothing: blocks that are passed over, whose room the disk has back.
 
-use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -9,7 +8,7 @@ use std::os::unix::fs::FileExt as _;
 use super::pcapng::{self, GONE, GONE_LENGTH};
 
 /// Bytes for a place in the file.
-pub(super) type Write<'a> = (u64, Cow<'a, [u8]>);
+pub(super) type Write = (u64, Vec<u8>);
 
 /// The smallest block.
 pub(super) const LEAST: u64 = (HEAD + 4) as u64;
@@ -18,30 +17,26 @@ const HEAD: usize = 16;
 /// What room on a disk is a multiple of.
 const PAGE: u64 = 4096;
 
-/// Makes a block, or several, of what lies behind the end of the file. Returned is how many bytes of it take no room on the
-/// disk.
-pub(super) fn leave(file: &File, range: Range<u64>) -> io::Result<u64> {
+/// Makes a block, or several, of what lies behind the end of the file.
+pub(super) fn leave(file: &File, range: Range<u64>) -> io::Result<()> {
     write(file, &block(&range))?;
     let parts = split(range);
-    if parts.len() > 1 {
-        write(file, &blocks(&parts))?;
-    }
-    give_back(file, &parts)
+    if parts.len() > 1 { write(file, &blocks(&parts)) } else { Ok(()) }
 }
 
 /// What takes the place of all up to the end of `room`, which was left in the file for that.
-pub(super) struct Change<'a> {
+pub(super) struct Change {
     /// What is written into the room. Nothing of it is seen before the switch.
-    pub(super) hidden: Vec<Write<'a>>,
+    pub(super) hidden: Vec<Write>,
     /// The write by which everything up to `head` becomes one with the block that begins at `grows`.
-    pub(super) switch: Write<'static>,
+    pub(super) switch: Write,
     /// Where it is said how much is gone. The packets follow on that.
     pub(super) head: u64,
     /// What of the room is left over.
     pub(super) rest: Range<u64>,
 }
 
-impl<'a> Change<'a> {
+impl Change {
     /// Bytes of a room that are not for packets.
     pub(super) const AROUND: u64 = HEAD as u64 + 4 + GONE_LENGTH as u64 + LEAST;
 
@@ -51,23 +46,24 @@ impl<'a> Change<'a> {
     }
 
     /// `counts` says how many frames and connections are gone then.
-    pub(super) fn new(grows: u64, room: &Range<u64>, counts: [u64; 2], packets: &'a [u8]) -> Self {
+    pub(super) fn new(grows: u64, room: &Range<u64>, counts: [u64; 2], packets: &[u8]) -> Self {
         let first = Self::packets(room).start;
         let head = first - GONE_LENGTH as u64;
         let rest = first + packets.len() as u64..room.end;
         let merged = length(&(grows..head)).to_le_bytes();
-        // a room of several blocks is one again first
-        let mut hidden = vec![(room.start + 4, Cow::from(length(room).to_le_bytes().to_vec()))];
-        hidden.push((head - 4, merged.to_vec().into()));
-        hidden.push((head, pcapng::gone(counts).to_vec().into()));
-        hidden.push((first, packets.into()));
+        let mut hidden = Vec::new();
+        if split(room.clone()).len() > 1 {
+            // it is one block again first
+            hidden.push((room.start + 4, length(room).to_le_bytes().to_vec()));
+        }
+        hidden.push((head - 4, [&merged, &pcapng::gone(counts)[..], packets].concat()));
         hidden.extend(blocks(&split(rest.clone())));
         // four bytes in one page: they are there or not, whenever the program is killed
-        Self { hidden, switch: (grows + 4, merged.to_vec().into()), head, rest }
+        Self { hidden, switch: (grows + 4, merged.to_vec()), head, rest }
     }
 }
 
-pub(super) fn write(file: &File, writes: &[Write<'_>]) -> io::Result<()> {
+pub(super) fn write(file: &File, writes: &[Write]) -> io::Result<()> {
     writes.iter().try_for_each(|(at, bytes)| file.write_all_at(bytes, *at))
 }
 
@@ -87,16 +83,16 @@ pub(super) fn split(gone: Range<u64>) -> Vec<Range<u64>> {
 }
 
 /// Makes these blocks of what was one. The first one is written last: until then it is that one.
-pub(super) fn blocks(parts: &[Range<u64>]) -> Vec<Write<'static>> {
+pub(super) fn blocks(parts: &[Range<u64>]) -> Vec<Write> {
     parts.iter().rev().flat_map(block).collect()
 }
 
-fn block(block: &Range<u64>) -> [Write<'static>; 2] {
+fn block(block: &Range<u64>) -> [Write; 2] {
     let length = length(block).to_le_bytes();
     let mut head = [0; HEAD];
     head[..4].copy_from_slice(&GONE.to_le_bytes());
     head[4..8].copy_from_slice(&length);
-    [(block.start, head.to_vec().into()), (block.end - 4, length.to_vec().into())]
+    [(block.start, head.to_vec()), (block.end - 4, length.to_vec())]
 }
 
 /// Bytes of a block, which are no more than 32 bits hold.
@@ -104,18 +100,20 @@ fn length(block: &Range<u64>) -> u32 {
     u32::try_from(block.end - block.start).unwrap_or(u32::MAX - 3)
 }
 
-/// Gives the room of these blocks back to the disk, but for their ends. Returned is how many bytes those were.
-pub(super) fn give_back(file: &File, blocks: &[Range<u64>]) -> io::Result<u64> {
-    let mut given = 0;
+/// Gives the room of these blocks back to the disk, but for their ends; what is before `given` was given before. Returned is
+/// how many bytes take none now.
+pub(super) fn give_back(file: &File, blocks: &[Range<u64>], given: u64) -> io::Result<u64> {
+    let mut bytes = 0;
     for block in blocks {
         let from = (block.start + GONE_LENGTH as u64).next_multiple_of(PAGE);
         let to = (block.end - 4) / PAGE * PAGE;
-        if from < to {
-            make_hole(file, from..to)?;
-            given += to - from;
+        let new = from.max(given / PAGE * PAGE);
+        if new < to {
+            make_hole(file, new..to)?;
         }
+        bytes += to.saturating_sub(from);
     }
-    Ok(given)
+    Ok(bytes)
 }
 
 /// Has the disk give the room of what was left in the file.
@@ -174,12 +172,13 @@ mod tests {
     #[test]
     fn what_is_left_takes_hardly_any_room_and_is_blocks_that_others_believe_in() {
         let file = tempfile::tempfile().unwrap();
-        let (mut end, mut given) = (0, 0);
+        let mut end = 0;
         for length in [LEAST, 4096, 100_000, 100 << 20, LEAST] {
-            given += leave(&file, end..end + length).unwrap();
+            leave(&file, end..end + length).unwrap();
             end += length;
         }
         let blocks = walk(&file);
+        let given = give_back(&file, &blocks, 0).unwrap();
         assert!(blocks.iter().all(|block| block.end - block.start <= 16 << 20), "{blocks:?}");
         for block in &blocks {
             let mut last = [0; 4];

@@ -33,6 +33,8 @@ pub(super) struct Keep {
     borders: VecDeque<Border>,
     /// Where the last block of what is gone begins: it still grows.
     grows: u64,
+    /// Where it ends: there it is said how much is gone.
+    head: u64,
     /// Bytes that the disk has got back before that, and since.
     given_back: [u64; 2],
     /// Bytes of memory at the last border.
@@ -65,6 +67,8 @@ const OPENINGS: u64 = 4;
 /// The share of the limit that frames at hand may take of that, and the most bytes: they are read into memory.
 const UNFINISHED: u64 = 8;
 const MOST_UNFINISHED: u64 = 64 << 20;
+/// What is left for them does not have to be given back to the disk meanwhile if it is no more than this share of a region.
+const LITTLE: u64 = 16;
 /// No region is smaller.
 const LEAST: u64 = 4096;
 /// None is larger, and no room for openings: a block has 32 bits for its length, and a region becomes one with what was left
@@ -73,13 +77,14 @@ const MOST: u64 = 1 << 30;
 
 impl Keep {
     pub(super) fn start(limit: u64, writer: &mut CaptureWriter) -> io::Result<Self> {
-        let first = writer.leave(gone::LEAST)?.0.start;
+        let first = writer.leave(gone::LEAST)?.start;
         Ok(Self {
             limit,
             first,
             start: writer.length(),
             borders: VecDeque::new(),
             grows: first,
+            head: first,
             given_back: [0; 2],
             memory: 0,
             refused: false,
@@ -125,7 +130,12 @@ impl Keep {
         let openings =
             prelude::length(&going, capture, self.unfinished()).min((self.limit / OPENINGS).min(MOST) / 4 * 4);
         // if it can't be written, nothing can: the next write tries again
-        let Ok((room, given_back)) = writer.leave(openings + Change::AROUND) else { return };
+        let Ok(room) = writer.leave(openings + Change::AROUND) else { return };
+        let mut given_back = 0;
+        if openings > self.region() / LITTLE {
+            let current = writer.place().current();
+            given_back = gone::give_back(&current.file, &gone::split(room.clone()), 0).unwrap_or_default();
+        }
         capture.update(|index| {
             deriver.border(index);
             index.file_length = writer.length();
@@ -171,7 +181,7 @@ impl Keep {
             return false;
         }
         let file = writer.place().current().file.clone();
-        if gone::take_back(&file, &border.room).is_err() {
+        if border.given_back > 0 && gone::take_back(&file, &border.room).is_err() {
             // there may be room on the disk at another time
             return false;
         }
@@ -180,7 +190,7 @@ impl Keep {
         let anew = prelude::write(&border.going, capture, place, self.unfinished());
         if anew.is_short && end - self.start < (self.limit / 2).min(MOST) {
             // it goes together with the next one, which gives more room
-            let given_back = gone::give_back(&file, &gone::split(border.room.clone()));
+            let given_back = gone::give_back(&file, &gone::split(border.room.clone()), 0);
             drop(may_be_cut);
             self.refused = given_back.is_err();
             let given_back = border.given_back;
@@ -191,10 +201,12 @@ impl Keep {
         let stays = |id: ConnectionId| id > border.last || border.going.binary_search_by_key(&id, |one| one.id).is_ok();
         let counts = [border.frames, capture.index().connections_gone_without(stays)];
         let Change { hidden, switch, head, rest } = Change::new(self.grows, &border.room, counts, &anew.packets);
-        let is_hidden = gone::write(&file, &hidden);
+        if gone::write(&file, &hidden).is_err() {
+            return false;
+        }
         let mut written = Ok(());
         capture.update(|index| {
-            written = is_hidden.and_then(|()| gone::write(&file, &[switch]));
+            written = gone::write(&file, &[switch]);
             if written.is_ok() {
                 index.drop_first(border.frames, end, stays);
                 let later = self.borders.iter().skip(1).map(|border| border.room.clone());
@@ -223,8 +235,9 @@ impl Keep {
         }
         let grows = whole.split_off(whole.len() - 1);
         self.grows = grows.first().map_or(self.grows, |block| block.start);
-        self.given_back[0] += gone::give_back(file, &whole)?;
-        self.given_back[1] = gone::give_back(file, &[grows, gone::split(rest)].concat())?;
+        let given = std::mem::replace(&mut self.head, head) - 4;
+        self.given_back[0] += gone::give_back(file, &whole, given)?;
+        self.given_back[1] = gone::give_back(file, &grows, given)? + gone::give_back(file, &gone::split(rest), 0)?;
         Ok(())
     }
 }
