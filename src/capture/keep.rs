@@ -16,7 +16,7 @@ use super::event::ConnectionId;
 use super::file::{CaptureWriter, Position};
 use super::gone::{self, Change};
 use super::index::Index;
-use super::prelude::{self, Going, Moved};
+use super::prelude::{self, Anew, Going, Moved};
 use super::recorder::Deriver;
 use crate::wire::Side;
 
@@ -186,8 +186,7 @@ impl Keep {
             return false;
         }
         let end = border.room.end;
-        let place = Change::packets(&border.room);
-        let anew = prelude::write(&border.going, capture, place, self.unfinished());
+        let anew = self.written_anew(border, capture);
         if anew.is_short && end - self.start < (self.limit / 2).min(MOST) {
             // it goes together with the next one, which gives more room
             let given_back = gone::give_back(&file, &gone::split(border.room.clone()), 0);
@@ -198,9 +197,7 @@ impl Keep {
             self.borders.iter_mut().take(1).for_each(|next| next.given_back += given_back);
             return true;
         }
-        let stays = |id: ConnectionId| id > border.last || border.going.binary_search_by_key(&id, |one| one.id).is_ok();
-        let counts = [border.frames, capture.index().connections_gone_without(stays)];
-        let Change { hidden, switch, head, rest } = Change::new(self.grows, &border.room, counts, &anew.packets);
+        let Change { hidden, switch, head, rest } = self.change(border, capture, &anew.packets);
         if gone::write(&file, &hidden).is_err() {
             return false;
         }
@@ -208,7 +205,7 @@ impl Keep {
         capture.update(|index| {
             written = gone::write(&file, &[switch]);
             if written.is_ok() {
-                index.drop_first(border.frames, end, stays);
+                index.drop_first(border.frames, end, |id| border.stays(id));
                 let later = self.borders.iter().skip(1).map(|border| border.room.clone());
                 index.set_holes([self.first..head, rest.clone()].into_iter().chain(later).collect());
                 move_all(&anew.moved, border.frames, end, index, deriver);
@@ -226,6 +223,17 @@ impl Keep {
         true
     }
 
+    /// What has to be written anew when the region up to `border` goes.
+    fn written_anew(&self, border: &Border, capture: &Capture) -> Anew {
+        prelude::write(&border.going, capture, Change::packets(&border.room), self.unfinished())
+    }
+
+    /// How the file changes then.
+    fn change(&self, border: &Border, capture: &Capture, packets: &[u8]) -> Change {
+        let connections = capture.index().connections_gone_without(|id| border.stays(id));
+        Change::new(self.grows, &border.room, [border.frames, connections], packets)
+    }
+
     /// Gives the room of what is gone back to the disk: up to `head`, and what is left of the room for the openings.
     fn give_back(&mut self, file: &File, head: u64, rest: Range<u64>) -> io::Result<()> {
         // what went bit by bit becomes few large blocks: the ends of each take a page
@@ -239,6 +247,13 @@ impl Keep {
         self.given_back[0] += gone::give_back(file, &whole, given)?;
         self.given_back[1] = gone::give_back(file, &grows, given)? + gone::give_back(file, &gone::split(rest), 0)?;
         Ok(())
+    }
+}
+
+impl Border {
+    /// Whether a connection goes on after it, or begins there.
+    fn stays(&self, id: ConnectionId) -> bool {
+        id > self.last || self.going.binary_search_by_key(&id, |one| one.id).is_ok()
     }
 }
 
@@ -382,11 +397,8 @@ mod tests {
             kept.goes_on();
             let Kept { keep, writer, capture, deriver, .. } = &mut kept;
             let border = keep.borders.front().unwrap();
-            let room = border.room.clone();
-            let anew = prelude::write(&border.going, capture, Change::packets(&room), keep.unfinished());
-            let stays = |id| border.going.iter().any(|going| going.id == id) || id > border.last;
-            let counts = [border.frames, capture.index().connections_gone_without(stays)];
-            let change = Change::new(keep.grows, &room, counts, &anew.packets);
+            let anew = keep.written_anew(border, capture);
+            let change = keep.change(border, capture, &anew.packets);
             let mut file = std::fs::read(writer.place().current().path.clone()).unwrap();
             let before = held(&file);
             assert!(keep.drop_oldest(writer, deriver, capture));
